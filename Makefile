@@ -1,28 +1,70 @@
 # democratic-ai: `make help` lists what can be made. Every target sets up what it needs.
 SHELL   := /bin/bash
 PYTHON  ?= python3
+PROFILE ?= laptop
+SEEDS   ?=
+CORES   ?= 2
 BIN     := .venv/bin
+# what changed in code, settings or inputs makes a step stale; the moment a file was touched does not
+PIPELINE = PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/snakemake --cores $(CORES) --quiet host rules reason --rerun-incomplete \
+	--config profile=$(PROFILE) $(if $(SEEDS),seeds=$(SEEDS)) --
+COMPONENTS = $(sort $(wildcard nbs/[01]*.ipynb))
+NOTEBOOKS  = $(sort $(wildcard nbs/*.ipynb))
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{sub(/:.*/, "", $$1); printf "  %-12s %s\n", $$1, $$2}'
 
 setup: .venv/ready  ## a virtual environment in .venv, exactly as requirements.lock says
 
 .venv/ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "make: Python 3.11 or newer is needed; name one with PYTHON=/path/to/python3")'
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	@echo ">> setting up .venv from requirements.lock" >&2
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	@touch $@
 
-sync: setup  ## after editing nbs/text/NAME.py (or the notebook): pair, clean, export; NB=nbs/text/NAME.py for one
-	$(BIN)/jupytext --quiet --sync $(or $(NB),nbs/text/*.py)
-	$(BIN)/nbdev-clean
-	$(BIN)/jupytext --quiet --sync $(or $(NB),nbs/text/*.py)
-	$(BIN)/nbdev-export
+reproduce: setup  ## run the whole method; PROFILE=smoke|laptop|paper, SEEDS=n
+	@started=$$SECONDS; $(PIPELINE) all && \
+	printf 'Tables, figures and numbers are in runs/$(PROFILE)/results/ (%d min %02d s).\n' $$(((SECONDS - started) / 60)) $$(((SECONDS - started) % 60))
 
-execute: setup  ## run component notebooks and keep their outputs; NB=nbs/04_cloning.ipynb for one
-	$(BIN)/jupyter nbconvert --log-level=WARN --to notebook --execute --inplace $(or $(NB),nbs/[01]*.ipynb)
-	$(BIN)/nbdev-clean
-	$(BIN)/jupytext --quiet --sync $(or $(NB),nbs/[01]*.ipynb)
+sensitivity: setup  ## the same for every value of `losses` in settings.ini, one seed each
+	@$(PIPELINE) sensitivity
+
+calibrate: setup  ## fit the stand-in participants to Figure 1C again (ten minutes, one core) and keep the result in data/participants/
+	$(BIN)/papermill nbs/29_calibrate.ipynb nbs/29_calibrate.ipynb --cwd . --log-level ERROR
+
+data: setup  ## fetch the authors' released data into data/released/
+	@$(BIN)/python -c 'from democratic_ai import data; data.fetch_released("data/released")'
+
+publish: setup  ## copy the results of a finished run of the paper profile to paper/results/
+	@test -f runs/paper/results/provenance.json || { echo "make: there is no finished run of the paper profile; run 'make reproduce PROFILE=paper' first." >&2; exit 1; }
+	@mkdir -p paper/results && cp -r runs/paper/results/{tables,data,figures,numbers.json,provenance.json} paper/results/
+
+test: setup  ## notebooks' own examples, then tests/
+	@$(BIN)/nbdev-test --n-workers 2 --skip-file-re '^[23]'
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/pytest
+
+lab: setup  ## open the notebooks in JupyterLab
+	$(BIN)/jupyter lab nbs
+
+sync: setup  ## after editing nbs/text/NAME.py: pair with the notebook, clean, export; NAME=04_cloning for one
+	@for text in $(or $(NAME:%=nbs/text/%.py),$(sort $(wildcard nbs/text/*.py))); do \
+	  notebook=nbs/$$(basename $${text%.py}).ipynb; touch $$text; \
+	  $(BIN)/jupytext --quiet --sync $$text && $(BIN)/nbdev-clean --fname $$notebook && $(BIN)/jupytext --quiet --sync $$notebook || exit 1; \
+	done
+	@$(BIN)/nbdev-export
+
+execute: sync  ## run the component notebooks and keep their outputs; NAME=04_cloning for one
+	@for notebook in $(or $(NAME:%=nbs/%.ipynb),$(COMPONENTS)); do \
+	  $(BIN)/jupyter nbconvert --log-level=ERROR --to notebook --execute --inplace $$notebook && $(BIN)/nbdev-clean --fname $$notebook || exit 1; \
+	  touch $$notebook; $(BIN)/jupytext --quiet --sync $$notebook; \
+	done
+
+clean:  ## remove what can be made again, but not runs/
+	rm -rf .venv .snakemake .pytest_cache .hypothesis .ruff_cache docs/_build democratic_ai.egg-info
+	find . -name __pycache__ -not -path './runs/*' -prune -exec rm -rf {} +
+
+.PHONY: help setup reproduce sensitivity calibrate data publish test lab sync execute clean

@@ -1,0 +1,311 @@
+"""The pipeline: which notebook makes what from what. `make reproduce PROFILE=smoke|laptop|paper [SEEDS=n]` runs it.
+
+A run lives in runs/<profile>/seed<k>/, an iteration of acquire, clone, metagame, train in iter<i>/ below it, and what all seeds
+say together in runs/<profile>/results/. Papermill executes a copy of each notebook and leaves it beside its outputs.
+"""
+
+import ast
+import configparser
+import hashlib
+import re
+from pathlib import Path
+
+import nbformat
+import papermill
+from snakemake.exceptions import WorkflowError
+
+# --- settings ----------------------------------------------------------------------------------------------------------------
+
+profiles = configparser.ConfigParser(comment_prefixes=";")
+profiles.read("settings.ini")
+PROFILE = config.get("profile", "laptop")
+if PROFILE not in profiles:
+    raise WorkflowError(f"There is no profile '{PROFILE}' in settings.ini; choose one of {', '.join(profiles.sections())}.")
+setting = profiles[PROFILE]
+SEEDS = range(int(config.get("seeds", setting["n_seeds"])))
+LAST = setting.getint("n_iterations") - 1
+RUN = f"runs/{PROFILE}"
+RESULTS = f"{RUN}/results"
+LOSSES = setting["losses"].split()
+
+# --- what a notebook's code is, and which parameters it takes -------------------------------------------------------------------
+
+
+def code_of(path, seen):
+    """Collect the syntax trees of a notebook's code cells and of every module of ours that they import, prose left out."""
+    if path in seen:
+        return
+    if path.suffix == ".ipynb":
+        cells = [c for c in nbformat.read(path, 4).cells if c.cell_type == "code" and not c.source.startswith("%")]
+        source = "\n".join(cell.source for cell in cells)
+    else:
+        source = path.read_text()
+    seen[path] = ast.dump(ast.parse(source))
+    for names in re.findall(r"^from (?:democratic_ai|\.) import (.+)$", source, flags=re.MULTILINE):
+        for name in re.findall(r"\w+", names):
+            if (module := Path(f"democratic_ai/{name}.py")).exists():
+                code_of(module, seen)
+
+
+def fingerprint(notebook):
+    """Hash a notebook's code and its modules': a step is stale when its code changes, not when its prose does."""
+    seen = {}
+    code_of(Path(f"nbs/{notebook}.ipynb"), seen)
+    return hashlib.sha256("".join(seen[path] for path in sorted(seen)).encode()).hexdigest()[:16]
+
+
+def parameters(notebook, names, **others):
+    """Pick settings by name, add the others, and refuse what the notebook does not declare."""
+    chosen = {name: setting[name] for name in names.split()} | others
+    declared = papermill.inspect_notebook(f"nbs/{notebook}.ipynb")
+    if unknown := sorted(set(chosen) - set(declared)):
+        raise WorkflowError(f"nbs/{notebook}.ipynb declares no parameter '{unknown[0]}'; add it to the cell tagged 'parameters'.")
+    return " ".join(f"-p {name} {value}" for name, value in chosen.items())
+
+
+# One core a step, so that steps run side by side; an executed notebook gets its name only when it has come to its end.
+shell.prefix("set -euo pipefail; export NPROC=1 XLA_FLAGS=--xla_cpu_multi_thread_eigen=false PYTHONWARNINGS=ignore; ")
+EXECUTE = (
+    "echo \">> {rule} {wildcards}\" >&2; papermill nbs/{params.notebook}.ipynb {output.notebook}.part.ipynb --cwd . --no-progress-bar"
+    " --log-level ERROR {params.given} 2> >(grep --line-buffered -v 'TCP without encryption' >&2)"
+    " && mv {output.notebook}.part.ipynb {output.notebook}"
+)
+
+
+wildcard_constraints:
+    run=r"(loss[\d.]+/)?seed\d+",
+    i=r"\d+",
+
+
+def seed(wildcards):
+    return re.search(r"seed(\d+)", wildcards.run).group(1)
+
+
+def loss(wildcards):
+    found = re.match(r"loss([\d.]+)/", wildcards.run)
+    return found.group(1) if found else setting["loss"]
+
+
+def iteration(wildcards):
+    return f"{RUN}/{wildcards.run}/iter{wildcards.i}"
+
+
+def so_far(name):
+    """List a file of this iteration and of all before it."""
+    return lambda wildcards: [f"{RUN}/{wildcards.run}/iter{k}/{name}" for k in range(int(wildcards.i) + 1)]
+
+
+def before(name):
+    """List a file of the iteration before, if there is one."""
+    return lambda wildcards: [f"{RUN}/{wildcards.run}/iter{int(wildcards.i) - 1}/{name}"] if int(wildcards.i) else []
+
+
+# --- the run --------------------------------------------------------------------------------------------------------------------
+
+
+localrules:
+    all,
+
+
+rule all:
+    input:
+        f"{RESULTS}/provenance.json",
+
+
+rule acquire:
+    input:
+        "data/participants/calibration.json",
+        before("mechanism.safetensors"),
+    output:
+        plays=f"{RUN}/{{run}}/iter{{i}}/plays.parquet",
+        holdout=f"{RUN}/{{run}}/iter{{i}}/holdout.parquet",
+        notebook=f"{RUN}/{{run}}/iter{{i}}/20_acquire.ipynb",
+    benchmark:
+        f"{RUN}/{{run}}/iter{{i}}/20_acquire.tsv"
+    params:
+        notebook="20_acquire",
+        code=fingerprint("20_acquire"),
+        given=lambda w: parameters(
+            "20_acquire", "pilot_blocks holdout_blocks repeat_groups", folder=iteration(w), seed=seed(w), iteration=w.i, loss=loss(w)
+        ),
+    shell:
+        EXECUTE
+
+
+rule clone:
+    input:
+        so_far("plays.parquet"),
+        f"{RUN}/{{run}}/iter{{i}}/holdout.parquet",
+    output:
+        players=f"{RUN}/{{run}}/iter{{i}}/players.safetensors",
+        evaluation=f"{RUN}/{{run}}/iter{{i}}/cloning.csv",
+        notebook=f"{RUN}/{{run}}/iter{{i}}/21_clone.ipynb",
+    benchmark:
+        f"{RUN}/{{run}}/iter{{i}}/21_clone.tsv"
+    params:
+        notebook="21_clone",
+        code=fingerprint("21_clone"),
+        given=lambda w: parameters("21_clone", "clone_games clone_updates", folder=iteration(w), seed=seed(w), iteration=w.i),
+    shell:
+        EXECUTE
+
+
+rule metagame:
+    input:
+        f"{RUN}/{{run}}/iter{{i}}/players.safetensors",
+    output:
+        matrix=f"{RUN}/{{run}}/iter{{i}}/metagame.csv",
+        winner=f"{RUN}/{{run}}/iter{{i}}/metagame.json",
+        notebook=f"{RUN}/{{run}}/iter{{i}}/22_metagame.ipynb",
+    benchmark:
+        f"{RUN}/{{run}}/iter{{i}}/22_metagame.tsv"
+    params:
+        notebook="22_metagame",
+        code=fingerprint("22_metagame"),
+        given=lambda w: parameters("22_metagame", "metagame_blocks", folder=iteration(w), seed=seed(w), iteration=w.i),
+    shell:
+        EXECUTE
+
+
+rule train:
+    input:
+        f"{RUN}/{{run}}/iter{{i}}/players.safetensors",
+        f"{RUN}/{{run}}/iter{{i}}/metagame.json",
+    output:
+        mechanism=f"{RUN}/{{run}}/iter{{i}}/mechanism.safetensors",
+        history=f"{RUN}/{{run}}/iter{{i}}/training.csv",
+        notebook=f"{RUN}/{{run}}/iter{{i}}/23_train.ipynb",
+    benchmark:
+        f"{RUN}/{{run}}/iter{{i}}/23_train.tsv"
+    params:
+        notebook="23_train",
+        code=fingerprint("23_train"),
+        given=lambda w: parameters("23_train", "train_games train_updates", folder=iteration(w), seed=seed(w), iteration=w.i),
+    shell:
+        EXECUTE
+
+
+rule elect:
+    input:
+        f"{RUN}/{{run}}/iter{{i}}/players.safetensors",
+        f"{RUN}/{{run}}/iter{{i}}/mechanism.safetensors",
+    output:
+        votes=f"{RUN}/{{run}}/iter{{i}}/votes.csv",
+        beach=f"{RUN}/{{run}}/iter{{i}}/beach.csv",
+        notebook=f"{RUN}/{{run}}/iter{{i}}/24_elect.ipynb",
+    benchmark:
+        f"{RUN}/{{run}}/iter{{i}}/24_elect.tsv"
+    params:
+        notebook="24_elect",
+        code=fingerprint("24_elect"),
+        given=lambda w: parameters("24_elect", "election_blocks", folder=iteration(w), seed=seed(w), iteration=w.i),
+    shell:
+        EXECUTE
+
+
+rule experiments:
+    input:
+        "data/participants/calibration.json",
+        f"{RUN}/{{run}}/iter{LAST}/players.safetensors",
+        f"{RUN}/{{run}}/iter{LAST}/mechanism.safetensors",
+    output:
+        curves=f"{RUN}/{{run}}/fig1c.csv",
+        votes=f"{RUN}/{{run}}/experiment2.csv",
+        notebook=f"{RUN}/{{run}}/25_experiments.ipynb",
+    benchmark:
+        f"{RUN}/{{run}}/25_experiments.tsv"
+    params:
+        notebook="25_experiments",
+        code=fingerprint("25_experiments"),
+        given=lambda w: parameters(
+            "25_experiments", "curve_games group_fraction", folder=f"{RUN}/{w.run}", seed=seed(w), loss=loss(w), last_iteration=LAST
+        ),
+    shell:
+        EXECUTE
+
+
+# --- pictures and tables, over all seeds ---------------------------------------------------------------------------------------
+
+CURVES = expand(f"{RUN}/seed{{k}}/fig1c.csv", k=SEEDS)
+LAST_OF_EACH = expand(f"{RUN}/seed{{k}}/iter{LAST}", k=SEEDS)
+
+
+rule figure1:
+    input:
+        CURVES,
+        "data/published/fig1c_relative_contribution.csv",
+    output:
+        data=f"{RESULTS}/data/fig1c.csv",
+        figure=f"{RESULTS}/figures/fig1c.svg",
+        notebook=f"{RESULTS}/notebooks/31_figure1.ipynb",
+    benchmark:
+        f"{RESULTS}/notebooks/31_figure1.tsv"
+    params:
+        notebook="31_figure1",
+        code=fingerprint("31_figure1"),
+        given=lambda w: parameters("31_figure1", "", folder=RUN, n_seeds=len(SEEDS)),
+    shell:
+        EXECUTE
+
+
+rule figure3:
+    input:
+        expand("{folder}/beach.csv", folder=LAST_OF_EACH),
+    output:
+        data=f"{RESULTS}/data/fig3a_beach.csv",
+        figure=f"{RESULTS}/figures/fig3a.svg",
+        notebook=f"{RESULTS}/notebooks/33_figure3.ipynb",
+    benchmark:
+        f"{RESULTS}/notebooks/33_figure3.tsv"
+    params:
+        notebook="33_figure3",
+        code=fingerprint("33_figure3"),
+        given=lambda w: parameters("33_figure3", "", folder=RUN, n_seeds=len(SEEDS), last_iteration=LAST),
+    shell:
+        EXECUTE
+
+
+rule tables:
+    input:
+        f"{RESULTS}/data/fig1c.csv",
+        f"{RESULTS}/data/fig3a_beach.csv",
+        expand(f"{RUN}/seed{{k}}/experiment2.csv", k=SEEDS),
+        expand(f"{RUN}/seed{{k}}/iter{{i}}/{{name}}", k=SEEDS, i=range(LAST + 1), name=["votes.csv", "metagame.csv", "cloning.csv"]),
+    output:
+        s1a=f"{RESULTS}/tables/s1a_votes.csv",
+        s1b=f"{RESULTS}/tables/s1b_virtual_votes.csv",
+        s2=f"{RESULTS}/tables/s2_metagame.csv",
+        iterations=f"{RESULTS}/tables/iterations.csv",
+        cloning=f"{RESULTS}/tables/cloning.csv",
+        numbers=f"{RESULTS}/numbers.json",
+        provenance=f"{RESULTS}/provenance.json",
+        notebook=f"{RESULTS}/notebooks/39_tables.ipynb",
+    benchmark:
+        f"{RESULTS}/notebooks/39_tables.tsv"
+    params:
+        notebook="39_tables",
+        code=fingerprint("39_tables"),
+        given=lambda w: parameters("39_tables", "", folder=RUN, profile=PROFILE, n_seeds=len(SEEDS), last_iteration=LAST),
+    shell:
+        EXECUTE
+
+
+# --- what Figure 1C cannot tell: the same run under other values of `loss`, one seed each ------------------------------------------
+
+OTHER = [f"{RUN}/loss{value}/seed0" for value in LOSSES]
+
+
+rule sensitivity:
+    input:
+        expand("{run}/{name}", run=OTHER, name=["fig1c.csv", "experiment2.csv"]),
+        expand(f"{{run}}/iter{LAST}/{{name}}", run=OTHER, name=["votes.csv", "metagame.csv", "beach.csv"]),
+    output:
+        table=f"{RESULTS}/tables/loss_sensitivity.csv",
+        figure=f"{RESULTS}/figures/loss_sensitivity.svg",
+        notebook=f"{RESULTS}/notebooks/37_sensitivity.ipynb",
+    params:
+        notebook="37_sensitivity",
+        code=fingerprint("37_sensitivity"),
+        given=lambda w: parameters("37_sensitivity", "", folder=RUN, losses=f"'{setting['losses']}'", last_iteration=LAST),
+    shell:
+        EXECUTE

@@ -1,0 +1,163 @@
+"""The rules of the house: CONTRIBUTING.md says them in words, these tests hold them."""
+
+import ast
+import configparser
+import re
+import subprocess
+from pathlib import Path
+
+import jupytext
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOKS = sorted((ROOT / "nbs").glob("*.ipynb"))
+COMPONENTS = [path for path in NOTEBOOKS if path.name[0] in "01"]
+RUNS = [path for path in NOTEBOOKS if path.name[0] in "23"]
+NAMES = {path: path.stem for path in NOTEBOOKS}
+
+
+def cells(path):
+    return nbformat.read(path, 4).cells
+
+
+def code(path):
+    return [cell for cell in cells(path) if cell.cell_type == "code"]
+
+
+def exported(path):
+    return [cell.source for cell in code(path) if re.match(r"#\| export\b", cell.source)]
+
+
+def module(path):
+    return path.stem.split("_", 1)[1]
+
+
+def tracked():
+    listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [ROOT / name for name in listing.split("\0") if name and (ROOT / name).exists()]
+
+
+def test_there_are_component_and_run_notebooks():
+    assert len(COMPONENTS) >= 12 and len(RUNS) >= 9
+
+
+@pytest.mark.parametrize("path", COMPONENTS, ids=NAMES.get)
+def test_a_component_exports_the_module_of_its_own_name(path):
+    assert code(path)[0].source.strip() == f"#| default_exp {module(path)}"
+    assert (ROOT / "democratic_ai" / f"{module(path)}.py").exists()
+    assert exported(path), "a component notebook exports something"
+
+
+@pytest.mark.parametrize("path", RUNS, ids=NAMES.get)
+def test_run_and_figure_notebooks_export_nothing(path):
+    assert not exported(path) and "default_exp" not in "".join(cell.source for cell in code(path))
+
+
+@pytest.mark.parametrize("path", RUNS, ids=NAMES.get)
+def test_a_run_notebook_declares_its_parameters_in_one_cell(path):
+    assert sum("parameters" in cell.metadata.get("tags", []) for cell in cells(path)) == 1
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES.get)
+def test_title_and_promise_come_first(path):
+    first = cells(path)[0]
+    assert first.cell_type == "markdown" and re.match(r"# .+\n\n> .+", first.source)
+
+
+@pytest.mark.parametrize("path", COMPONENTS, ids=NAMES.get)
+def test_imports_point_to_smaller_numbers(path):
+    number = {module(p): int(p.stem[:2]) for p in COMPONENTS}
+    for line in re.findall(r"^from democratic_ai import (.+)$", "\n".join(c.source for c in code(path)), flags=re.MULTILINE):
+        for name in re.findall(r"\w+", line):
+            assert number[name] < int(path.stem[:2]), f"{path.stem} imports {name}"
+
+
+@pytest.mark.parametrize("path", COMPONENTS, ids=NAMES.get)
+def test_exported_cells_are_at_most_thirty_lines(path):
+    for source in exported(path):
+        assert len(source.splitlines()) - 1 <= 30, source.splitlines()[1]
+
+
+@pytest.mark.parametrize("path", COMPONENTS, ids=NAMES.get)
+def test_the_module_is_what_the_notebook_exports(path):
+    ours = [ast.dump(node) for source in exported(path) for node in ast.parse(source).body]
+    generated = (ROOT / "democratic_ai" / f"{module(path)}.py").read_text().replace("from . import", "from democratic_ai import")
+    theirs = [ast.dump(node) for node in ast.parse(generated).body[1:]]  # after the docstring
+    theirs = [node for node in theirs if "'__all__'" not in node]
+    assert theirs == ours, "run `make sync`"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES.get)
+def test_the_paired_text_says_the_same(path):
+    text = jupytext.read(ROOT / "nbs" / "text" / f"{path.stem}.py")
+
+    def essence(notebook):
+        return [(c.cell_type, c.source.strip(), c.metadata.get("tags", [])) for c in notebook.cells]
+
+    assert essence(text) == essence(nbformat.read(path, 4)), "run `make sync`"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES.get)
+def test_notebooks_are_clean(path):
+    for cell in cells(path):
+        assert set(cell.metadata) <= {"tags"}
+        if cell.cell_type == "code":
+            assert cell.execution_count is None
+            assert not any(output.output_type == "error" for output in cell.outputs)
+
+
+@pytest.mark.parametrize("path", COMPONENTS, ids=NAMES.get)
+def test_component_notebooks_carry_outputs_and_claims(path):
+    sources = [cell.source for cell in code(path)]
+    showing = [s for s in sources if not s.startswith("#|")]
+    assert any(cell.outputs for cell in code(path)), "run `make execute`"
+    assert sum("assert" in s for s in showing) >= len(showing) / 4
+
+
+def test_every_tracked_file_is_small():
+    for path in tracked():
+        assert path.stat().st_size <= 500_000, path.name
+
+
+def test_every_public_function_has_a_docstring():
+    for path in sorted((ROOT / "democratic_ai").glob("[a-z]*.py")):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
+                assert ast.get_docstring(node), f"{path.stem}.{node.name}"
+
+
+def test_profiles_set_the_same_numbers():
+    profiles = configparser.ConfigParser(comment_prefixes=";")
+    profiles.read(ROOT / "settings.ini")
+    names = {profile: set(profiles[profile]) for profile in profiles.sections()}
+    assert set(names) == {"smoke", "laptop", "paper"}
+    assert names["smoke"] == names["laptop"] == names["paper"]
+    for name in ("clone_updates", "train_updates", "metagame_blocks", "pilot_blocks"):
+        assert profiles.getint("smoke", name) <= profiles.getint("laptop", name) <= profiles.getint("paper", name)
+
+
+def test_the_paper_profile_has_the_papers_sizes():
+    profiles = configparser.ConfigParser(comment_prefixes=";")
+    profiles.read(ROOT / "settings.ini")
+    paper = profiles["paper"]
+    expected = dict(
+        pilot_blocks=4809, holdout_blocks=288, clone_games=512, clone_updates=30_000, metagame_blocks=4096, train_games=64, train_updates=10_000
+    )
+    assert {name: int(paper[name]) for name in expected} == expected
+    assert int(paper["n_iterations"]) >= 2 and int(paper["n_seeds"]) >= 3
+
+
+def test_the_lock_names_versions_and_no_addresses():
+    lines = [line for line in (ROOT / "requirements.lock").read_text().splitlines() if line]
+    assert all(re.match(r"[A-Za-z0-9_.\-\[\]]+==\S+( ; .+)?$", line) for line in lines)
+    assert not any("://" in line for line in lines)
+
+
+def test_the_lock_covers_every_dependency():
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = project["dependencies"] + [name for names in project["optional-dependencies"].values() for name in names]
+    locked = {re.match(r"[A-Za-z0-9_.\-]+", line)[0].lower() for line in (ROOT / "requirements.lock").read_text().splitlines() if line}
+    assert {re.match(r"[A-Za-z0-9_.\-]+", name)[0].lower() for name in wanted} <= locked
