@@ -1,0 +1,403 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,-all
+#     notebook_metadata_filter: kernelspec,jupytext,-all
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: python3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Stand-in participants
+#
+# > A stated model of how people play goes in, fitted to one published figure; whole data sets of stand-in play and votes come out.
+
+# %%
+#| default_exp participants
+
+# %% [markdown]
+# *In this notebook*: to be written.
+
+# %%
+#| export
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from itertools import accumulate
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from jax import Array
+
+from democratic_ai import data, game, mechanisms
+from democratic_ai.game import Mechanism, Players
+
+# %%
+#| export
+CALIBRATION = data.ROOT / "data" / "participants" / "calibration.json"
+
+
+@cache
+def calibration() -> dict:
+    "Read the committed calibration: fitted values, errors, settings and what made them."
+    return json.loads(CALIBRATION.read_text(encoding="utf-8"))
+
+
+def _fitted(name: str) -> float:
+    "Take the default of one number from the committed calibration."
+    return field(default_factory=lambda: calibration()["population"][name])
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Population:
+    "How stand-in participants play, in fourteen numbers; the defaults are the committed calibration."
+
+    generosity: float = _fitted("generosity")  # logit of the fraction that a person of average endowment is at home with
+    trust: float = _fitted("trust")  # added at the start when a referee is present
+    advantage: float = _fitted("advantage")  # added per unit of log(own endowment / group mean)
+    wariness: float = _fitted("wariness")  # taken from that trust per unit of log(own endowment / group mean), by those above the mean
+    spread: float = _fitted("spread")  # standard deviation between persons, in logits
+    reaction: float = _fitted("reaction")  # median over persons of the step towards more return, logits a round
+    reaction_spread: float = _fitted("reaction_spread")  # standard deviation of the log of that step between persons
+    steepness: float = _fitted("steepness")  # how sharply the step depends on the marginal return, per coin
+    threshold: float = _fitted("threshold")  # marginal return that leaves a person indifferent, coins
+    conformity: float = _fitted("conformity")  # step per unit of what the others gave more, relative to their endowments
+    pull: float = _fitted("pull")  # fraction of the way back home, a round
+    width: float = _fitted("width")  # imprecision of the choice, fraction of the endowment
+    focal: float = _fitted("focal")  # extra log weight of giving nothing, half or all
+    loss: float = _fitted("loss")  # step per squared share of the own contribution that did not come back
+
+
+def fitted() -> Population:
+    "Give the population of the committed calibration."
+    return Population()
+
+
+# %%
+#| export
+class Mind(NamedTuple):
+    "What a stand-in participant carries through a block."
+
+    inclination: Array  # [..., P] logit of the fraction to give next
+    home: Array  # [..., P] logit that the person is pulled back to
+    reaction: Array  # [..., P] the person's step towards more return, logits a round
+
+
+def sit_down(
+    key: Array,  # consumed: one part for the homes, one for the reactions
+    endowment: Array,  # [..., P] coins
+    population: Population,
+    *,
+    referee: bool,
+) -> Mind:
+    "Draw a person for every seat."
+    key_home, key_reaction = jax.random.split(key)
+    standing = jnp.log(endowment / endowment.mean(-1, keepdims=True))
+    home = population.generosity + population.advantage * standing + population.spread * jax.random.normal(key_home, endowment.shape)
+    hope = population.trust - population.wariness * jnp.maximum(standing, 0)
+    reaction = population.reaction * jnp.exp(population.reaction_spread * jax.random.normal(key_reaction, endowment.shape))
+    return Mind(home + referee * hope, home, reaction)
+
+
+# %%
+#| export
+def put_in(
+    key: Array,  # consumed whole: one uniform per player
+    inclination: Array,  # [..., P] logits
+    endowment: Array,  # [..., P] coins
+    population: Population,
+) -> Array:  # [..., P] coins
+    "Draw whole coins near the inclination, with a liking for nothing, half and all."
+    target = jax.nn.sigmoid(inclination)
+    coins = range(game.Game.most_coins + 1)
+    liking = [population.focal * ((c == 0) | (2 * c == endowment) | (c == endowment)) for c in coins]
+    score = [like - ((c / endowment - target) / population.width) ** 2 / 2 for c, like in zip(coins, liking)]
+    score = [jnp.where(c <= endowment, s, -jnp.inf) for c, s in zip(coins, score)]
+    best = jnp.stack(score).max(0)
+    *below, total = accumulate(jnp.exp(s - best) for s in score)
+    threshold = jax.random.uniform(key, endowment.shape) * total
+    return jnp.minimum(sum((threshold >= b).astype(endowment.dtype) for b in below), endowment)
+
+
+# %%
+#| export
+def marginal_return(
+    endowment: Array,  # [..., P] coins
+    contribution: Array,  # [..., P] coins
+    mechanism: Mechanism,
+    *,
+    growth: float = game.Game.growth,
+) -> Array:  # [..., P] coins gained per coin given
+    "Ask for every player what one more coin would have gained, or one coin less for those who gave all."
+    n_players = endowment.shape[-1]
+    step = jnp.where(contribution < endowment, 1.0, -1.0)
+    who = jnp.eye(n_players).reshape(n_players, *(1,) * (endowment.ndim - 1), n_players)  # one alternative world per player, in front
+    everybody = jnp.broadcast_to(endowment, (n_players, *endowment.shape))
+    fund = lambda c: game.payout(jnp.broadcast_to(endowment, c.shape), c, mechanism, growth=growth)
+    there = (fund(contribution + who * step) * who).sum(0)
+    return (there - fund(contribution)) / step - 1
+
+
+# %%
+#| export
+def take_in(
+    mind: Mind,
+    endowment: Array,  # [..., P] coins
+    contribution: Array,  # [..., P] coins
+    payout: Array,  # [..., P] coins
+    mechanism: Mechanism,
+    population: Population,
+    *,
+    growth: float = game.Game.growth,
+) -> Mind:
+    "Change the inclination by what the results screen showed."
+    gain = jnp.tanh(population.steepness * (marginal_return(endowment, contribution, mechanism, growth=growth) - population.threshold))
+    ratio = contribution / endowment
+    others = (ratio.sum(-1, keepdims=True) - ratio) / (ratio.shape[-1] - 1)
+    lost = jnp.maximum(contribution - payout, 0) / jnp.maximum(contribution, 1)
+    step = mind.reaction * gain + population.conformity * (others - ratio) - population.loss * lost**2
+    return mind._replace(inclination=mind.inclination + step + population.pull * (mind.home - mind.inclination))
+
+
+# %%
+#| export
+def participants(
+    population: Population,
+    *,
+    referee: bool = True,  # False: the tutorial block
+    growth: float = game.Game.growth,
+) -> Players:
+    "Seat stand-in participants (this project's assumption in the place of the people of Koster et al.)."
+    return Players(
+        start=lambda key, endowment: sit_down(key, endowment, population, referee=referee),
+        choose=lambda key, mind, endowment: put_in(key, mind.inclination, endowment, population),
+        learn=lambda mind, endowment, contribution, payout, mechanism: take_in(
+            mind, endowment, contribution, payout, mechanism, population, growth=growth
+        ),
+    )
+
+
+# %%
+#| export
+SLOPE = 1.4  # of the vote in the summed relative payout, in units of 10 coins (Koster et al., "Voting model")
+
+
+def vote(
+    key: Array,  # consumed: one part for the persons, one for the votes
+    block_a: game.Block,
+    block_b: game.Block,
+    *,
+    absolute: float = 0.02,  # weight of a coin, summed over the block
+    whim: float = 0.5,  # standard deviation of what else moves a person, logits
+) -> Array:  # [..., P] bool, True for a
+    "Vote by relative payout, a little by coins, and by whim: an assumption, not fitted to anything."
+    key_whim, key_vote = jax.random.split(key)
+    relative = (block_a.relative_payout - block_b.relative_payout).sum(-2) / 10
+    coins = (block_a.payout - block_b.payout).sum(-2)
+    score = SLOPE * relative + absolute * coins + whim * jax.random.normal(key_whim, relative.shape)
+    return jax.random.uniform(key_vote, score.shape) < jax.nn.sigmoid(score)
+
+
+# %%
+#| export
+ENDOWMENTS = {  # blocks of the pilot by endowments (Koster et al., "Pilot testing"); None: every player's drawn from 1 to 10
+    (10, 10, 10, 10): 966,
+    (10, 4, 4, 4): 326,
+    (10, 2, 2, 2): 322,
+    (10, 5, 4, 3): 1271,
+    (10, 8, 5, 3): 324,
+    (10, 9, 8, 3): 300,
+    None: 1300,
+}
+N_BLOCKS = sum(ENDOWMENTS.values())  # 4,809
+N_COMPLETE = 2491  # blocks of these in which nobody dropped out
+
+
+def pilot_groups(
+    key: Array,  # consumed: one part for random endowments, one for seats
+    *,
+    n_blocks: int = N_BLOCKS,
+    long_every: int = 10,  # one group in so many plays four blocks under referees instead of two
+) -> tuple[Array, Array]:  # endowment [G, P] coins, number of blocks [G]
+    "Recruit the groups of the pilot: the published mix of endowments, seats shuffled, three or five blocks each."
+    ends = np.round(np.cumsum(list(ENDOWMENTS.values())) * n_blocks / N_BLOCKS).astype(int)
+    key_random, key_seat = jax.random.split(key)
+    endowment, length = [], []
+    for (kind, _), count in zip(ENDOWMENTS.items(), np.diff(ends, prepend=0)):
+        while count > 0:
+            blocks = min(5 if len(length) % long_every == long_every - 1 else 3, count)
+            endowment.append(kind or (0, 0, 0, 0))
+            length.append(blocks)
+            count -= blocks
+    endowment = jnp.array(endowment, float)
+    drawn = jax.random.randint(key_random, endowment.shape, 1, game.Game.most_coins + 1)
+    seated = jax.random.permutation(key_seat, jnp.where(endowment > 0, endowment, drawn), axis=-1, independent=True)
+    return seated, jnp.array(length)
+
+
+# %%
+#| export
+def sketch(
+    key: Array,  # consumed
+    shape: tuple[int, ...],  # leading shape: one mechanism for each
+) -> Mechanism:
+    "Stand in for an early HCRM: somewhere between a point of the manifold and a softmax of a random linear score."
+    key_point, key_mix, key_score = jax.random.split(key, 3)
+    w, v = jax.random.uniform(key_point, (2, *shape, 1))
+    mix = jax.random.uniform(key_mix, (*shape, 1))
+    by_endowment, by_coins, by_ratio = 2 * jax.random.normal(key_score, (3, *shape, 1))
+
+    def mechanism(endowment, contribution):
+        score = (by_endowment * endowment + by_coins * contribution) / 10 + by_ratio * contribution / endowment
+        return (1 - mix) * mechanisms.manifold(w, v)(endowment, contribution) + mix * jax.nn.softmax(score)
+
+    return mechanism
+
+
+# %%
+#| export
+def by_group(
+    choices: Sequence[Mechanism],
+    which: Array,  # [G] position in `choices`
+) -> Mechanism:
+    "Let every group play under its own one of several mechanisms."
+
+    def mechanism(endowment, contribution):
+        shares = jnp.stack([choice(endowment, contribution) for choice in choices])
+        return jnp.take_along_axis(shares, which.reshape(1, *(1,) * (endowment.ndim - 2), -1, 1), 0)[0]
+
+    return mechanism
+
+
+# %%
+#| export
+def with_dropouts(
+    players: Players,
+    leaves: Array,  # [..., P] round of the block, from 0, in which a random bot takes over
+) -> Players:
+    "Replace players by random bots from some round on (Koster et al., \"Participants\")."
+    bots = game.random_bots()
+
+    def choose(key, state, endowment):
+        turn, mind = state
+        key_own, key_bot = jax.random.split(key)
+        return jnp.where(turn < leaves, players.choose(key_own, mind, endowment), bots.choose(key_bot, (), endowment))
+
+    return Players(
+        start=lambda key, endowment: (0, players.start(key, endowment)),
+        choose=choose,
+        learn=lambda state, *seen: (state[0] + 1, players.learn(state[1], *seen)),
+    )
+
+
+# %%
+#| export
+def leaving_rounds(
+    key: Array,  # consumed whole
+    n_played: Array,  # [G] blocks that each group plays
+    *,
+    n_complete: int,  # blocks in which nobody may be missing
+    n_rounds: int = game.Game.n_rounds,
+    n_players: int = game.Game.n_players,
+) -> Array:  # [G, P] round of the session, from 0
+    "Draw when each player drops out, at a constant hazard that leaves exactly so many blocks complete."
+    moment = jax.random.exponential(key, (len(n_played), n_players))
+    ends = n_rounds * np.arange(1, int(n_played.max()) + 1)
+    reach = np.asarray(moment.min(-1))[:, None] / ends  # a block is complete if the first to leave does so after its end
+    reach = np.sort(reach[np.asarray(n_played)[:, None] >= ends / n_rounds])
+    return jnp.floor(moment / reach[len(reach) - n_complete] * (1 + 1e-6))
+
+
+# %%
+#| export
+def pilot(
+    key: Array,
+    population: Population,
+    *,
+    n_blocks: int = N_BLOCKS,
+    extra: dict[str, Mechanism] | None = None,  # further mechanisms among those that early HCRMs are
+) -> data.Plays:
+    "Play the pilot: the published mix of endowments and drop-outs (Koster et al., \"Pilot testing\")."
+    key_groups, key_leave, key_mechanisms, key_people, key_play = jax.random.split(key, 5)
+    endowment, n_played = pilot_groups(key_groups, n_blocks=n_blocks)
+    leaves = leaving_rounds(key_leave, n_played, n_complete=round(n_blocks * N_COMPLETE / N_BLOCKS))
+    parts = []
+    for session in range(5):
+        here = np.asarray(n_played) > session
+        keys = [jax.random.fold_in(k, session) for k in (key_mechanisms, key_play)]
+        name, code, mechanism = pilot_mechanisms(keys[0], key_mechanisms, session, len(endowment), extra or {})
+        people = game.same_people(participants(population, referee=session > 0), key_people)
+        people = with_dropouts(people, leaves - session * game.Game.n_rounds)
+        block = jax.jit(lambda key: game.play(key, people, endowment, mechanism))(keys[1])
+        answered = leaves >= (session + 1) * game.Game.n_rounds
+        plays = data.Plays(block, answered, jnp.full(len(endowment), session, jnp.int32), code, name)
+        parts.append(jax.tree.map(lambda leaf: leaf[here], plays))
+    return data.join(parts)
+
+
+def pilot_mechanisms(key, key_order, session, n_groups, extra):
+    "Choose what each group plays under: tutorial, or in random order an early HCRM and a rival."
+    if session == 0:
+        return ("tutorial",), jnp.zeros(n_groups, jnp.int32), game.equal_split
+    key_kind, key_manifold, key_sketch = jax.random.split(key, 3)
+    first = jax.random.bernoulli(jax.random.fold_in(key_order, 99 + (session - 1) // 2), 0.5, (n_groups,))
+    learned = first == (session % 2 == 1)
+    w, v = jax.random.uniform(key_manifold, (2, n_groups, 1))
+    rivals = {**mechanisms.BASELINES, "manifold": mechanisms.manifold(w, v)}
+    early = {"early_hcrm": sketch(key_sketch, (n_groups,)), **extra}
+    kind = jax.random.uniform(key_kind, (n_groups,))
+    rival = jnp.minimum((kind * 6).astype(jnp.int32), 3)
+    code = jnp.where(learned, len(rivals) + (kind * len(early)).astype(jnp.int32), rival)
+    choices = rivals | early
+    return tuple(choices), code, by_group(list(choices.values()), code)
+
+
+# %%
+#| export
+def played_under(
+    key: Array,
+    population: Population,
+    mechanism: Mechanism,
+    name: str,
+    *,
+    rival: Mechanism = mechanisms.liberal_egalitarian,
+    rival_name: str = "liberal_egalitarian",
+    n_groups: int = 160,  # shared out evenly over the tails
+    tails: Sequence[float] = mechanisms.TAILS,
+) -> data.Plays:
+    "Let new groups play a tutorial, a mechanism and its rival, in the evaluation's conditions (the repeat of Koster et al., Figure 1d)."
+    key_people, key_order, key_tutorial, key_a, key_b = jax.random.split(key, 5)
+    endowment = mechanisms.head_and_tails(jnp.resize(jnp.array(tails, float), n_groups))
+    mechanism_first = jax.random.permutation(key_order, n_groups) < n_groups / 2
+    without, under = (game.same_people(participants(population, referee=r), key_people) for r in (False, True))
+    play = jax.jit(game.play, static_argnums=(1, 3))
+    parts = [data.record(play(key_tutorial, without, endowment, game.equal_split), "tutorial", session=0)]
+    for key, m, label, first in ((key_a, mechanism, name, mechanism_first), (key_b, rival, rival_name, ~mechanism_first)):
+        plays = data.record(play(key, under, endowment, m), label)
+        parts.append(replace(plays, session=jnp.where(first, 1, 2).astype(jnp.int32)))
+    return data.join(parts)
+
+
+def holdout(
+    key: Array,
+    population: Population,
+    *,
+    n_groups: int = 96,  # 384 people, 288 blocks
+) -> data.Plays:
+    "Play the hold-out: new groups in the evaluation's conditions (Koster et al., \"Pilot testing\")."
+    key_hcrm, key_play = jax.random.split(key)
+    return played_under(key_play, population, sketch(key_hcrm, (n_groups,)), "early_hcrm", n_groups=n_groups)
