@@ -1,0 +1,79 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,-all
+#     notebook_metadata_filter: kernelspec,jupytext,-all
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: python3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Acquire
+#
+# > A population of stand-in participants goes in; the blocks of play that virtual players will learn from come out.
+
+# %% tags=["parameters"]
+folder = "runs/smoke/seed0/iter0"  # where this iteration's files go
+seed = 0
+iteration = 0
+loss = 1.0  # how strongly participants resent coins that did not come back
+pilot_blocks = 480
+holdout_blocks = 60
+repeat_groups = 20
+
+# %% [markdown]
+# The first iteration plays the pilot: the published mix of endowments, tutorial blocks, drop-outs replaced by bots, and early
+# mechanisms. Every later one sends *new* groups to play the mechanism that the last iteration learned, each time beside one of
+# the three baselines. That is the **repeat** of Democratic AI's loop, and it matters: a virtual player that never met a
+# mechanism like HCRM has no idea how people would take it.
+#
+# Nobody here is a person. `loss` is the one number of the population that the published curves do not determine
+# (see 03_participants).
+
+# %%
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+
+from democratic_ai import data, graphnet, mechanisms, participants
+
+here = Path(folder)
+population = replace(participants.fitted(), loss=loss)
+key = jax.random.fold_in(jax.random.key(seed), 2000 + iteration)
+
+# %%
+if iteration == 0:
+    plays = participants.pilot(key, population, n_blocks=pilot_blocks)
+else:
+    before = here.parent / f"iter{iteration - 1}" / "mechanism.safetensors"
+    hcrm = graphnet.mechanism(data.load_parameters(before, graphnet.init(jax.random.key(0))))
+    share = -(-repeat_groups // len(mechanisms.BASELINES))
+    plays = data.join(
+        [
+            participants.played_under(k, population, hcrm, f"hcrm{iteration - 1}", rival=rival, rival_name=name, n_groups=share)
+            for k, (name, rival) in zip(jax.random.split(key, len(mechanisms.BASELINES)), mechanisms.BASELINES.items())
+        ]
+    )
+holdout = participants.holdout(jax.random.fold_in(key, 1), population, n_groups=holdout_blocks // 3)
+
+# %%
+table = data.plays_to_table(plays)
+summary = table.assign(relative=table.contribution / table.endowment).groupby(["mechanism", "session"]).agg(
+    blocks=("group", "nunique"), answered=("answered", "mean"), relative_contribution=("relative", "mean")
+)
+summary.round(2)
+
+# %% [markdown]
+# `answered` is the share of answers that virtual players may learn from; the rest are those of players who dropped out.
+
+# %%
+data.write_table(here / "plays.parquet", table)
+data.write_table(here / "holdout.parquet", data.plays_to_table(holdout))
+print(f"{len(plays)} blocks, {len(holdout)} held out")

@@ -1,0 +1,61 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,-all
+#     notebook_metadata_filter: kernelspec,jupytext,-all
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: python3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Clone
+#
+# > All blocks of play so far go in; virtual players that imitate them come out, with a report on how well.
+
+# %% tags=["parameters"]
+folder = "runs/smoke/seed0/iter0"
+seed = 0
+iteration = 0
+clone_games = 128  # blocks in a batch
+clone_updates = 300
+
+# %% [markdown]
+# The network, its loss and its optimiser are those of 04_cloning; here they meet everything that was played up to this
+# iteration. Training saves its state as it goes: stopped at any point, it goes on from there to the same last digit.
+
+# %%
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from democratic_ai import cloning, data, figures
+
+here = Path(folder)
+key = jax.random.fold_in(jax.random.key(seed), 2100 + iteration)
+files = [here.parent / f"iter{i}" / "plays.parquet" for i in range(iteration + 1)]
+plays = data.join([data.plays_from_table(pd.read_parquet(file)) for file in files])
+holdout = data.plays_from_table(pd.read_parquet(here / "holdout.parquet"))
+
+# %%
+config = replace(cloning.Cloning(), batch=clone_games, updates=clone_updates)
+params = cloning.train(key, plays, config=config, checkpoint=here / "checkpoints", name=f"clone {here}")
+
+# %% [markdown]
+# How well do they predict people they have never met? Cross-entropy in nats a choice, next to guesses that need no network.
+
+# %%
+evaluation = cloning.evaluate(params, holdout)
+evaluation.groupby("model").cross_entropy.mean().round(3)
+
+# %%
+data.write_table(here / "cloning.csv", evaluation)
+data.save_parameters(here / "players.safetensors", params)

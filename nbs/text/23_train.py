@@ -1,0 +1,63 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,-all
+#     notebook_metadata_filter: kernelspec,jupytext,-all
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: python3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Train
+#
+# > Virtual players and an opponent go in; the mechanism that wins their votes, HCRM, comes out.
+
+# %% tags=["parameters"]
+folder = "runs/smoke/seed0/iter0"
+seed = 0
+iteration = 0
+train_games = 8  # pairs of games for each of the eight tail endowments
+train_updates = 60
+
+# %%
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from democratic_ai import cloning, data, figures, graphnet, mechanisms, training
+
+here = Path(folder)
+key = jax.random.fold_in(jax.random.key(seed), 2300 + iteration)
+params = data.load_parameters(here / "players.safetensors", cloning.init(jax.random.key(0)))
+opponent = json.loads((here / "metagame.json").read_text())["opponent"]
+opponent
+
+# %% [markdown]
+# Every update plays two batches of games, one under the mechanism in training and one under the opponent, counts the expected
+# votes, and follows the estimator of 08_scg uphill with the optimiser of 09_training.
+
+# %%
+config = replace(training.Training(), games_per_endowment=train_games, updates=train_updates)
+rival = mechanisms.manifold(**opponent)
+learned, history = training.train(key, params, rival, config=config, checkpoint=here / "checkpoints", name=f"train {here}")
+
+# %%
+figures.learning_curve(history);
+
+# %% [markdown]
+# The curve is the expected share of the votes against the opponent, on the batches it was trained on: noisy, and a little
+# flattering. The elections in 24_elect use games of their own.
+
+# %%
+data.write_table(here / "training.csv", history)
+data.save_parameters(here / "mechanism.safetensors", learned)
