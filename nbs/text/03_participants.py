@@ -29,7 +29,7 @@
 #| export
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import accumulate
@@ -189,6 +189,50 @@ def participants(
             mind, endowment, contribution, payout, mechanism, population, growth=growth
         ),
     )
+
+
+# %%
+#| export
+def seated(
+    population: Population,
+) -> Callable[[bool], Players]:  # is a referee present? -> players
+    "Seat the same population with or without a referee, as fig1c_curves asks for it."
+    return lambda referee: participants(population, referee=referee)
+
+
+# %%
+#| export
+TUTORIAL = "strict_egalitarian"  # Figure 1C shows the tutorial block, without a referee, under this name
+FIGURE_TAILS = (2, 4, 10)  # tail endowments of Exp. 1
+
+
+def relative_contributions(
+    key: Array,  # consumed: one part per mechanism
+    seat: Callable[[bool], Players],  # is a referee present? -> players
+    n_games: int,  # per mechanism and tail endowment
+) -> Array:  # [mechanism, tail endowment, head or tail, round]
+    "Play the nine cells of Figure 1C and average over games and, for the tails, players."
+    endowment = mechanisms.head_and_tails(jnp.repeat(jnp.array(FIGURE_TAILS, float), n_games))
+
+    def by_mechanism(key, name):
+        block = game.play(key, seat(name != TUTORIAL), endowment, mechanisms.BASELINES[name])
+        mean = block.relative_contribution.reshape(len(FIGURE_TAILS), n_games, game.Game.n_rounds, -1).mean(1)
+        return jnp.stack([mean[..., 0], mean[..., 1:].mean(-1)], 1)
+
+    keys = jax.random.split(key, len(mechanisms.BASELINES))
+    return jnp.stack([by_mechanism(k, name) for k, name in zip(keys, mechanisms.BASELINES)])
+
+
+def fig1c_curves(
+    key: Array,
+    seat: Callable[[bool], Players],  # is a referee present? -> players, e.g. seated(fitted())
+    *,
+    n_games: int = 2048,  # per mechanism and tail endowment
+) -> pd.DataFrame:  # mechanism, tail_endowment, role, round (from 1), relative_contribution
+    "Play Experiment 1 (Koster et al., Figure 1c) with any kind of players and return its 180 means."
+    mean = jax.jit(lambda key: relative_contributions(key, seat, n_games))(key)
+    axes = {"mechanism": list(mechanisms.BASELINES), "tail_endowment": FIGURE_TAILS, "role": ("head", "tail"), "round": range(1, mean.shape[-1] + 1)}
+    return pd.MultiIndex.from_product(axes.values(), names=axes.keys()).to_frame(index=False).assign(relative_contribution=np.asarray(mean).ravel())
 
 
 # %%
