@@ -40,12 +40,19 @@ data: setup  ## fetch the authors' released data into data/released/
 
 publish: setup  ## copy the results of a finished run of the paper profile to paper/results/
 	@test -f runs/paper/results/provenance.json || { echo "make: there is no finished run of the paper profile; run 'make reproduce PROFILE=paper' first." >&2; exit 1; }
-	@mkdir -p paper/results && cp -r runs/paper/results/{tables,data,figures,numbers.json,provenance.json} paper/results/
+	@mkdir -p paper/results && cp -r runs/paper/results/{tables,data,figures,parameters,numbers.json,provenance.json} paper/results/
+
+stale: setup  ## list the commits that touched what the committed results depend on since they were made
+	@made_by=$$($(BIN)/python -c 'import json; print(json.load(open("paper/results/provenance.json"))["commit"])'); \
+	git --no-pager log --oneline $$made_by..HEAD -- democratic_ai nbs/text/2*.py nbs/text/3*.py settings.ini Snakefile data requirements.lock
 
 test: setup  ## notebooks' own examples, then tests/
 	@$(BIN)/nbdev-test --n-workers 2 --skip-file-re '^[23]'
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/pytest
+
+book: setup  ## the notebooks as a book, docs/_build/html/index.html, to read without a network
+	@$(BIN)/sphinx-build -q -W docs docs/_build/html && echo "The book is docs/_build/html/index.html."
 
 lab: setup  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab nbs
@@ -64,7 +71,7 @@ execute: sync  ## run the component notebooks and keep their outputs; NAME=04_cl
 	done
 
 clean:  ## remove what can be made again, but not runs/
-	rm -rf .venv .snakemake .pytest_cache .hypothesis .ruff_cache docs/_build democratic_ai.egg-info
+	rm -rf .venv .snakemake .pytest_cache .hypothesis .ruff_cache docs/_build docs/nbs democratic_ai.egg-info
 	find . -name __pycache__ -not -path './runs/*' -prune -exec rm -rf {} +
 
-.PHONY: help setup reproduce sensitivity calibrate data publish test lab sync execute clean
+.PHONY: help setup reproduce sensitivity calibrate data publish stale test book lab sync execute clean

@@ -1,0 +1,41 @@
+"""The notebooks as a book, read from nbs/ as they are committed: nothing is executed here."""
+
+import json
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+project = "democratic-ai"
+author = copyright = "the democratic-ai maintainers"
+extensions = ["myst_nb"]
+html_theme = "sphinx_book_theme"
+html_title = "Democratic AI"
+html_theme_options = {"show_toc_level": 2, "use_download_button": False}
+html_static_path = ["_build/static"]
+exclude_patterns = ["_build"]
+nb_execution_mode = "off"
+myst_enable_extensions = ["dollarmath", "amsmath"]
+mathjax_path = "mathjax/tex-chtml-full.js"
+
+
+def prepare():
+    """Copy the notebooks without nbdev's directives, and MathJax, so that the book can be read offline."""
+    chapters = Path(__file__).parent / "nbs"
+    shutil.rmtree(chapters, ignore_errors=True)
+    chapters.mkdir()
+    for path in sorted((ROOT / "nbs").glob("*.ipynb")):
+        notebook = json.loads(path.read_text())
+        for cell in notebook["cells"]:
+            if cell["cell_type"] == "code":
+                hidden = cell["source"] and cell["source"][0].startswith(("#| hide", "#| default_exp"))
+                cell["metadata"] = {"tags": ["remove-cell"]} if hidden else {}
+                cell["source"] = [line for line in cell["source"] if not line.startswith("#|")]
+        (chapters / path.name).write_text(json.dumps(notebook))
+    mathjax = Path(find_spec("mathjax").submodule_search_locations[0]) / "static" / "mathjax" / "es5"
+    target = Path(__file__).parent / "_build" / "static" / "mathjax"
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(mathjax, target)
+
+
+prepare()
