@@ -277,6 +277,8 @@ rule tables:
         s2=f"{RESULTS}/tables/s2_metagame.csv",
         iterations=f"{RESULTS}/tables/iterations.csv",
         cloning=f"{RESULTS}/tables/cloning.csv",
+        players=f"{RESULTS}/parameters/players.safetensors",
+        hcrm=f"{RESULTS}/parameters/hcrm.safetensors",
         numbers=f"{RESULTS}/numbers.json",
         provenance=f"{RESULTS}/provenance.json",
         notebook=f"{RESULTS}/notebooks/39_tables.ipynb",
