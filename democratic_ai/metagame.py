@@ -8,7 +8,7 @@ __all__ = ['NINE', 'EVALUATION', 'Grid', 'grid', 'spread', 'simulate', 'Pairing'
            'tournament_table', 'elect']
 
 # %% ../nbs/10_metagame.ipynb #43764e30
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import jax
@@ -142,7 +142,7 @@ def equilibrium(
         b_eq=[1],
         bounds=[(0, 1)] * n + [(None, None)],
     )
-    return solution.x[:n]
+    return np.abs(solution.x[:n])  # a probability of minus zero looks odd
 
 
 def unbeaten(
@@ -208,7 +208,7 @@ def winner(
     margin: float | np.ndarray = 0.0,  # a head-to-head lead of no more than this is a tie; a number or [M, M]
 ) -> Winner:
     "Name the mechanism with the most votes against all opponents, and its equals (Koster et al., \"Metagame\")."
-    best = int(standing(win).argmax())
+    best = int(standing(win).round(9).argmax())  # the first of those level to rounding
     ahead = np.asarray(win)[best] > 0.5 + np.broadcast_to(margin, np.shape(win))[best]
     return Winner(best, [int(i) for i in np.flatnonzero(~ahead) if i != best])
 
@@ -222,7 +222,7 @@ def tournament_table(
     w, v = (np.asarray(x, np.float64) for x in points)
     return pd.DataFrame({"row_v": v[row], "row_w": w[row], "col_v": v[col], "col_w": w[col], "win_probability": np.ravel(win)})
 
-# %% ../nbs/10_metagame.ipynb #39c1579c
+# %% ../nbs/10_metagame.ipynb #a3c23116
 def elect(
     key: Array,  # consumed: one part per mechanism
     players: game.Players,
@@ -233,9 +233,11 @@ def elect(
     n_blocks: int = 4096,  # per mechanism and tail endowment
     slope: float = 1.4,  # of the vote model
 ) -> pd.DataFrame:  # rival, tail_endowment, vote_share, low, high (95 % over blocks)
-    "Put one mechanism up against each rival at each tail endowment (Koster et al., Table S1b); raises ValueError without rivals or tails."
+    "Put a mechanism up against each rival at each tail endowment (Koster et al., Table S1b); raises ValueError, MechanismError."
     if not rivals or not len(tails):
         raise ValueError("rivals or tails is empty: give at least one mechanism to stand against and one tail endowment")
+    for name, candidate in {"mechanism": mechanism, **rivals}.items():
+        mechanisms.check(candidate, name=name, tails=tuple(tails))
     endowment = jnp.stack([mechanisms.head_and_tails(tail) for tail in tails])
     sums = simulate(key, players, [mechanism, *rivals.values()], endowment, n_blocks=n_blocks * len(tails))
     block = voting.vote_from_sums(sums[0], sums[1:], slope=slope).mean(-1).reshape(len(rivals), n_blocks, len(tails))
