@@ -28,14 +28,16 @@
 # %%
 #| export
 import json
+import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
+import cma
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -75,7 +77,7 @@ class Population:
     reaction_spread: float = _fitted("reaction_spread")  # standard deviation of the log of that step between persons
     steepness: float = _fitted("steepness")  # how sharply the step depends on the marginal return, per coin
     threshold: float = _fitted("threshold")  # marginal return that leaves a person indifferent, coins
-    conformity: float = _fitted("conformity")  # step per unit of what the others gave more, relative to their endowments
+    imitation: float = _fitted("imitation")  # step towards peers who gain more, per unit of contribution ratio and 10 coins of gain
     pull: float = _fitted("pull")  # fraction of the way back home, a round
     width: float = _fitted("width")  # imprecision of the choice, fraction of the endowment
     focal: float = _fitted("focal")  # extra log weight of giving nothing, half or all
@@ -85,6 +87,13 @@ class Population:
 def fitted() -> Population:
     "Give the population of the committed calibration."
     return Population()
+
+
+def numbers(
+    population: Population,
+) -> dict[str, float]:
+    "Write a population's numbers down by name."
+    return {name: float(value) for name, value in asdict(population).items()}
 
 
 # %%
@@ -154,6 +163,19 @@ def marginal_return(
 
 # %%
 #| export
+def success_of_peers(
+    endowment: Array,  # [..., P] coins
+    contribution: Array,  # [..., P] coins
+    payout: Array,  # [..., P] coins
+) -> Array:  # [..., P] difference in ratio times difference in gain, in 10 coins
+    "Say in which direction the more successful players contribute, those of a like endowment counting most."
+    more = lambda amount: amount[..., None, :] - amount[..., :, None]  # [..., focal, other]: what the other has more
+    likeness = jnp.exp(-jnp.abs(more(jnp.log(endowment))))  # the smaller endowment divided by the larger
+    return (likeness * more(contribution / endowment) * more(payout - contribution) / 10).mean(-1)
+
+
+# %%
+#| export
 def take_in(
     mind: Mind,
     endowment: Array,  # [..., P] coins
@@ -166,10 +188,9 @@ def take_in(
 ) -> Mind:
     "Change the inclination by what the results screen showed."
     gain = jnp.tanh(population.steepness * (marginal_return(endowment, contribution, mechanism, growth=growth) - population.threshold))
-    ratio = contribution / endowment
-    others = (ratio.sum(-1, keepdims=True) - ratio) / (ratio.shape[-1] - 1)
     lost = jnp.maximum(contribution - payout, 0) / jnp.maximum(contribution, 1)
-    step = mind.reaction * gain + population.conformity * (others - ratio) - population.loss * lost**2
+    success = success_of_peers(endowment, contribution, payout)
+    step = mind.reaction * gain + population.imitation * success - population.loss * lost**2
     return mind._replace(inclination=mind.inclination + step + population.pull * (mind.home - mind.inclination))
 
 
@@ -233,6 +254,111 @@ def fig1c_curves(
     mean = jax.jit(lambda key: relative_contributions(key, seat, n_games))(key)
     axes = {"mechanism": list(mechanisms.BASELINES), "tail_endowment": FIGURE_TAILS, "role": ("head", "tail"), "round": range(1, mean.shape[-1] + 1)}
     return pd.MultiIndex.from_product(axes.values(), names=axes.keys()).to_frame(index=False).assign(relative_contribution=np.asarray(mean).ravel())
+
+
+# %%
+#| export
+START = {  # where the search starts, and its first step
+    "generosity": (1.0, 0.2),
+    "trust": (0.5, 0.2),
+    "advantage": (-0.8, 0.2),
+    "wariness": (1.0, 0.3),
+    "spread": (2.0, 0.3),
+    "reaction": (0.4, 0.1),
+    "reaction_spread": (0.3, 0.15),
+    "steepness": (5.0, 1.0),
+    "threshold": (0.15, 0.1),
+    "imitation": (2.0, 0.6),
+    "pull": (0.33, 0.1),
+    "width": (0.12, 0.04),
+    "focal": (6.0, 1.5),
+}
+SIGNED = {"generosity", "trust", "advantage", "wariness", "threshold"}  # the other numbers cannot be negative
+
+
+def as_population(
+    position: np.ndarray,  # one number per entry of START, in first steps from the start
+    loss: float,
+) -> Population:
+    "Turn a point of the search into a population; where a number cannot be negative its size counts."
+    value = {name: float(start + step * z) for (name, (start, step)), z in zip(START.items(), position)}
+    return Population(loss=loss, **{name: v if name in SIGNED else abs(v) for name, v in value.items()})
+
+
+# %%
+#| export
+def published_cells() -> np.ndarray:  # [mechanism, tail endowment, head or tail, round], as relative_contributions
+    "Read the 180 published means of Figure 1C into the order of relative_contributions."
+    frame = data.published("fig1c_relative_contribution").set_index(["mechanism", "tail_endowment", "role", "round"]).relative_contribution
+    axes = (list(mechanisms.BASELINES), FIGURE_TAILS, ("head", "tail"), range(1, game.Game.n_rounds + 1))
+    return frame.reindex(pd.MultiIndex.from_product(axes)).to_numpy().reshape([len(axis) for axis in axes])
+
+
+def figure_error(
+    key: Array,
+    *,
+    n_games: int,  # per mechanism and tail endowment
+) -> Callable[[Population], float]:  # mean absolute difference, fractions of the endowment
+    "Make the function that says how far a population is from Figure 1C, always on the same random numbers."
+    cells = published_cells()
+
+    @jax.jit
+    def error(population):
+        return jnp.abs(relative_contributions(key, seated(population), n_games) - cells).mean()
+
+    return lambda population: float(error(jax.tree.map(jnp.float32, population)))
+
+
+# %%
+#| export
+@dataclass(frozen=True)
+class Search:
+    "Settings of the calibration."
+
+    loss: float = 1.0  # not fitted: Figure 1C cannot tell
+    n_games: int = 1024  # per mechanism and tail endowment
+    n_candidates: int = 16  # populations tried per generation
+    n_generations: int = 200
+    seed: int = 0  # of the games and of the search
+
+
+def calibrate(
+    search: Search = Search(),
+    *,
+    ledger: Path | None = None,  # file that keeps what was tried; a search with the same settings goes on from there
+) -> tuple[Population, pd.DataFrame]:  # the population, and the best error after each generation
+    "Fit a population to Figure 1C, and to nothing else, by CMA-ES."
+    error = figure_error(jax.random.key(search.seed), n_games=search.n_games)
+    evolution = cma.CMAEvolutionStrategy(np.zeros(len(START)), 1.0, {"seed": search.seed + 1, "popsize": search.n_candidates, "verbose": -9})
+    tried, started = read_ledger(ledger, search), time.monotonic()
+    known = len(tried)
+    for generation in range(search.n_generations):
+        candidates = evolution.ask()
+        if generation >= known:
+            tried.append([error(as_population(z, search.loss)) for z in candidates])
+            if generation % 20 == 19 or generation == search.n_generations - 1:
+                report(ledger, search, tried, (time.monotonic() - started) / (generation + 1 - known))
+        evolution.tell(candidates, tried[generation])
+    best = np.minimum.accumulate([min(errors) for errors in tried])
+    history = pd.DataFrame({"generation": np.arange(1, len(best) + 1), "error": best})
+    return as_population(evolution.result.xfavorite, search.loss), history
+
+
+def read_ledger(ledger, search):
+    "Read the errors that an interrupted search had found; the search replays them, so nothing else needs keeping."
+    if ledger is None or not Path(ledger).exists():
+        return []
+    content = json.loads(Path(ledger).read_text(encoding="utf-8"))
+    return content["tried"] if content["search"] == asdict(search) else []
+
+
+def report(ledger, search, tried, pace):
+    "Save the search so far and say how far it is."
+    if ledger is not None:
+        data.write_json(ledger, {"search": asdict(search), "tried": tried})
+    left, best = pace * (search.n_generations - len(tried)), min(map(min, tried))
+    text = f"calibrate (loss {search.loss}): generation {len(tried)} of {search.n_generations}, error {best:.4f}, {left:.0f} s left"
+    print(text, file=sys.__stderr__, flush=True)
 
 
 # %%
