@@ -9,6 +9,7 @@ __all__ = ['NINE', 'EVALUATION', 'Grid', 'grid', 'spread', 'simulate', 'Pairing'
 
 # %% ../nbs/10_metagame.ipynb #43764e30
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -68,13 +69,14 @@ def simulate(
         raise ValueError("candidates is empty: give at least one mechanism or point of the manifold")
     keys = jax.random.split(key, n_candidates)
 
-    def sums(key, mechanism):
+    def sums(mechanism, key, seats):  # the seats are handed in: as constants they would be folded for seconds while compiling
         return voting.relative_payout_sum(game.play(key, players, seats, mechanism))
 
     if isinstance(candidates, Grid):
-        at = lambda point: sums(point[0], mechanisms.manifold(point[1], point[2]))
-        return jax.jit(lambda *points: jax.lax.map(at, points))(keys, jnp.asarray(candidates.w), jnp.asarray(candidates.v))
-    return jnp.stack([jax.jit(lambda key: sums(key, mechanism))(k) for k, mechanism in zip(keys, candidates)])
+        w, v = (jnp.asarray(x) for x in candidates)
+        one_by_one = lambda seats: jax.lax.map(lambda at: sums(mechanisms.manifold(at[1], at[2]), at[0], seats), (keys, w, v))
+        return jax.jit(one_by_one)(seats)
+    return jnp.stack([jax.jit(partial(sums, mechanism))(key, seats) for mechanism, key in zip(candidates, keys)])
 
 # %% ../nbs/10_metagame.ipynb #0339e858
 class Pairing(NamedTuple):
