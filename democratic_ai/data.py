@@ -6,10 +6,10 @@
 __all__ = ['ROOT', 'PUBLISHED', 'MECHANISM_CODES', 'CODE', 'FLAG', 'SCHEMA', 'PLAY', 'PLAY_2', 'PLAYER', 'BEACH', 'RELEASED',
            'ADDRESS', 'PLAYS', 'DataError', 'published', 'Plays', 'record', 'join', 'plays_to_table',
            'plays_from_table', 'as_cube', 'Column', 'whole', 'number', 'Form', 'fault', 'read_lines', 'read_cells',
-           'check_cells', 'rules', 'check_rows', 'counted_votes', 'check_counted_votes', 'read_released',
-           'fetch_released', 'fetch_one', 'released_to_plays', 'are_real', 'read_parquet', 'read_plays', 'replacing',
-           'write_table', 'plain', 'write_json', 'is_key', 'path_name', 'named_leaves', 'save_parameters',
-           'load_parameters', 'read_metadata', 'git_state', 'stamp']
+           'check_cells', 'rules', 'check_rows', 'counted_votes', 'check_counted_votes', 'read_released', 'fetch_one',
+           'fetch_released', 'released_to_plays', 'are_real', 'read_parquet', 'read_plays', 'replacing', 'write_table',
+           'plain', 'write_json', 'is_key', 'path_name', 'named_leaves', 'save_parameters', 'load_parameters',
+           'read_metadata', 'git_state', 'stamp']
 
 # %% ../nbs/02_data.ipynb #933cf04d
 import contextlib
@@ -30,7 +30,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-import pooch
 from jax import Array
 from safetensors import SafetensorError, safe_open
 from safetensors.flax import load_file, save_file
@@ -364,10 +363,10 @@ def check_counted_votes(
     both = published("fig2_votes").merge(counted_votes(players), how="outer", on=cell, suffixes=("", "_here")).fillna(0)
     differs = (both.votes_for_hcrm != both.votes_for_hcrm_here) | (both.votes_cast != both.votes_cast_here)
     if not differs.any():
-        return f"The votes that count equal the published ones in all {len(both)} cells: these are the original players."
+        return f"The votes that count equal the published ones in all {len(both)} cells."
     first = both[differs].iloc[0]
     return (
-        f"The votes that count differ from the published ones in {differs.sum()} of {len(both)} cells, so these are not the original players: "
+        f"The votes that count differ from the published ones in {differs.sum()} of {len(both)} cells, so this is not the original file: "
         f"{first.rival}, tail endowment {first.tail_endowment}: {first.votes_for_hcrm_here:.0f} of {first.votes_cast_here:.0f} here, "
         f"{first.votes_for_hcrm:.0f} of {first.votes_cast:.0f} published."
     )
@@ -381,6 +380,9 @@ def read_released(
     if form is None:
         raise DataError(f"{path}: the released files are called {', '.join(RELEASED)}; give the file back its name.")
     frame = check_rows(path, check_cells(path, read_cells(path, form)))
+    if form.n_rows:
+        rest = ", as in the original." if len(frame) == form.n_rows else f"; the original has {form.n_rows:,}."
+        print(f"{Path(path).name}: {len(frame):,} rows{rest}")
     if Path(path).name == "players_exp2.csv":
         print(check_counted_votes(frame))
     return frame
@@ -389,6 +391,17 @@ def read_released(
 ADDRESS = "https://storage.googleapis.com/dm_hcmd_dai/"
 
 
+def fetch_one(address: str, waiting: Path) -> Path:
+    "Fetch one file into a waiting room and read it with all checks; raises OSError or DataError."
+    import pooch  # with all that it brings along, and needed nowhere else
+
+    pooch.get_logger().setLevel("ERROR")
+    download = pooch.HTTPDownloader(timeout=30)
+    arrived = Path(pooch.retrieve(address, None, fname=address.split("/")[-1], path=waiting, downloader=download))
+    read_released(arrived)
+    return arrived
+
+# %% ../nbs/02_data.ipynb #431b8f77
 def fetch_released(
     folder: Path | str = ROOT / "data" / "released",
     *,
@@ -405,19 +418,10 @@ def fetch_released(
             try:
                 os.replace(fetch_one(address + name, Path(waiting)), folder / name)
             except (OSError, DataError) as error:  # whatever a network does wrong is an OSError
-                reason = str(error).replace(f"{waiting}{os.sep}", "") if isinstance(error, DataError) else type(error).__name__
+                reason = str(error).replace(f"{waiting}{os.sep}", "").rstrip(".") if isinstance(error, DataError) else type(error).__name__
                 remedy = f"repeat `make data` when it can be reached, or put the files into {shown}/ by hand."
                 raise DataError(f"{name} could not be fetched from {address} ({reason}): {remedy}") from None
     return [folder / name for name in RELEASED]
-
-
-def fetch_one(address: str, waiting: Path) -> Path:
-    "Fetch one file into a waiting room and read it with all checks; raises OSError or DataError."
-    pooch.get_logger().setLevel("ERROR")
-    download = pooch.HTTPDownloader(timeout=30)
-    arrived = Path(pooch.retrieve(address, None, fname=address.split("/")[-1], path=waiting, downloader=download))
-    read_released(arrived)
-    return arrived
 
 # %% ../nbs/02_data.ipynb #0b40b305
 def released_to_plays(

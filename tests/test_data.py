@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from democratic_ai import data, game, mechanisms
 
-few = settings(max_examples=25, deadline=None)
+few = settings(max_examples=15, deadline=None)
 REFEREES = {
     1: game.equal_split,
     2: mechanisms.libertarian,
@@ -34,12 +34,11 @@ REFEREES = {
 @pytest.fixture(scope="session")
 def blocks():
     "Bots under every referee and tail endowment, five groups each: arrays [5, 10, 4]."
-    play = jax.jit(lambda key, endowment, code: game.play(key, game.random_bots(), endowment, REFEREES[code]), static_argnums=2)
-    return {
-        (code, tail): jax.tree.map(np.asarray, play(jax.random.key(10 * code + tail), jnp.tile(jnp.array([10.0, tail, tail, tail]), (5, 1)), code))
-        for code in REFEREES
-        for tail in (2, 4, 6, 8, 10)
-    }
+    tails = (2, 4, 6, 8, 10)
+    endowment = jnp.repeat(mechanisms.head_and_tails(jnp.array(tails, float)), 5, axis=0)
+    play_all = jax.jit(lambda: {code: game.play(jax.random.key(code), game.random_bots(), endowment, REFEREES[code]) for code in REFEREES})
+    played = jax.tree.map(np.asarray, play_all())
+    return {(code, tail): jax.tree.map(lambda x, i=i: x[5 * i :][:5], played[code]) for code in REFEREES for i, tail in enumerate(tails)}
 
 
 def session_rows(blocks, *, rival, agent, tail, first_person, n_blocks=2, n_bonus=4):
@@ -56,9 +55,22 @@ def session_rows(blocks, *, rival, agent, tail, first_person, n_blocks=2, n_bonu
                     person = float(first_person + 4 * group + seat)
                     vote = "" if session == 0 or seat == 3 else str((group + seat) % 2)
                     rows.append(
-                        dict(participant_id=person, player_id=seat, contribution=coins, endowment=own, session=session, timestep=timestep)
-                        | dict(endowcond=tail, mechanism_code=code, baseline=rival, head=seat == 0, rel_contribution=round(coins / own, 4))
-                        | dict(vote=vote, payout=round(float(block.payout[group, timestep, seat]), 3))
+                        {
+                            "participant_id": person,
+                            "player_id": seat,
+                            "contribution": coins,
+                            "endowment": own,
+                            "session": session,
+                            "timestep": timestep,
+                        }
+                        | {
+                            "endowcond": tail,
+                            "mechanism_code": code,
+                            "baseline": rival,
+                            "head": seat == 0,
+                            "rel_contribution": round(coins / own, 4),
+                        }
+                        | {"vote": vote, "payout": round(float(block.payout[group, timestep, seat]), 3)}
                     )
     return rows
 
@@ -72,8 +84,8 @@ def players_rows(n=97):
             for i in range(n):
                 seat, real, cast = i % 4, bool(random.random() < 0.9), bool(random.random() < 0.8)
                 rows.append(
-                    dict(endowcond=float(tail), player_id=seat, baseline=rival, real=real, endowment=tail if seat else 10)
-                    | dict(vote_cast=cast, participant_id=(i % 60 + 1) / 10_000, vote_for_agent=int(cast and random.random() < 0.55))
+                    {"endowcond": float(tail), "player_id": seat, "baseline": rival, "real": real, "endowment": tail if seat else 10}
+                    | {"vote_cast": cast, "participant_id": (i % 60 + 1) / 10_000, "vote_for_agent": int(cast and random.random() < 0.55)}
                 )
     return rows
 
@@ -91,9 +103,14 @@ def beach_rows(code):
 @pytest.fixture(scope="session")
 def originals(blocks):
     "Name -> table of text, in the authors' form: float ids, repeated people, True/False, empty votes, five sessions, tutorials."
-    twice = dict(rival=2, agent=4, tail=4, first_person=11)
+    twice = {"rival": 2, "agent": 4, "tail": 4, "first_person": 11}
     one = session_rows(blocks, rival=3, agent=4, tail=2, first_person=1, n_bonus=5) + session_rows(blocks, **twice, n_blocks=4, n_bonus=5)
-    two = [row for rival in (1, 2, 3, 6) for tail in (2, 10) for row in session_rows(blocks, rival=rival, agent=4, tail=tail, first_person=rival)]
+    two = [
+        row
+        for rival in (1, 2, 3, 6)
+        for tail in (2, 10)
+        for row in session_rows(blocks, rival=rival, agent=4, tail=tail, first_person=rival)
+    ]
     four = session_rows(blocks, rival=7, agent=4, tail=4, first_person=100)
     rows = {"data_exp1.csv": one, "data_exp2.csv": two, "data_exp4.csv": four}
     rows |= {"players_exp2.csv": players_rows(), "players_exp4.csv": players_rows(9)}
@@ -136,8 +153,12 @@ def test_all_nine_files_are_known_with_their_columns():
         ["data_exp1.csv", "data_exp2.csv", "data_exp4.csv", "players_exp2.csv", "players_exp4.csv"]
         + [f"beachplot_{name}.csv" for name in ("hcrm", "liberal_egalitarian", "libertarian", "rational_mechanism")]
     )
-    exp1 = "participant_id, player_id, contribution, endowment, session, timestep, endowcond, mechanism_code, baseline, head, rel_contribution"
-    exp2 = "player_id, contribution, endowment, session, timestep, mechanism_code, participant_id, endowcond, baseline, head, rel_contribution"
+    exp1 = (
+        "participant_id, player_id, contribution, endowment, session, timestep, endowcond, mechanism_code, baseline, head, rel_contribution"
+    )
+    exp2 = (
+        "player_id, contribution, endowment, session, timestep, mechanism_code, participant_id, endowcond, baseline, head, rel_contribution"
+    )
     players = "endowcond, player_id, baseline, real, endowment, vote_cast, participant_id, vote_for_agent"
     expected = {"data_exp1.csv": exp1 + ", payout", "data_exp2.csv": exp2 + ", vote, payout", "data_exp4.csv": exp1 + ", vote, payout"}
     expected |= {"players_exp2.csv": players, "players_exp4.csv": players}
@@ -290,18 +311,26 @@ def test_votes_are_counted_as_by_hand(tmp_path, originals, capsys):
 def test_the_check_knows_the_published_votes(tmp_path, capsys):
     votes = data.published("fig2_votes")
     rows = [
-        dict(endowcond=v.tail_endowment, player_id=1, baseline=v.rival_code, real=True, endowment=v.tail_endowment, vote_cast=True)
-        | dict(participant_id=i / 1e4, vote_for_agent=int(i < v.votes_for_hcrm))
+        {
+            "endowcond": v.tail_endowment,
+            "player_id": 1,
+            "baseline": v.rival_code,
+            "real": True,
+            "endowment": v.tail_endowment,
+            "vote_cast": True,
+        }
+        | {"participant_id": i / 1e4, "vote_for_agent": int(i < v.votes_for_hcrm)}
         for v in votes.itertuples()
         for i in range(v.votes_cast)
     ]
     players = data.read_released(write(tmp_path, "players_exp2.csv", pd.DataFrame(rows)))
-    assert "equal the published ones in all 20 cells" in capsys.readouterr().out
+    assert "equal the published ones in all 20 cells." in capsys.readouterr().out
     assert (data.counted_votes(players).to_numpy() == votes.to_numpy()).all()
     players.loc[players.index[-1], "vote_for_agent"] = True
     said = data.check_counted_votes(players)
     assert "differ" in said and "1 of 20" in said and "rational, tail endowment 10: 72 of 148 here, 71 of 148 published" in said
-    assert "1 of 20" in data.check_counted_votes(players[players.endowcond.ne(2) | players.baseline.ne(1)]) or True
+    without = players[players.endowcond.ne(10) | players.baseline.ne(6)]
+    assert "rational, tail endowment 10: 0 of 0 here, 71 of 148 published" in data.check_counted_votes(without)
 
 
 # --- blocks of play -----------------------------------------------------------------------------------------------
@@ -338,7 +367,11 @@ def test_players_say_who_answered(tmp_path, originals):
     frame = data.read_released(write(tmp_path, "data_exp4.csv", originals["data_exp4.csv"]))
     people = frame.drop_duplicates("participant_id")
     rows = people[["endowcond", "player_id", "baseline"]].assign(
-        real=people.participant_id != 106, endowment=people.endowment, vote_cast=True, participant_id=people.participant_id / 10_000, vote_for_agent=0
+        real=people.participant_id != 106,
+        endowment=people.endowment,
+        vote_cast=True,
+        participant_id=people.participant_id / 10_000,
+        vote_for_agent=0,
     )
     players = data.read_released(write(tmp_path, "players_exp4.csv", rows))
     answered = np.asarray(data.released_to_plays(frame, players).answered)
@@ -363,7 +396,7 @@ def called(plays):
 
 
 @few
-@given(st.integers(1, 7), st.integers(1, 10), st.integers(0, 999), st.sampled_from([".csv", ".parquet"]))
+@given(st.sampled_from([1, 6]), st.sampled_from([1, 4, 10]), st.integers(0, 999), st.sampled_from([".csv", ".parquet"]))
 def test_plays_survive_the_table_in_any_order(tmp_path_factory, n_groups, n_rounds, seed, suffix):
     plays = some_plays(n_groups, n_rounds, seed)
     table = data.plays_to_table(plays)
@@ -409,7 +442,9 @@ def test_a_table_that_does_not_fold_is_refused():
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-@pytest.mark.parametrize("column, value", [("contribution", 1.5), ("contribution", 11), ("endowment", 0), ("payout", np.nan), ("player", 4)])
+@pytest.mark.parametrize(
+    "column, value", [("contribution", 1.5), ("contribution", 11), ("endowment", 0), ("payout", np.nan), ("player", 4)]
+)
 def test_a_damaged_table_of_play_is_named_by_file_row_and_column(tmp_path, blocks, suffix, column, value):
     table = data.plays_to_table(data.record(jax.tree.map(jnp.asarray, blocks[2, 4]), "libertarian")).astype({column: float})
     path = tmp_path / f"pilot{suffix}"
@@ -494,11 +529,19 @@ def test_the_folder_is_named_from_the_repository(monkeypatch, tmp_path):
 
 def test_published_numbers_are_those_of_the_paper():
     sizes = {name: len(data.published(name)) for name in data.PUBLISHED}
-    assert sizes == dict(fig1c_relative_contribution=180, fig2_votes=20, table_s1a_votes=20, table_s1b_virtual_votes=15, table_s2_metagame=81)
+    assert sizes == {
+        "fig1c_relative_contribution": 180,
+        "fig2_votes": 20,
+        "table_s1a_votes": 20,
+        "table_s1b_virtual_votes": 15,
+        "table_s2_metagame": 81,
+    }
     votes = data.published("fig2_votes").groupby("rival")[["votes_for_hcrm", "votes_cast"]].sum()
     assert tuple(votes.loc["liberal_egalitarian"]) == (951, 1744) and tuple(votes.loc["strict_egalitarian"]) == (513, 776)
     assert (data.published("fig2_votes").rival.map(data.MECHANISM_CODES) == data.published("fig2_votes").rival_code).all()
-    metagame = data.published("table_s2_metagame").pivot_table(index=["row_v", "row_w"], columns=["col_v", "col_w"], values="win_probability")
+    metagame = data.published("table_s2_metagame").pivot_table(
+        index=["row_v", "row_w"], columns=["col_v", "col_w"], values="win_probability"
+    )
     assert np.abs(metagame.to_numpy() + metagame.to_numpy().T - 1).max() < 0.0021, "what a row wins its column loses"
     assert "fig2_votes" in refusal(data.published, "figure 2")
 
@@ -522,7 +565,7 @@ def test_a_killed_write_leaves_the_old_file(tmp_path):
     path = tmp_path / "votes.csv"
     path.write_text("old")
     program = f"import os; from democratic_ai import data\nwith data.replacing({str(path)!r}) as t: t.write_text('ha'); os._exit(9)"
-    assert subprocess.run([sys.executable, "-c", program]).returncode == 9
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 9
     assert path.read_text() == "old"
 
 
@@ -530,7 +573,11 @@ numbers = st.floats() | st.integers(-(2**53), 2**53) | st.booleans() | st.none()
 
 
 @few
-@given(st.dictionaries(st.text(max_size=4), st.recursive(numbers, lambda x: st.lists(x, max_size=3) | st.dictionaries(st.text(max_size=4), x, max_size=3))))
+@given(
+    st.dictionaries(
+        st.text(max_size=4), st.recursive(numbers, lambda x: st.lists(x, max_size=3) | st.dictionaries(st.text(max_size=4), x, max_size=3))
+    )
+)
 def test_json_comes_back_with_null_for_what_is_not_a_number(tmp_path_factory, content):
     path = tmp_path_factory.mktemp("json") / "numbers.json"
     data.write_json(path, content)
@@ -560,11 +607,22 @@ def test_json_takes_arrays_of_both_libraries(tmp_path):
     ids=["adam", "rmsprop", "chain"],
 )
 def test_a_training_state_comes_back_bit_for_bit(tmp_path, optimiser):
-    params = {"layer": {"kernel": jax.random.normal(jax.random.key(1), (3, 4)), "bias": jnp.full(4, 1e-40)}, "scale": (jnp.float32(2), jnp.ones(()))}
+    params = {
+        "layer": {"kernel": jax.random.normal(jax.random.key(1), (3, 4)), "bias": jnp.full(4, 1e-40)},
+        "scale": (jnp.float32(2), jnp.ones(())),
+    }
     update = lambda params, memory: optimiser.update(jax.tree.map(jnp.sin, params), memory, params)
     memory = update(params, optimiser.init(params))[1]
     key = jax.random.split(jax.random.key(5))[1]
-    state = {"params": params, "memory": memory, "key": key, "keys": jax.random.split(key, 3), "raw": jax.random.PRNGKey(3), "step": 7, "on": True}
+    state = {
+        "params": params,
+        "memory": memory,
+        "key": key,
+        "keys": jax.random.split(key, 3),
+        "raw": jax.random.PRNGKey(3),
+        "step": 7,
+        "on": True,
+    }
     path = tmp_path / "state.safetensors"
     data.save_parameters(path, state, {"settings": "abc", "seed": "0"})
     blank = jax.tree.map(lambda leaf: leaf if data.is_key(leaf) else jnp.zeros_like(leaf), state)
@@ -582,16 +640,16 @@ def test_a_training_state_comes_back_bit_for_bit(tmp_path, optimiser):
 @given(
     st.dictionaries(
         st.sampled_from("abcd"),
-        st.tuples(st.lists(st.integers(0, 4), max_size=3), st.sampled_from(["float32", "int32", "uint8", "bool", "bfloat16"])),
+        st.tuples(st.sampled_from([[], [0], [3], [2, 4]]), st.sampled_from(["float32", "int32", "uint8", "bool", "bfloat16"])),
         min_size=1,
     )
 )
 def test_any_tree_is_kept_and_only_its_own_template_fits(tmp_path_factory, shapes):
     tree = {name: [jnp.ones(shape, dtype), None] for name, (shape, dtype) in shapes.items()}
-    before = dict(tree)
+    leaves = jax.tree.leaves(tree)
     path = tmp_path_factory.mktemp("trees") / "tree.safetensors"
     data.save_parameters(path, tree)
-    assert tree == before or tree.keys() == before.keys(), "the caller's tree is not touched"
+    assert all(a is b for a, b in zip(leaves, jax.tree.leaves(tree), strict=True)), "the caller's tree is not touched"
     assert same(data.load_parameters(path, tree), tree) and data.read_metadata(path) == {}
     name, (shape, dtype) = next(iter(shapes.items()))
     others = ([jnp.ones([*shape, 2], dtype), None], [jnp.ones(shape, "int8"), None], [None, tree[name][0]], [None, None])
