@@ -13,7 +13,6 @@ import numpy as np
 from jax import Array
 
 from . import game
-from .game import Mechanism
 
 # %% ../nbs/01_mechanisms.ipynb #18dd09eb
 def _fraction(
@@ -41,7 +40,7 @@ def liberal_egalitarian(
 
 
 strict_egalitarian = game.equal_split
-BASELINES: dict[str, Mechanism] = {
+BASELINES: dict[str, game.Mechanism] = {
     "strict_egalitarian": strict_egalitarian,
     "libertarian": libertarian,
     "liberal_egalitarian": liberal_egalitarian,
@@ -51,7 +50,7 @@ BASELINES: dict[str, Mechanism] = {
 def manifold(
     w: Array | float,  # [..., 1] or a number, weight of one's own contribution against the mean of the others'
     v: Array | float,  # [..., 1] or a number, weight of relative against absolute contributions
-) -> Mechanism:
+) -> game.Mechanism:
     "Make the mechanism at a point of the ideological manifold (Koster et al., \"The ideological manifold\")."
 
     def mechanism(endowment, contribution):
@@ -78,7 +77,7 @@ class MechanismError(ValueError):
 
 
 def check(
-    mechanism: Mechanism,
+    mechanism: game.Mechanism,
     *,
     name: str,  # what the error calls it
     tails: tuple[float, ...] = TAILS,  # conditions to try, coins of a tail

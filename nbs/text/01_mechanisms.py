@@ -36,7 +36,6 @@ import numpy as np
 from jax import Array
 
 from democratic_ai import game
-from democratic_ai.game import Mechanism
 
 # %%
 #| hide
@@ -123,7 +122,7 @@ def liberal_egalitarian(
 
 
 strict_egalitarian = game.equal_split
-BASELINES: dict[str, Mechanism] = {
+BASELINES: dict[str, game.Mechanism] = {
     "strict_egalitarian": strict_egalitarian,
     "libertarian": libertarian,
     "liberal_egalitarian": liberal_egalitarian,
@@ -219,7 +218,7 @@ assert np.isclose(empty, 0.4) and np.isclose(nearly, 1.6)
 def manifold(
     w: Array | float,  # [..., 1] or a number, weight of one's own contribution against the mean of the others'
     v: Array | float,  # [..., 1] or a number, weight of relative against absolute contributions
-) -> Mechanism:
+) -> game.Mechanism:
     "Make the mechanism at a point of the ideological manifold (Koster et al., \"The ideological manifold\")."
 
     def mechanism(endowment, contribution):
@@ -275,9 +274,9 @@ head_share = np.asarray(manifold(w, v)(jnp.tile(endowment, (len(w), 1)), half)[:
 
 fig, ax = plt.subplots(figsize=(4.6, 3.2))
 image = ax.imshow(head_share, origin="lower", extent=(0, 1, 0, 1), cmap="viridis", vmin=0)
-for label, v_here, up in (("libertarian", 0, 6), ("liberal egalitarian", 1, -6)):
+for label, v_here, up, ink in (("libertarian", 0, 6, "black"), ("liberal egalitarian", 1, -6, "white")):
     ax.plot(1, v_here, "o", color="white", mec="black", clip_on=False)
-    ax.annotate(label, (1, v_here), (-8, up), textcoords="offset points", ha="right", va="center", color="black" if v_here == 0 else "white")
+    ax.annotate(label, (1, v_here), (-8, up), textcoords="offset points", ha="right", va="center", color=ink)
 ax.axvline(0.25, color="white", ls="--", lw=1)
 ax.annotate("strict egalitarian", (0.25, 0.5), (3, 0), textcoords="offset points", rotation=90, va="center", color="white")
 ax.set(xlabel="w: own against others'", ylabel="v: relative against absolute")
@@ -349,7 +348,7 @@ class MechanismError(ValueError):
 
 
 def check(
-    mechanism: Mechanism,
+    mechanism: game.Mechanism,
     *,
     name: str,  # what the error calls it
     tails: tuple[float, ...] = TAILS,  # conditions to try, coins of a tail

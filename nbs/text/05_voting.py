@@ -375,8 +375,8 @@ print(f"\ncaption: rpay strongest in 4 of 4      | its table: in {(strongest == 
 print(f"caption: 4 predictors                  | its table: {len(PREDICTORS)} and an intercept")
 print("Methods: gini among the variables      | the equation beside it: rpay, apay, cont and no gini")
 assert list(strongest) == ["rpay", "apay", "apay", "rpay"]
-p = 2 * norm.sf(figure_s2.abs())
-assert ((p < 0.05) == [[False, True, False, False], [True, True, True, False], [True, True, True, False], [False, True, False, False]]).all()
+significant = 2 * norm.sf(figure_s2.abs()) < 0.05
+assert (significant == [[0, 1, 0, 0], [1, 1, 1, 0], [1, 1, 1, 0], [0, 1, 0, 0]]).all(), "the verdicts as printed"
 
 # %% [markdown]
 # Against libertarian and liberal egalitarian the coins themselves weigh more. What does hold is the caption's second half:

@@ -1,0 +1,212 @@
+"Group tests and intervals against enumeration, closed forms, peer libraries and their own promises."
+
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.api as sm
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from democratic_ai import data, statistics
+
+few = settings(deadline=None, max_examples=25)
+
+
+@st.composite
+def evenings(draw, max_groups=9):
+    "Votes of a few groups in which one to four people voted."
+    n_groups = draw(st.integers(1, max_groups))
+    cast = draw(st.lists(st.integers(1, 4), min_size=n_groups, max_size=n_groups))
+    return np.array([draw(st.integers(0, n)) for n in cast]), np.array(cast)
+
+
+def enumerated(votes_for, votes_cast):
+    "The exact p-value: all 2^G ways to flip whole groups."
+    lead = 2 * votes_for - votes_cast
+    totals = [abs(sum(s * x for s, x in zip(signs, lead))) for signs in product((1, -1), repeat=len(lead))]
+    return np.mean(np.array(totals) >= abs(lead.sum()))
+
+
+@few
+@given(evenings())
+def test_shuffles_approach_the_enumeration(evening):
+    exact = enumerated(*evening)
+    shuffled = statistics.permutation_test(*evening, n_shuffles=20_000)
+    assert abs(shuffled - exact) <= 5 * np.sqrt(exact * (1 - exact) / 20_000) + 1 / 20_000
+
+
+@few
+@given(evenings(), st.integers(0, 2**31))
+def test_the_test_is_two_sided_blind_to_order_and_repeatable(evening, seed):
+    votes_for, votes_cast = evening
+    p = statistics.permutation_test(votes_for, votes_cast, rng=seed, n_shuffles=500)
+    assert p == statistics.permutation_test(votes_for, votes_cast, rng=np.random.default_rng(seed), n_shuffles=500)
+    assert p == statistics.permutation_test(votes_cast - votes_for, votes_cast, rng=seed, n_shuffles=500)
+    assert np.isclose(enumerated(votes_for[::-1], votes_cast[::-1]), enumerated(votes_for, votes_cast))
+    assert 1 / 500 <= p <= 1
+
+
+def test_the_floor_is_one_in_ten_thousand():
+    assert statistics.permutation_test([4] * 40, 4) == 1e-4
+    assert statistics.permutation_test([2] * 40, 4) == 1.0
+
+
+def test_single_votes_are_the_binomial_test():
+    votes_for = np.array([1] * 33 + [0] * 19)
+    assert abs(statistics.permutation_test(votes_for, 1) - statistics.naive_binomial(votes_for, 1)) < 0.02
+    assert statistics.naive_binomial(votes_for, 1) == stats.binomtest(33, 52).pvalue
+
+
+def test_under_the_null_the_group_test_keeps_its_level_and_the_naive_does_not():
+    rng = np.random.default_rng(0)
+    votes_for = rng.binomial(4, rng.beta(0.5, 0.5, (400, 40)))
+    by_group = np.mean([statistics.permutation_test(k, 4, rng=rng, n_shuffles=500) <= 0.05 for k in votes_for])
+    naive = np.mean([statistics.naive_binomial(k, 4) <= 0.05 for k in votes_for])
+    assert by_group < 0.09 and naive > 0.12
+
+
+@pytest.mark.parametrize(
+    ("votes_for", "votes_cast", "words"),
+    [
+        ([], 4, "one number of votes for each group"),
+        ([[1, 2], [3, 4]], 4, "shape (2, 2)"),
+        (3, 4, "one number of votes for each group"),
+        ([1, 2, 3], [4, 4], "one number for each group"),
+        ([5, 1], 4, "more votes for the agent than votes cast"),
+        ([-1, 1], 4, "leave it out"),
+        ([0.5, 1], 4, "fraction of a vote"),
+        ([np.nan, 1], 4, "leave it out"),
+        ([0, 1], [0, 4], "no votes"),
+    ],
+)
+@pytest.mark.parametrize("test", [statistics.permutation_test, statistics.naive_binomial])
+def test_impossible_votes_are_refused(test, votes_for, votes_cast, words):
+    with pytest.raises(ValueError) as refused:
+        test(votes_for, votes_cast)
+    assert isinstance(refused.value, statistics.StatisticsError)
+    assert words in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_the_group_interval_agrees_with_the_linearised_standard_error():
+    rng = np.random.default_rng(1)
+    cast = rng.integers(1, 5, 300)
+    votes_for = rng.binomial(cast, rng.beta(1, 1, 300))
+    share = statistics.interval_over_groups(votes_for, cast)
+    error = np.sqrt(((votes_for - share.value * cast) ** 2).sum()) / cast.sum()
+    assert share.value == votes_for.sum() / cast.sum()
+    np.testing.assert_allclose([share.low, share.high], share.value + error * stats.norm.ppf([0.025, 0.975]), atol=0.006)
+    assert share == statistics.interval_over_groups(votes_for, cast)
+    wide = statistics.interval_over_groups(votes_for, cast, level=0.99)
+    assert wide.low < share.low < share.high < wide.high
+
+
+def test_the_group_interval_covers():
+    rng = np.random.default_rng(2)
+    intervals = [statistics.interval_over_groups(rng.binomial(4, rng.beta(1.2, 0.8, 60)), 4, n_resamples=300) for _ in range(200)]
+    assert 0.88 <= np.mean([i.low <= 0.6 <= i.high for i in intervals]) <= 0.99
+
+
+@few
+@given(st.integers(2, 8), st.floats(0.5, 0.99), st.integers(0, 1000))
+def test_the_seed_interval_is_students(n_seeds, level, seed):
+    values = np.random.default_rng(seed).normal(0.5, 0.02, (n_seeds, 3))
+    interval = statistics.interval_over_seeds(values, level=level)
+    for i in range(3):
+        low, high = stats.t.interval(level, n_seeds - 1, values[:, i].mean(), stats.sem(values[:, i]))
+        np.testing.assert_allclose([interval.low[i], interval.high[i]], [low, high])
+
+
+def test_one_seed_has_a_value_and_no_bounds():
+    interval = statistics.interval_over_seeds([0.53])
+    assert interval.value == 0.53 and np.isnan(interval.low) and np.isnan(interval.high)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: statistics.interval_over_seeds([]), "leave out runs that failed"),
+        (lambda: statistics.interval_over_seeds([0.5, np.nan]), "leave out runs that failed"),
+        (lambda: statistics.interval_over_groups([3], 4), "two or more groups"),
+        (lambda: statistics.interval_over_groups([3, 2], [4, 4, 4]), "one of each"),
+        (lambda: statistics.interval_over_groups([3, 2], [4, 0]), "not positive"),
+        (lambda: statistics.effect_of_time(np.ones(10)), "two or more groups"),
+        (lambda: statistics.effect_of_time(np.ones((1, 10))), "two or more groups"),
+        (lambda: statistics.effect_of_time(np.full((3, 10), np.nan)), "all finite"),
+        (lambda: statistics.f_test([1, 2, 3]), "two or more samples"),
+        (lambda: statistics.f_test([1, 2, 3], [1]), "two or more finite values"),
+        (lambda: statistics.f_test([1, 1], [2, 2]), "no variance"),
+        (lambda: statistics.mean_absolute_error([1, 2], [1]), "one by one"),
+        (lambda: statistics.mean_absolute_error([], []), "one by one"),
+        (lambda: statistics.mean_absolute_error([1, np.nan], [1, 2]), "missing"),
+    ],
+)
+def test_what_cannot_be_computed_ends_in_a_sentence(call, words):
+    with pytest.raises(statistics.StatisticsError) as refused:
+        call()
+    assert words in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_the_effect_of_time_is_the_mean_of_least_squares_slopes():
+    rng = np.random.default_rng(3)
+    curves = 0.4 - 0.01 * np.arange(10) + rng.normal(0, 0.1, (30, 10))
+    trend = statistics.effect_of_time(curves)
+    slopes = [stats.linregress(np.arange(10), curve).slope for curve in curves]
+    np.testing.assert_allclose(trend.slope, np.mean(slopes))
+    np.testing.assert_allclose(trend.t, np.mean(slopes) / stats.sem(slopes))
+    np.testing.assert_allclose(trend.p, 2 * stats.t.sf(abs(trend.t), 29))
+    backwards = statistics.effect_of_time(curves[:, ::-1])
+    np.testing.assert_allclose([backwards.slope, backwards.p], [-trend.slope, trend.p])
+
+
+@few
+@given(st.lists(st.integers(2, 12), min_size=2, max_size=4), st.integers(0, 1000))
+def test_the_f_test_is_a_regression_on_conditions(sizes, seed):
+    rng = np.random.default_rng(seed)
+    samples = [rng.normal(mean, 1, size) for mean, size in zip(rng.normal(size=len(sizes)), sizes)]
+    condition = np.repeat(np.arange(len(sizes)), sizes)
+    fit = sm.OLS(np.concatenate(samples), sm.add_constant(np.eye(len(sizes))[condition][:, 1:])).fit()
+    test = statistics.f_test(*samples)
+    np.testing.assert_allclose([test.f, test.p], [fit.fvalue, fit.f_pvalue], rtol=1e-6)
+    assert (test.df_between, test.df_within) == (fit.df_model, fit.df_resid)
+
+
+def test_ours_stands_beside_theirs_row_by_row():
+    published = data.published("table_s1b_virtual_votes")
+    ours = published.sample(frac=1, random_state=0).assign(vote_share=lambda f: f["vote_share"] + 0.01, low=0.4)
+    table = statistics.beside(ours, published, on=["rival", "tail_endowment"], value="vote_share")
+    assert list(table.columns) == ["rival", "tail_endowment", "vote_share", "low", "published", "difference"]
+    np.testing.assert_allclose(table["difference"], 0.01)
+    assert list(table["rival"]) == list(ours["rival"]) and list(table["tail_endowment"]) == list(ours["tail_endowment"])
+    np.testing.assert_allclose(statistics.mean_absolute_error(table["vote_share"], table["published"]), 0.01)
+
+
+@pytest.mark.parametrize(
+    ("ours", "words"),
+    [
+        (lambda f: f.drop(columns="vote_share"), "our numbers have no column 'vote_share'"),
+        (lambda f: f.drop(columns="rival"), "our numbers have no column 'rival'"),
+        (lambda f: pd.concat([f, f.head(1)]), "two rows for {'rival': 'strict_egalitarian', 'tail_endowment': 2}"),
+        (lambda f: f.iloc[1:], "only in one of the two tables"),
+        (lambda f: f.replace({"rival": {"libertarian": "anarchist"}}), "only in one of the two tables"),
+    ],
+)
+def test_tables_that_do_not_match_are_refused(ours, words):
+    published = data.published("table_s1b_virtual_votes")
+    with pytest.raises(statistics.StatisticsError) as refused:
+        statistics.beside(ours(published), published, on=["rival", "tail_endowment"], value="vote_share")
+    assert words in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_published_counts_and_what_the_text_makes_of_them():
+    count = lambda name: data.published(name).groupby("rival")[["votes_for_hcrm", "votes_cast"]].sum().apply(tuple, axis=1).to_dict()
+    released, preprint = count("fig2_votes"), count("table_s1a_votes")
+    assert released["strict_egalitarian"] == preprint["strict_egalitarian"] == (513, 776)
+    assert released["libertarian"] == (450, 716) and preprint["libertarian"] == (450, 740)
+    assert released["liberal_egalitarian"] == (951, 1744) and preprint["liberal_egalitarian"] == (951, 1768)
+    assert released["rational"] == preprint["rational"] == (421, 736)
+    percent = lambda pair: round(100 * pair[0] / pair[1], 1)
+    assert percent(preprint["libertarian"]) == 60.8 and percent(released["liberal_egalitarian"]) == 54.5
+    assert percent(released["strict_egalitarian"]) == 66.1, "the text prints 66.2"
