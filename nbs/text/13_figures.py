@@ -205,40 +205,55 @@ print(refusal.value)
 
 # %%
 #| export
+def panels(
+    frame: pd.DataFrame,  # mechanism, tail_endowment
+    *,
+    width: float,  # of a panel, inches
+    height: float,  # of a panel, inches
+    heading: str,  # of a column, with {} for the tail endowment
+) -> tuple[Figure, dict[tuple, Axes]]:  # axes by (mechanism, tail_endowment)
+    "Lay out one panel per mechanism (rows) and tail endowment (columns), all with the same axes."
+    rows, columns = in_order(frame["mechanism"]), sorted(frame["tail_endowment"].unique())
+    size = (min(FULL, 0.9 + width * len(columns)), 0.9 + height * len(rows))
+    figure, axes = plt.subplots(len(rows), len(columns), figsize=size, sharex=True, sharey=True, squeeze=False)
+    for ax, tail in zip(axes[0], columns):
+        ax.set_title(heading.format(f"{tail:g}"))
+    for ax, mechanism in zip(axes[:, 0], rows):
+        ax.set_ylabel(title(mechanism), weight="bold")
+    return figure, {(row, column): axes[i, j] for i, row in enumerate(rows) for j, column in enumerate(columns)}
+
+
+def form(
+    source: str,  # published | participants | virtual_players | any other
+    role: str,  # head | tail
+) -> dict:  # keywords of `plot`
+    "Give published values a role's marker, and all others a line in the role's colour."
+    if source == "published":
+        return ROLES[role] | dict(linestyle="none", zorder=3)
+    return dict(color=ROLES[role]["color"], linestyle=LINES.get(source, ":"))
+
+
 def contribution_curves(
-    frame: pd.DataFrame,  # source, mechanism, tail_endowment, role, round, relative_contribution
+    frame: pd.DataFrame,  # source, mechanism, tail_endowment, role, round, relative_contribution; one row a point
     *,
     note: str | None = None,  # whose behaviour it is, written below
 ) -> Figure:
-    "Draw relative contribution by round, mechanisms as rows and tail endowments as columns (Koster et al., Figure 1C); raises ValueError."
-    columns = ["source", "mechanism", "tail_endowment", "role", "round", "relative_contribution"]
-    rows, tails = in_order(required(frame, "contribution_curves", columns)["mechanism"]), sorted(frame["tail_endowment"].unique())
+    "Draw relative contribution by round, mechanism and tail endowment (Koster et al., Figure 1C); raises ValueError."
+    required(frame, "contribution_curves", ["source", "mechanism", "tail_endowment", "role", "round", "relative_contribution"])
+    if strange := set(frame["role"]) - set(ROLES):
+        raise ValueError(f"contribution_curves knows the roles head and tail, not {strange.pop()!r}: rename it")
     with style():
-        size = (min(FULL, 0.9 + 2.1 * len(tails)), 0.5 + 1.45 * len(rows))
-        figure, axes = plt.subplots(len(rows), len(tails), figsize=size, sharex=True, sharey=True, squeeze=False)
-        for (mechanism, tail), panel in frame.groupby(["mechanism", "tail_endowment"]):
-            ax = axes[rows.index(mechanism), tails.index(tail)]
-            for (source, role), curve in panel.sort_values("round").groupby(["source", "role"]):
-                form = ROLES[role] | dict(linestyle="none") if source == "published" else dict(color=ROLES[role]["color"], linestyle=LINES.get(source, ":"))
-                ax.plot(curve["round"], curve["relative_contribution"], **form, label=f"{source} {role}")
-        for ax, tail in zip(axes[0], tails):
-            ax.set_title(f"tail endowment {tail:g}")
-        for ax, mechanism in zip(axes[:, 0], rows):
-            ax.set_ylabel(title(mechanism), weight="bold")
-        axes[0, 0].set(ylim=(0, 1), xlim=(0.5, 10.5), xticks=[1, 4, 7, 10], yticks=[0, 0.5, 1])
+        figure, axes = panels(frame, width=2.1, height=1.4, heading="tail endowment {}")
+        for (*panel, source, role), curve in frame.sort_values("round").groupby(["mechanism", "tail_endowment", "source", "role"]):
+            axes[tuple(panel)].plot(curve["round"], curve["relative_contribution"], **form(source, role), label=f"{source} {role}")
+        figure.axes[0].set(ylim=(0, 1), xlim=(0.5, 10.5), xticks=[1, 4, 7, 10], yticks=[0, 0.5, 1])
         figure.supxlabel("round", fontsize=8)
         figure.supylabel("relative contribution (fraction of the endowment)", fontsize=8)
-        figure.legend(handles=_curve_legend(frame), loc="outside upper center", ncols=5)
+        roles = [Line2D([], [], label=f"{role} player", **form("published", role)) for role in ROLES if role in set(frame["role"])]
+        black = {"color": "black", "markerfacecolor": "white"}
+        sources = [Line2D([], [], label=title(source), **form(source, "head") | black) for source in sorted(set(frame["source"]))]
+        figure.legend(handles=roles + sources, loc="outside upper center", ncols=5)
     return finished(figure, note)
-
-
-def _curve_legend(frame):
-    "Explain roles by marker and colour, sources by line."
-    roles = [Line2D([], [], **ROLES[role], linestyle="none", label=f"{role} player") for role in ROLES if role in set(frame["role"])]
-    published = {"published": dict(marker="o", linestyle="none", markerfacecolor="none", color="black")}
-    sources = published | {source: dict(linestyle=LINES.get(source, ":"), color="black") for source in frame["source"].unique() if source != "published"}
-    present = {source: form for source, form in sources.items() if source in set(frame["source"])}
-    return roles + [Line2D([], [], **form, label=title(source)) for source, form in present.items()]
 
 
 # %% [markdown]
@@ -352,31 +367,26 @@ turns
 # %%
 #| export
 def beach_plot(
-    frame: pd.DataFrame,  # mechanism, tail_endowment, head_contribution, tail_contribution_sum, head_share
+    frame: pd.DataFrame,  # mechanism, tail_endowment, head_contribution, tail_contribution_sum, head_share; one row a cell
     *,
     note: str | None = None,  # whose behaviour it is, written below
 ) -> Figure:
     "Draw the head's share of the fund over head and mean tail contribution (Koster et al., Figure 3A); raises ValueError."
-    columns = ["mechanism", "tail_endowment", "head_contribution", "tail_contribution_sum", "head_share"]
-    rows, tails = in_order(required(frame, "beach_plot", columns)["mechanism"]), sorted(frame["tail_endowment"].unique())
+    required(frame, "beach_plot", ["mechanism", "tail_endowment", "head_contribution", "tail_contribution_sum", "head_share"])
     with style():
-        size = (min(FULL, 1.3 + 1.3 * len(tails)), 0.95 + 1.25 * len(rows))
-        figure, axes = plt.subplots(len(rows), len(tails), figsize=size, sharex=True, sharey=True, squeeze=False)
+        figure, axes = panels(frame, width=1.3, height=1.25, heading="{}")
         for (mechanism, tail), panel in frame.groupby(["mechanism", "tail_endowment"]):
-            ax = axes[rows.index(mechanism), tails.index(tail)]
             share = panel.pivot(index="head_contribution", columns="tail_contribution_sum", values="head_share")
-            image = ax.imshow(share, origin="lower", extent=_edges(share, tail), aspect="auto", cmap=DIVERGING, vmin=0, vmax=1, interpolation="nearest")
-        for ax, tail in zip(axes[0], tails):
-            ax.set_title(f"{tail:g}")
-        for ax, mechanism in zip(axes[:, 0], rows):
-            ax.set_ylabel(title(mechanism), weight="bold")
-        axes[0, 0].set(xlim=(0, 1), ylim=(0, 1))
-        axes[0, 0].set_xticks([0, 0.5, 1], ["0", ".5", "1"])
-        axes[0, 0].set_yticks([0, 0.5, 1], ["0", ".5", "1"])
+            look = dict(cmap=DIVERGING, vmin=0, vmax=1, interpolation="nearest", origin="lower", aspect="auto")
+            image = axes[mechanism, tail].imshow(share, extent=_edges(share, tail), **look)
+        ticks = [0, 0.5, 1], ["0", ".5", "1"]
+        figure.axes[0].set(xlim=(0, 1), ylim=(0, 1))
+        figure.axes[0].set_xticks(*ticks)
+        figure.axes[0].set_yticks(*ticks)
         figure.suptitle("tail endowment (coins)", fontsize=8)
         figure.supxlabel("mean relative contribution of the tails", fontsize=8)
         figure.supylabel("head's relative contribution", fontsize=8)
-        bar = figure.colorbar(image, ax=axes, ticks=[0, 0.25, 0.5, 0.75, 1], fraction=0.03, pad=0.02, aspect=25)
+        bar = figure.colorbar(image, ax=figure.axes, ticks=[0, 0.25, 0.5, 0.75, 1], fraction=0.03, pad=0.02, aspect=25)
         bar.set_label("head's share of the fund")
     return finished(figure, note)
 

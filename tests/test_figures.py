@@ -1,0 +1,243 @@
+"Figures: what they promise to show, repeatable bytes, and refusals that name what is missing."
+
+import itertools
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from democratic_ai import data, figures, mechanisms
+
+NOTE = "stand-in participants"
+KEYS = ["mechanism", "tail_endowment", "role", "round"]
+
+
+@pytest.fixture(autouse=True)
+def without_a_screen():
+    "Draw into memory, and leave no figure open."
+    plt.switch_backend("agg")
+    yield
+    assert plt.get_fignums() == [], "figures are closed in pyplot"
+
+
+@pytest.fixture(scope="module")
+def curves():
+    published = data.published("fig1c_relative_contribution").assign(source="published")
+    return pd.concat([published.assign(source=source) for source in ("published", "participants", "virtual_players")])
+
+
+@pytest.fixture(scope="module")
+def votes():
+    frame = data.published("table_s1b_virtual_votes").assign(published=lambda f: f["vote_share"] + 0.01)
+    return frame.assign(low=frame["vote_share"] - 0.02, high=frame["vote_share"] + 0.03)
+
+
+def sand(name="libertarian", tails=(2, 10)):
+    "Cells of a beach plot whose value says where they are."
+    grids = [(t, *(x.ravel() for x in np.meshgrid(np.arange(11), np.arange(3 * t + 1), indexing="ij"))) for t in tails]
+    cells = [
+        {"tail_endowment": t, "head_contribution": h, "tail_contribution_sum": s, "head_share": (h / 10 + s / (3 * t)) / 2}
+        for t, h, s in grids
+    ]
+    return pd.concat([pd.DataFrame(c) for c in cells]).assign(mechanism=name)
+
+
+def round_robin(n):
+    "A matrix of win probabilities on an n x n grid of the manifold."
+    points = [(v, w) for w in np.linspace(0, 1, n) for v in np.linspace(0, 1, n)]
+    rows = [(*a, *b, 0.5 + 0.1 * (a[1] - b[1])) for a in points for b in points]
+    return pd.DataFrame(rows, columns=["row_v", "row_w", "col_v", "col_w", "win_probability"])
+
+
+HISTORY = pd.DataFrame({"step": [0, 1, 0, 1], "votes": [0.5, 0.6, 0.5, 0.55], "run": ["a", "a", "b", "b"]})
+
+
+def words(figure):
+    "Everything that is written anywhere in a figure."
+    return [text.get_text() for text in figure.findobj(mpl.text.Text) if text.get_text()]
+
+
+def test_contribution_curves_tell_roles_and_sources_apart(curves):
+    figure = figures.contribution_curves(curves, note=NOTE)
+    assert len(figure.axes) == 9
+    for ax in figure.axes:
+        lines = {line.get_label(): line for line in ax.lines}
+        assert len(lines) == 6
+        assert lines["published head"].get_marker() == "o" and lines["published tail"].get_marker() == "^"
+        assert lines["published tail"].get_markerfacecolor() == "white" != lines["published head"].get_markerfacecolor()
+        styles = {source: lines[f"{source} head"].get_linestyle() for source in ("published", "participants", "virtual_players")}
+        assert len(set(styles.values())) == 3 and styles["published"] == "None"
+        assert ax.get_ylim() == (0, 1) and list(lines["participants head"].get_xdata()) == list(range(1, 11))
+    assert {"round", "relative contribution (fraction of the endowment)", "tail endowment 10", "liberal egalitarian", NOTE} <= set(
+        words(figure)
+    )
+
+
+def test_contribution_curves_put_each_value_where_it_belongs(curves):
+    figure = figures.contribution_curves(curves.sample(frac=1, random_state=0))
+    rows, columns = list(mechanisms.BASELINES), [2, 4, 10]
+    published = curves[curves["source"] == "published"].set_index(KEYS)["relative_contribution"].sort_index()
+    for i, ax in enumerate(figure.axes):
+        for line in ax.lines:
+            role = line.get_label().split()[1]
+            assert np.allclose(line.get_ydata(), published.loc[(rows[i // 3], columns[i % 3], role)])
+
+
+def test_vote_bars_show_share_interval_and_published_value(votes):
+    figure = figures.vote_bars(votes, note=NOTE)
+    assert len(figure.axes) == 3
+    for ax, rival in zip(figure.axes, mechanisms.BASELINES):
+        rows = votes[votes["rival"] == rival]
+        assert np.allclose([bar.get_height() for bar in ax.patches], rows["vote_share"])
+        diamonds = next(line for line in ax.lines if line.get_marker() == "D")
+        assert np.allclose(diamonds.get_ydata(), rows["published"])
+        low, high = np.array([segment[:, 1] for segment in ax.collections[0].get_segments()]).T
+        assert np.allclose(low, rows["low"]) and np.allclose(high, rows["high"])
+        assert any(np.allclose(line.get_ydata(), 0.5) for line in ax.lines), "the line of a drawn election"
+        assert ax.get_ylim() == (0, 1) and [label.get_text() for label in ax.get_xticklabels()] == ["2", "4", "6", "8", "10"]
+    assert {"share of the votes for HCRM", "tail endowment (coins)", "against libertarian", NOTE} <= set(words(figure))
+
+
+def test_vote_bars_stand_side_by_side_by_role(votes):
+    by_role = pd.concat([votes.assign(role=role).drop(columns="published") for role in ("all", "head", "tail")])
+    bars = figures.vote_bars(by_role).axes[0].patches
+    edges = sorted((bar.get_x(), bar.get_x() + bar.get_width()) for bar in bars)
+    assert len(bars) == 15 and all(right <= left for (_, right), (left, _) in itertools.pairwise(edges))
+
+
+def test_beach_plot_puts_head_up_and_tails_right():
+    figure = figures.beach_plot(pd.concat([sand(), sand("hcrm")]).sample(frac=1, random_state=1), note=NOTE)
+    *panels, bar = figure.axes
+    assert len(panels) == 4
+    for ax, tail in zip(panels, (2, 10, 2, 10)):
+        picture = ax.images[0]
+        assert picture.origin == "lower" and picture.get_clim() == (0, 1)
+        assert picture.get_array().shape == (11, 3 * tail + 1)
+        assert np.isclose(picture.get_array()[-1, 0], 0.5) and np.isclose(picture.get_array()[-1, -1], 1)
+        left, right, bottom, _ = picture.get_extent()
+        assert np.isclose([left, bottom], [-0.5 / (3 * tail), -0.05]).all() and np.isclose(right - left, 1 + 1 / (3 * tail))
+    assert bar.get_ylabel() == "head's share of the fund"
+    assert {"mean relative contribution of the tails", "head's relative contribution", "HCRM", NOTE} <= set(words(figure))
+
+
+def test_matrix_plot_writes_every_number():
+    figure = figures.matrix_plot(data.published("table_s2_metagame"), note=NOTE)
+    ax, bar = figure.axes
+    published = data.published("table_s2_metagame")["win_probability"]
+    assert [text.get_text() for text in ax.texts] == [f"{value:.3f}"[1:] for value in published]
+    assert [label.get_text() for label in ax.get_yticklabels()][-1] == "1, 1" and ax.get_xlabel() == "opponent (v, w)"
+    low, high = ax.images[0].get_clim()
+    assert np.isclose(low + high, 1), "one half is the middle of the colours"
+    assert NOTE in words(figure) and bar.get_ylabel() == "share of the votes for the row"
+
+
+def test_a_large_matrix_is_all_colour():
+    ax = figures.matrix_plot(round_robin(4)).axes[0]
+    assert not ax.texts and ax.images[0].get_array().shape == (16, 16)
+
+
+def test_learning_curve_draws_each_run_and_the_reference():
+    figure = figures.learning_curve(HISTORY, value="votes", label="share of the votes", reference=0.5, note=NOTE)
+    (ax,) = figure.axes
+    assert [line.get_label() for line in ax.lines[:2]] == ["a", "b"] and np.allclose(ax.lines[2].get_ydata(), 0.5)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("updates", "share of the votes") and NOTE in words(figure)
+    assert len(figures.learning_curve(HISTORY[:2].drop(columns="run"), value="votes", label="votes").axes[0].lines) == 1
+
+
+DRAWN = {
+    "contribution_curves": (figures.contribution_curves, data.published("fig1c_relative_contribution").assign(source="published")),
+    "vote_bars": (figures.vote_bars, data.published("table_s1b_virtual_votes").assign(low=0.4, high=0.7)),
+    "beach_plot": (figures.beach_plot, sand()),
+    "matrix_plot": (figures.matrix_plot, round_robin(2)),
+    "learning_curve": (lambda frame: figures.learning_curve(frame, value="votes", label="votes"), HISTORY),
+}
+NEEDED = {
+    "contribution_curves": ["source", "mechanism", "tail_endowment", "role", "round", "relative_contribution"],
+    "vote_bars": ["rival", "tail_endowment", "vote_share", "low", "high"],
+    "beach_plot": ["mechanism", "tail_endowment", "head_contribution", "tail_contribution_sum", "head_share"],
+    "matrix_plot": ["row_v", "row_w", "col_v", "col_w", "win_probability"],
+    "learning_curve": ["step", "votes"],
+}
+
+
+@pytest.mark.parametrize(("name", "column"), [(name, column) for name, columns in NEEDED.items() for column in columns])
+def test_a_missing_column_is_named(name, column):
+    draw, frame = DRAWN[name]
+    with pytest.raises(ValueError, match=f"^{name} needs the column '{column}'.*add it$") as refusal:
+        draw(frame.drop(columns=column))
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_no_rows_are_refused(name):
+    draw, frame = DRAWN[name]
+    with pytest.raises(ValueError, match=f"{name} was given a frame without rows"):
+        draw(frame[:0])
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_the_same_figure_has_the_same_bytes(name, tmp_path):
+    draw, frame = DRAWN[name]
+    figure = draw(frame)
+    figures.save(figure, tmp_path / "first" / "a.svg")
+    figures.save(figure, tmp_path / "again.svg")
+    figures.save(draw(frame), tmp_path / "redrawn.svg")
+    first, again, redrawn = ((tmp_path / path).read_bytes() for path in ("first/a.svg", "again.svg", "redrawn.svg"))
+    assert first == again == redrawn
+    assert b"<dc:date>" not in first and b"</svg>" in first
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_every_figure_fits_the_page_and_nothing_is_tiny(name):
+    draw, frame = DRAWN[name]
+    figure = draw(frame)
+    assert figure.get_figwidth() <= figures.FULL
+    assert min(text.get_fontsize() for text in figure.findobj(mpl.text.Text) if text.get_text()) >= 7
+
+
+def test_a_failed_save_leaves_nothing(tmp_path, monkeypatch):
+    figure = figures.learning_curve(HISTORY, value="votes", label="votes")
+    monkeypatch.setattr(figure, "savefig", lambda *args, **kwargs: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        figures.save(figure, tmp_path / "a.svg")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ValueError, match="figures are saved as .svg"):
+        figures.save(figure, tmp_path / "a.png")
+
+
+def test_a_strange_role_is_named(curves):
+    with pytest.raises(ValueError, match="not 'referee'"):
+        figures.contribution_curves(curves.assign(role="referee"))
+
+
+def test_the_readers_style_is_left_alone(curves):
+    before = dict(mpl.rcParams)
+    figures.contribution_curves(curves)
+    assert dict(mpl.rcParams) == before
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=8))
+def test_table_is_ours_minus_published(values):
+    frame = pd.DataFrame(values, columns=["vote_share", "published"]).assign(rival="x", low=0.0)
+    table = figures.table(frame, ours="vote_share", keep=["low"])
+    assert list(table) == ["rival", "vote_share", "low", "published", "difference"]
+    assert (table["difference"] == frame["vote_share"] - frame["published"]).all()
+    written = figures.markdown(table).split("\n")
+    assert len(written) == len(values) + 2 and {line.count("|") for line in written} == {6}
+    assert written[2].split(" | ")[1] == f"{values[0][0]:.3f}"
+
+
+def test_table_names_the_missing_column():
+    with pytest.raises(ValueError, match="table needs the column 'published'"):
+        figures.table(pd.DataFrame({"ours": [1.0]}), ours="ours")
+
+
+@given(st.permutations(["strict_egalitarian", "libertarian", "liberal_egalitarian", "hcrm", "mine"]))
+def test_known_mechanisms_keep_their_order(names):
+    known = ["strict_egalitarian", "libertarian", "liberal_egalitarian", "hcrm", "mine"]
+    assert figures.in_order(pd.Series(names)) == known
