@@ -51,12 +51,11 @@ import pytest
 # * *Everybody the same*, says the **strict egalitarian**: 3.2 each. Dee smiles, Ann does not.
 # * *To each what they put in*, says the **libertarian**. Ann gave five of the eight coins, so she gets five eighths of the
 #   fund, 8 coins. Dee gets nothing. Nobody ever loses by giving, and nobody ever gains from another's giving.
-# * *To each by effort*, says the **liberal egalitarian**. Nobody chose their endowment; what they chose is which part of
-#   it to give. Ann gave half of hers, Bob all, Cem half, Dee none. That is 1/2 + 1 + 1/2 + 0 = 2 in all, so Bob gets half
-#   of the fund, Ann a quarter, Cem a quarter.
+# * *To each by effort*, says the **liberal egalitarian**. Nobody chose their endowment, only which part of it to give. Ann gave
+#   half, Bob all, Cem half, Dee none: 1/2 + 1 + 1/2 + 0 = 2, so Bob gets half of the fund, Ann and Cem a quarter.
 #
-# The last two rules are one and the same calculation, divide by the sum, on two different amounts: coins $c_i$, or the ratios
-# $\rho_i = c_i / e_i$. There is a question hidden in it. What are the shares when *nobody* gives?
+# The last two are one calculation, divide by the sum, on two amounts: coins $c_i$, or ratios $\rho_i = c_i / e_i$. What are the
+# shares when *nobody* gives?
 
 # %%
 endowment = jnp.array([10.0, 2, 2, 2])
@@ -100,8 +99,8 @@ print("value", _fraction(jnp.zeros(4)), "\ngradient", slope)
 
 
 # %% [markdown]
-# Now the three mechanisms cost a line each, and the first one no line at all: the strict egalitarian does what the game does
-# without any referee, so it *is* that function.
+# Now each mechanism costs a line, and the first one none: the strict egalitarian does what the game does without a referee, so it
+# *is* that function.
 
 # %%
 #| export
@@ -142,8 +141,8 @@ assert jnp.allclose(paid["liberal_egalitarian"], jnp.array([3.2, 6.4, 3.2, 0]), 
 # %% [markdown]
 # ## What should Ann do?
 #
-# Let the tails give all they have and look at Ann. The left panel shows her share of the fund as she gives more. The right one
-# shows what decides her purse: how many coins come back from *one more* coin. Above the dashed line giving pays.
+# Let the tails give all they have and look at Ann. Left, her share of the fund as she gives more. Right, what decides her purse:
+# how many coins come back from *one more* coin. Above the dashed line giving pays.
 
 # %%
 COLORS = dict(zip(BASELINES, ("#4c78a8", "#b5651d", "#3a7d44")))
@@ -182,9 +181,8 @@ assert float(back["liberal_egalitarian"].max()) < 1, "when the tails give all, n
 # head gives nothing. People in the paper's Exp. 1 go that way: the tails' contributions climb, the head's do not. The rule that
 # is fairest to effort starves the fund of its largest giver; the learned mechanism will have to find its way around that.
 #
-# One caution about exact zeros. Right at the point where nobody gives, shares jump: a first coin from Ann alone lifts her
-# libertarian share from a quarter to one. A gradient cannot see a jump, so at this single point it reports what an equal split
-# would bring.
+# One caution. Where nobody gives, shares jump: a first coin from Ann alone lifts her libertarian share from a quarter to one. A
+# gradient cannot see a jump, so at this single point it reports what an equal split would bring.
 
 # %%
 empty = float(jax.grad(lambda c: game.payout(endowment, jnp.zeros(4).at[0].set(c), libertarian)[0])(0.0))
@@ -196,21 +194,20 @@ assert np.isclose(empty, 0.4) and np.isclose(nearly, 1.6)
 # %% [markdown]
 # ## The plane between them
 #
-# Three rules are three points. What lies between? The paper mixes along two directions. Direction $v$: how much *relative*
-# contributions (ratios) count against *absolute* ones (coins). Direction $w$: how much one's *own* contribution counts against
-# the mean of the *others'*. With $C = \sum_i c_i$, $P = \sum_i \rho_i$, growth $r$, and a bar for the mean over the other
-# $k - 1$ players,
+# What lies between three points? The paper mixes in two directions. $v$: how much *relative* contributions (ratios) count
+# against *absolute* ones (coins). $w$: how much one's *own* contribution counts against the mean of the *others'*. With
+# $C = \sum_i c_i$, $P = \sum_i \rho_i$, growth $r$, and a bar for the mean over the other $k - 1$ players,
 #
 # $$y_i = v\, y_i^\text{rel} + (1 - v)\, y_i^\text{abs}, \qquad
 #   y_i^\text{abs} = r\,[w\, c_i + (1 - w)\, \bar c_{-i}], \qquad
 #   y_i^\text{rel} = r\,\tfrac{C}{P}\,[w\, \rho_i + (1 - w)\, \bar\rho_{-i}] .$$
 #
-# We want shares, so divide by $rC$. With the liberal egalitarian fraction $\rho_i / P$ and the libertarian fraction $c_i / C$
-# mixed into $f_i = v\,\rho_i/P + (1-v)\,c_i/C$, the others' mean is simply what $i$ leaves over, divided by the number of them:
+# We want shares, so divide by $rC$. Mix the liberal egalitarian fraction and the libertarian one into
+# $f_i = v\,\rho_i/P + (1-v)\,c_i/C$; then the others' mean is what $i$ leaves over, divided by their number:
 #
 # $$\text{share}_i = w\, f_i + (1 - w)\,\frac{1 - f_i}{k - 1} .$$
 #
-# So the whole plane is made of the two functions above. It sums to one whatever $w$ and $v$ are, because $\sum_i f_i = 1$ and
+# The whole plane is made of two functions that we have. It sums to one everywhere, because $\sum_i f_i = 1$ and
 # $\sum_i (1 - f_i) = k - 1$; and when nobody gives, $f_i = 1/k$ makes every share $1/k$.
 
 # %%
@@ -229,9 +226,8 @@ def manifold(
 
 
 # %% [markdown]
-# Three corners should give back the three canonical rules: $w = 1, v = 0$ the libertarian, $w = 1, v = 1$ the liberal
-# egalitarian, and $w = 1/k$ the strict egalitarian, whatever $v$ is. With $w = 1/k$ the own contribution weighs as much as
-# each of the others, and $f_i$ drops out.
+# Three places should give back the canonical rules: $w = 1, v = 0$ the libertarian, $w = 1, v = 1$ the liberal egalitarian, and
+# $w = 1/k$ at any $v$ the strict egalitarian. There the own contribution weighs as much as each other one, and $f_i$ drops out.
 
 # %%
 rng = np.random.default_rng(0)
@@ -288,9 +284,9 @@ assert np.isclose(head_share[0, -1], 10 / 16) and np.allclose(head_share[-1], 0.
 # The map has one steep corner, the libertarian, where wealth gives and wealth receives. Along the top edge equal effort means
 # equal shares for every $w$. Left of the dashed line, giving is punished.
 #
-# Two remarks on reading the paper. Its Methods end with the claim that at $w = 1$, $v = 1$ the payout depends on the ratio of
-# the *others*. That must be a misprint for one's own ratio: with $w = 1$ the term with the others has weight zero. Taken at its
-# word, it would be the point $w = 0$, $v = 1$, a rule that pays free riders best.
+# Two remarks on reading the paper. It says that at $w = 1$, $v = 1$ the payout depends on the ratio of the *others*. That must be
+# a misprint for the own ratio: the others have weight zero there. Taken at its word it would be $w = 0$, $v = 1$, a rule that pays
+# free riders best.
 
 # %%
 ann_keeps = endowment.at[0].set(0.0)
@@ -299,7 +295,7 @@ print("as misprinted:                            ", manifold(0.0, 1.0)(endowment
 assert manifold(1.0, 1.0)(endowment, ann_keeps)[0] == 0 and jnp.isclose(manifold(0.0, 1.0)(endowment, ann_keeps)[0], 1 / 3)
 
 # %% [markdown]
-# The other: the paper draws its plane on a grid of ten steps from 0 to 1 in each direction. Does strict egalitarianism lie on it?
+# The other: the paper draws its plane on ten steps from 0 to 1 in each direction. Does strict egalitarianism lie on that grid?
 
 # %%
 steps = np.linspace(0, 1, 10)
@@ -309,7 +305,7 @@ print(steps.round(3), f"| nearest to 1/4: {nearest:.3f}, where Ann's share is of
 assert 0.25 not in steps and off > 0.01
 
 # %% [markdown]
-# It does not: the grid steps over w = 1/4. Close, but a picture on this grid must add strict egalitarianism as a point of its own.
+# It does not: the grid steps over w = 1/4. A picture on this grid must add strict egalitarianism as a point of its own.
 #
 # ## Five conditions
 #

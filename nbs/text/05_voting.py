@@ -68,7 +68,8 @@ UNIT = 10.0  # coins in which payouts are counted: the largest endowment
 
 def relative_payout_sum(
     block: game.Block,
-    unit: float = UNIT,  # coins
+    *,
+    unit: float = UNIT,  # coins in which payouts are counted
 ) -> Array:  # [..., P]
     "Sum a block's payouts, relative to the own endowment, over its rounds (Koster et al., \"Voting model\")."
     return block.relative_payout.sum(-2) / unit
@@ -111,7 +112,7 @@ def vote_probability(
     unit: float = UNIT,  # coins in which payouts are counted
 ) -> Array:  # [..., P] probability of a vote for A
     "Give the probability that each player votes for the first of two blocks (Koster et al., \"Voting model\")."
-    return vote_from_sums(relative_payout_sum(block_a, unit), relative_payout_sum(block_b, unit), slope=slope)
+    return vote_from_sums(relative_payout_sum(block_a, unit=unit), relative_payout_sum(block_b, unit=unit), slope=slope)
 
 
 # %% [markdown]
