@@ -30,7 +30,7 @@ LINES = {"participants": "-", "virtual_players": (0, (3, 1.2))}
 RUNS = ("#0b3c6f", "#e08a00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
 DIVERGING = "RdYlBu_r"  # warm = more for the head, cold = more for the tails
 
-
+# %% ../nbs/13_figures.ipynb #54f71613
 def style() -> AbstractContextManager:
     "Set the house style for figures drawn inside the `with` block."
     return mpl.rc_context(
@@ -71,7 +71,7 @@ def title(
     "Spell a mechanism's or a source's name as a reader wants to see it."
     return TITLES.get(name, str(name).replace("_", " "))
 
-
+# %% ../nbs/13_figures.ipynb #b716cdde
 def required(
     frame: pd.DataFrame,
     figure: str,  # what is being drawn, for the message
@@ -85,7 +85,7 @@ def required(
         raise ValueError(f"{figure} was given a frame without rows: pass at least one row")
     return frame
 
-
+# %% ../nbs/13_figures.ipynb #42f41c9d
 def in_order(
     names: pd.Series,
 ) -> list:  # each name once: known mechanisms first, in the paper's order, then the others as they come
@@ -124,7 +124,7 @@ def panels(
         ax.set_ylabel(title(mechanism), weight="bold")
     return figure, {(row, column): axes[i, j] for i, row in enumerate(rows) for j, column in enumerate(columns)}
 
-
+# %% ../nbs/13_figures.ipynb #938bf7bf
 def form(
     source: str,  # published | participants | virtual_players | any other
     role: str,  # head | tail
@@ -134,7 +134,7 @@ def form(
         return ROLES[role] | dict(linestyle="none", zorder=3)
     return dict(color=ROLES[role]["color"], linestyle=LINES.get(source, ":"))
 
-
+# %% ../nbs/13_figures.ipynb #c2363c74
 def contribution_curves(
     frame: pd.DataFrame,  # source, mechanism, tail_endowment, role, round, relative_contribution; one row a point
     *,
@@ -161,6 +161,20 @@ def contribution_curves(
 BARS = {"tail": ("#f0c27b", "tails"), "head": ("#5f86b3", "heads"), "all": ("#a9bfda", "all players, 95 % interval")}
 
 
+def _bars(ax: Axes, panel: pd.DataFrame, tails: list) -> None:
+    "Stand the bars of one rival side by side, roles within tail endowments, published values as diamonds."
+    roles = [role for role in BARS if role in set(panel["role"])]
+    width = 0.8 / len(roles)
+    for i, role in enumerate(roles):
+        rows = panel[panel["role"] == role]
+        x = np.array([tails.index(tail) for tail in rows["tail_endowment"]]) + (i - (len(roles) - 1) / 2) * width
+        interval = np.abs(rows[["low", "high"]].to_numpy().T - rows["vote_share"].to_numpy())
+        color, label = BARS[role]
+        ax.bar(x, rows["vote_share"], width=0.9 * width, color=color, yerr=interval, error_kw=dict(lw=1, capsize=2), label=label)
+        if "published" in rows and rows["published"].notna().any():
+            ax.plot(x - width / 4, rows["published"], "D", color="black", markerfacecolor="white", label="published")
+
+# %% ../nbs/13_figures.ipynb #44953177
 def vote_bars(
     frame: pd.DataFrame,  # rival, tail_endowment, vote_share, low, high; optionally published, role (tail, head, all)
     *,
@@ -182,21 +196,17 @@ def vote_bars(
         figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
     return finished(figure, note)
 
-
-def _bars(ax: Axes, panel: pd.DataFrame, tails: list) -> None:
-    "Stand the bars of one rival side by side, roles within tail endowments, published values as diamonds."
-    roles = [role for role in BARS if role in set(panel["role"])]
-    width = 0.8 / len(roles)
-    for i, role in enumerate(roles):
-        rows = panel[panel["role"] == role]
-        x = np.array([tails.index(tail) for tail in rows["tail_endowment"]]) + (i - (len(roles) - 1) / 2) * width
-        interval = np.abs(rows[["low", "high"]].to_numpy().T - rows["vote_share"].to_numpy())
-        color, label = BARS[role]
-        ax.bar(x, rows["vote_share"], width=0.9 * width, color=color, yerr=interval, error_kw=dict(lw=1, capsize=2), label=label)
-        if "published" in rows and rows["published"].notna().any():
-            ax.plot(x - width / 4, rows["published"], "D", color="black", markerfacecolor="white", label="published")
-
 # %% ../nbs/13_figures.ipynb #231c6014
+def _edges(share: pd.DataFrame, tail: float) -> list[float]:
+    "Give the outer edges of a picture whose cells are centred at the relative contributions they stand for."
+    edges = []
+    for coins, most in ((share.columns, 3 * tail), (share.index, game.Game.most_coins)):
+        relative = coins.to_numpy(float) / most
+        half = np.diff(relative).mean() / 2
+        edges += [relative[0] - half, relative[-1] + half]
+    return edges
+
+# %% ../nbs/13_figures.ipynb #612009d3
 def beach_plot(
     frame: pd.DataFrame,  # mechanism, tail_endowment, head_contribution, tail_contribution_sum, head_share; one row a cell
     *,
@@ -220,16 +230,6 @@ def beach_plot(
         bar = figure.colorbar(image, ax=figure.axes, ticks=[0, 0.25, 0.5, 0.75, 1], fraction=0.03, pad=0.02, aspect=25)
         bar.set_label("head's share of the fund")
     return finished(figure, note)
-
-
-def _edges(share: pd.DataFrame, tail: float) -> list[float]:
-    "Give the outer edges of a picture whose cells are centred at the relative contributions they stand for."
-    edges = []
-    for coins, most in ((share.columns, 3 * tail), (share.index, game.Game.most_coins)):
-        relative = coins.to_numpy(float) / most
-        half = np.diff(relative).mean() / 2
-        edges += [relative[0] - half, relative[-1] + half]
-    return edges
 
 # %% ../nbs/13_figures.ipynb #3c928b4e
 def matrix_plot(

@@ -98,6 +98,12 @@ RUNS = ("#0b3c6f", "#e08a00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
 DIVERGING = "RdYlBu_r"  # warm = more for the head, cold = more for the tails
 
 
+# %% [markdown]
+# Sizes are those on the printed page: a text column is 3.4 inches wide, two are seven, and nothing that is to be read is set
+# smaller than seven points. Whoever scales a figure afterwards undoes that, so no figure here needs scaling.
+
+# %%
+#| export
 def style() -> AbstractContextManager:
     "Set the house style for figures drawn inside the `with` block."
     return mpl.rc_context(
@@ -131,7 +137,7 @@ assert mpl.rcParams["font.size"] == before, "the reader's settings are as they w
 
 # %% [markdown]
 # Four small habits that all figures share. Names of a table become words. A frame that lacks a column is refused in a sentence
-# that names it, before anything is drawn. Panels come in the paper's order. And every figure can carry a *note*, because
+# that names it, before anything is drawn. Panels have a fixed order. And every figure can carry a *note*, because
 # who behaved here (people, stand-in participants, networks) must never be guessed.
 
 # %%
@@ -153,6 +159,12 @@ def title(
     return TITLES.get(name, str(name).replace("_", " "))
 
 
+# %% [markdown]
+# A table that comes from another notebook may lack what a picture needs: a column renamed, a run that wrote no rows. pandas
+# would say `KeyError: 'round'` somewhere deep inside. The reader should learn which figure, which column, and what there is instead.
+
+# %%
+#| export
 def required(
     frame: pd.DataFrame,
     figure: str,  # what is being drawn, for the message
@@ -167,6 +179,19 @@ def required(
     return frame
 
 
+# %%
+assert title("liberal_egalitarian") == "liberal egalitarian" and title("my_own_rule") == "my own rule"
+with pytest.raises(ValueError, match="needs the column 'round'") as refusal:
+    required(pd.DataFrame({"role": ["head"], "rounds": [1]}), "contribution_curves", ["role", "round"])
+print(refusal.value)
+
+
+# %% [markdown]
+# Panels come in the paper's order, not in the alphabet's, which would put liberal egalitarian before strict; mechanisms that the
+# paper does not know follow. And the last touch: the note, below the figure, small but always legible.
+
+# %%
+#| export
 def in_order(
     names: pd.Series,
 ) -> list:  # each name once: known mechanisms first, in the paper's order, then the others as they come
@@ -189,11 +214,7 @@ def finished(
 
 
 # %%
-assert title("liberal_egalitarian") == "liberal egalitarian" and title("my_own_rule") == "my own rule"
 assert in_order(pd.Series(["hcrm", "mine", "libertarian"])) == ["libertarian", "hcrm", "mine"]
-with pytest.raises(ValueError, match="needs the column 'round'") as refusal:
-    required(pd.DataFrame({"role": ["head"], "rounds": [1]}), "contribution_curves", ["role", "round"])
-print(refusal.value)
 
 
 # %% [markdown]
@@ -223,6 +244,12 @@ def panels(
     return figure, {(row, column): axes[i, j] for i, row in enumerate(rows) for j, column in enumerate(columns)}
 
 
+# %% [markdown]
+# What does a curve look like? Two questions with two answers each, and no answer given by colour alone. Who gave, head or tail:
+# circle or triangle, dark or light. Who says so, the paper or we: markers or lines. Several of ours differ by their dashes.
+
+# %%
+#| export
 def form(
     source: str,  # published | participants | virtual_players | any other
     role: str,  # head | tail
@@ -233,6 +260,17 @@ def form(
     return dict(color=ROLES[role]["color"], linestyle=LINES.get(source, ":"))
 
 
+# %%
+assert form("published", "tail")["marker"] == "^" and form("published", "head")["linestyle"] == "none"
+assert form("participants", "head")["linestyle"] != form("virtual_players", "head")["linestyle"]
+
+
+# %% [markdown]
+# With these two the figure is a loop over curves. The legend explains roles and sources separately, so that two roles and three
+# sources need five entries and not six.
+
+# %%
+#| export
 def contribution_curves(
     frame: pd.DataFrame,  # source, mechanism, tail_endowment, role, round, relative_contribution; one row a point
     *,
@@ -284,6 +322,26 @@ curves
 BARS = {"tail": ("#f0c27b", "tails"), "head": ("#5f86b3", "heads"), "all": ("#a9bfda", "all players, 95 % interval")}
 
 
+def _bars(ax: Axes, panel: pd.DataFrame, tails: list) -> None:
+    "Stand the bars of one rival side by side, roles within tail endowments, published values as diamonds."
+    roles = [role for role in BARS if role in set(panel["role"])]
+    width = 0.8 / len(roles)
+    for i, role in enumerate(roles):
+        rows = panel[panel["role"] == role]
+        x = np.array([tails.index(tail) for tail in rows["tail_endowment"]]) + (i - (len(roles) - 1) / 2) * width
+        interval = np.abs(rows[["low", "high"]].to_numpy().T - rows["vote_share"].to_numpy())
+        color, label = BARS[role]
+        ax.bar(x, rows["vote_share"], width=0.9 * width, color=color, yerr=interval, error_kw=dict(lw=1, capsize=2), label=label)
+        if "published" in rows and rows["published"].notna().any():
+            ax.plot(x - width / 4, rows["published"], "D", color="black", markerfacecolor="white", label="published")
+
+
+# %% [markdown]
+# The figure gives each rival a panel. All panels share their axis, since the interesting comparison is *between* rivals: a mechanism
+# that beats strict egalitarian by a mile may beat liberal egalitarian by an inch.
+
+# %%
+#| export
 def vote_bars(
     frame: pd.DataFrame,  # rival, tail_endowment, vote_share, low, high; optionally published, role (tail, head, all)
     *,
@@ -304,20 +362,6 @@ def vote_bars(
         axes[0, 0].set_ylabel(f"share of the votes for {agent}")
         figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
     return finished(figure, note)
-
-
-def _bars(ax: Axes, panel: pd.DataFrame, tails: list) -> None:
-    "Stand the bars of one rival side by side, roles within tail endowments, published values as diamonds."
-    roles = [role for role in BARS if role in set(panel["role"])]
-    width = 0.8 / len(roles)
-    for i, role in enumerate(roles):
-        rows = panel[panel["role"] == role]
-        x = np.array([tails.index(tail) for tail in rows["tail_endowment"]]) + (i - (len(roles) - 1) / 2) * width
-        interval = np.abs(rows[["low", "high"]].to_numpy().T - rows["vote_share"].to_numpy())
-        color, label = BARS[role]
-        ax.bar(x, rows["vote_share"], width=0.9 * width, color=color, yerr=interval, error_kw=dict(lw=1, capsize=2), label=label)
-        if "published" in rows and rows["published"].notna().any():
-            ax.plot(x - width / 4, rows["published"], "D", color="black", markerfacecolor="white", label="published")
 
 
 # %% [markdown]
@@ -364,6 +408,28 @@ turns
 # The rainbow has bands that mean nothing. Red to yellow to blue is lightest in the middle, darkens to both ends, and is told apart by
 # readers who confuse red and green.
 
+# %% [markdown]
+# A small matter of half a cell. Eleven possible contributions of the head are eleven *values* from 0 to 1, not eleven intervals.
+# A picture whose outer edges are 0 and 1 would show them shifted; its cells must be centred on the values, and what sticks out is cut.
+
+# %%
+#| export
+def _edges(share: pd.DataFrame, tail: float) -> list[float]:
+    "Give the outer edges of a picture whose cells are centred at the relative contributions they stand for."
+    edges = []
+    for coins, most in ((share.columns, 3 * tail), (share.index, game.Game.most_coins)):
+        relative = coins.to_numpy(float) / most
+        half = np.diff(relative).mean() / 2
+        edges += [relative[0] - half, relative[-1] + half]
+    return edges
+
+
+# %%
+cells = pd.DataFrame(np.zeros((11, 7)), index=range(11), columns=range(7))  # head 0..10, tails with 2 coins each 0..6
+left, right, bottom, top = _edges(cells, tail=2)
+assert np.allclose([left, right], [-1 / 12, 13 / 12]) and np.allclose([bottom, top], [-0.05, 1.05])
+
+
 # %%
 #| export
 def beach_plot(
@@ -389,16 +455,6 @@ def beach_plot(
         bar = figure.colorbar(image, ax=figure.axes, ticks=[0, 0.25, 0.5, 0.75, 1], fraction=0.03, pad=0.02, aspect=25)
         bar.set_label("head's share of the fund")
     return finished(figure, note)
-
-
-def _edges(share: pd.DataFrame, tail: float) -> list[float]:
-    "Give the outer edges of a picture whose cells are centred at the relative contributions they stand for."
-    edges = []
-    for coins, most in ((share.columns, 3 * tail), (share.index, game.Game.most_coins)):
-        relative = coins.to_numpy(float) / most
-        half = np.diff(relative).mean() / 2
-        edges += [relative[0] - half, relative[-1] + half]
-    return edges
 
 
 # %% [markdown]
@@ -429,7 +485,8 @@ beach
 # ## A round robin
 #
 # The metagame's result is a square of numbers, the row's share of votes against the column. Colour shows the pattern, the number
-# is there to be read; beyond a dozen mechanisms only colour is left.
+# is there to be read; beyond a dozen mechanisms only colour is left. The colours are centred on one half, a drawn election, and reach
+# equally far to both sides, so that a matrix and its mirror image look like each other's negative.
 
 # %%
 #| export
@@ -498,7 +555,8 @@ def learning_curve(
 
 
 # %% [markdown]
-# Three made-up trainings that approach .58 of the votes:
+# Here the axis need not start at zero: what matters is whether a curve still rises, not how tall it is. A reference line, here the
+# half that a mechanism gets against itself, keeps the scale honest. Three made-up trainings that approach .58 of the votes:
 
 # %%
 step = np.arange(0, 10_000, 100)
@@ -515,7 +573,8 @@ learning
 # ## Ours beside theirs
 #
 # Every published number gets ours beside it, with the difference, large or small. Columns that are neither compared nor kept
-# come first: they are the keys of a row.
+# come first: they are the keys of a row. The difference is ours minus theirs, so a minus sign says that we fell short; nothing is coloured
+# or starred, since whether .03 is little depends on the noise of both, and that is the statistics notebook's business.
 
 # %%
 #| export
@@ -553,7 +612,9 @@ print("\nmean absolute difference between people and networks", round(comparison
 # %% [markdown]
 # ## The same bytes
 #
-# A figure that has not changed should not look changed to git or to the pipeline. Save the same picture twice in the obvious way:
+# A figure that has not changed should not look changed: not to git, which would commit it again, nor to the pipeline, which would
+# typeset the paper again. Repeatable bytes also make a strong test: a run repeated on the same machine must leave the same files, pictures
+# included. Save the same picture twice in the obvious way:
 
 # %%
 folder = Path(tempfile.mkdtemp())
@@ -564,8 +625,10 @@ assert naive_bytes[0] != naive_bytes[1], "a date and random names are inside"
 
 
 # %% [markdown]
-# The file holds the time of day, and its parts are named at random. Both can be told not to. Paper wants vectors, so SVG it is, cut
-# to what is drawn; and it is written under another name first, so that half a figure is never found.
+# The file holds the time of day, and its parts are named at random. Both can be told not to. There was a third culprit, found
+# the hard way: a layout that is solved anew at every drawing settles a hair away from where it was. `finished` solves it once and then
+# freezes it. Paper wants vectors, so SVG it is, cut to what is drawn; and it is written under another name first, so that half a
+# figure is never found.
 
 # %%
 #| export
