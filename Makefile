@@ -36,7 +36,7 @@ calibrate: setup  ## fit the stand-in participants to Figure 1C again (ten minut
 	$(BIN)/papermill nbs/29_calibrate.ipynb nbs/29_calibrate.ipynb --cwd . --log-level ERROR
 
 data: setup  ## fetch the authors' released data into data/released/
-	@$(BIN)/python -c 'from democratic_ai import data; data.fetch_released("data/released")'
+	@$(BIN)/python -c 'import sys; sys.tracebacklimit = 0; from democratic_ai import data; data.fetch_released("data/released")'
 
 publish: setup  ## copy the results of a finished run of the paper profile to paper/results/
 	@test -f runs/paper/results/provenance.json || { echo "make: there is no finished run of the paper profile; run 'make reproduce PROFILE=paper' first." >&2; exit 1; }

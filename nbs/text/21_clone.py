@@ -35,27 +35,25 @@ from dataclasses import replace
 from pathlib import Path
 
 import jax
-import matplotlib.pyplot as plt
-import pandas as pd
 
-from democratic_ai import cloning, data, figures
+from democratic_ai import cloning, data
 
 here = Path(folder)
 key = jax.random.fold_in(jax.random.key(seed), 2100 + iteration)
 files = [here.parent / f"iter{i}" / "plays.parquet" for i in range(iteration + 1)]
-plays = data.join([data.plays_from_table(pd.read_parquet(file)) for file in files])
-holdout = data.plays_from_table(pd.read_parquet(here / "holdout.parquet"))
+plays = data.join([data.read_plays(file) for file in files])
+holdout = data.read_plays(here / "holdout.parquet")
 
 # %%
 config = replace(cloning.Cloning(), batch=clone_games, updates=clone_updates)
-params = cloning.train(key, plays, config=config, checkpoint=here / "checkpoints", name=f"clone {here}")
+params = cloning.train(key, plays, config=config, checkpoint=here / "checkpoints")
 
 # %% [markdown]
 # How well do they predict people they have never met? Cross-entropy in nats a choice, next to guesses that need no network.
 
 # %%
-evaluation = cloning.evaluate(params, holdout)
-evaluation.groupby("model").cross_entropy.mean().round(3)
+evaluation = cloning.evaluate(params, holdout, plays)
+evaluation.pivot_table(index=["by", "at"], columns="model", values="cross_entropy", sort=False).round(3)
 
 # %%
 data.write_table(here / "cloning.csv", evaluation)

@@ -32,8 +32,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import jax
-import matplotlib.pyplot as plt
-import pandas as pd
 
 from democratic_ai import cloning, data, figures, graphnet, mechanisms, training
 
@@ -50,10 +48,10 @@ opponent
 # %%
 config = replace(training.Training(), games_per_endowment=train_games, updates=train_updates)
 rival = mechanisms.manifold(**opponent)
-learned, history = training.train(key, params, rival, config=config, checkpoint=here / "checkpoints", name=f"train {here}")
+learned, history = training.train(key, params, rival, config=config, checkpoint=here / "checkpoints")
 
 # %%
-figures.learning_curve(history);
+figures.learning_curve(history, value="vote_share", label="expected share of the votes", reference=0.5, note="virtual players");
 
 # %% [markdown]
 # The curve is the expected share of the votes against the opponent, on the batches it was trained on: noisy, and a little

@@ -35,35 +35,29 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from democratic_ai import data, figures, mechanisms
+from democratic_ai import data, figures, mechanisms, statistics
 
 here = Path(folder)
 values = losses.split()
 place = {value: here / f"loss{value}" / "seed0" for value in values}
 last = {value: place[value] / f"iter{last_iteration}" for value in values}
 
-
-def against_published(frame, axes, column, name):
-    "Set one table beside the published one."
-    return frame.merge(data.published(name).rename(columns={column: "published"}), on=axes, suffixes=("", "_drop"))
-
 # %%
 rows = []
 for value in values:
     curves = pd.read_csv(place[value] / "fig1c.csv")
     cells = curves.pivot_table(index=["mechanism", "tail_endowment", "role", "round"], columns="source", values="relative_contribution")
-    s2 = pd.read_csv(last[value] / "metagame.csv")
-    s2 = against_published(s2, ["row_v", "row_w", "col_v", "col_w"], "win_probability", "table_s2_metagame")
-    s1b = pd.read_csv(last[value] / "votes.csv")
-    s1b = against_published(s1b, ["rival", "tail_endowment"], "vote_share", "table_s1b_virtual_votes")
+    s2, s1b = (pd.read_csv(last[value] / name) for name in ("metagame.csv", "votes.csv"))
+    s2 = statistics.beside(s2, data.published("table_s2_metagame"), on=["row_v", "row_w", "col_v", "col_w"], value="win_probability")
+    s1b = statistics.beside(s1b, data.published("table_s1b_virtual_votes"), on=["rival", "tail_endowment"], value="vote_share")
     beach = pd.read_csv(last[value] / "beach.csv").query("mechanism == 'hcrm' and tail_contribution_sum == 3 * tail_endowment")
     rows.append(
         {
             "loss": float(value),
             "fig1c_participants_error": (cells.participants - cells.published).abs().mean(),
             "fig1c_virtual_players_from_participants": (cells.virtual_players - cells.participants).abs().mean(),
-            "s2_mean_absolute_error": (s2.win_probability - s2.published).abs().mean(),
-            "s1b_mean_absolute_error": (s1b.vote_share - s1b.published).abs().mean(),
+            "s2_mean_absolute_error": s2.difference.abs().mean(),
+            "s1b_mean_absolute_error": s1b.difference.abs().mean(),
             "s1b_smallest_share": s1b.vote_share.min(),
             **{f"s1b_share_{rival}": s1b[s1b.rival == rival].vote_share.mean() for rival in mechanisms.BASELINES},
             "fig3a_head_share_below_half": beach[beach.head_contribution < 5].head_share.mean(),

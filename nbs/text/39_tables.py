@@ -51,19 +51,19 @@ def of_every_seed(name, *, iteration=None):
 
 
 def over_seeds(frame, axes, value):
-    "Average over seeds, with the interval that the seeds span; one seed has none."
-    rows = frame.groupby(axes, sort=False)[value].apply(lambda x: pd.Series(statistics.seed_interval(x)._asdict()))
-    return rows.unstack().reset_index()
+    "Average over seeds, with Student's interval; one seed has none."
+    rows = [(*cell, *statistics.interval_over_seeds(rows[value])) for cell, rows in frame.groupby(axes, sort=False)]
+    return pd.DataFrame(rows, columns=[*axes, value, "low", "high"])
 
 # %% [markdown]
 # ## Table S1b: elections among virtual players
 
 # %%
-published = data.published("table_s1b_virtual_votes").rename(columns={"vote_share": "published"})
+published = data.published("table_s1b_virtual_votes")
 axes = ["rival", "tail_endowment"]
 every = pd.concat([of_every_seed("votes.csv", iteration=i).assign(iteration=i) for i in range(last_iteration + 1)])
-s1b = over_seeds(every[every.iteration == last_iteration], axes, "vote_share").rename(columns={"estimate": "vote_share"})
-s1b = s1b.merge(published, on=axes).assign(difference=lambda f: f.vote_share - f.published)
+s1b = over_seeds(every[every.iteration == last_iteration], axes, "vote_share")
+s1b = statistics.beside(s1b, published, on=axes, value="vote_share")
 data.write_table(results / "tables" / "s1b_virtual_votes.csv", s1b)
 s1b.round(3)
 
@@ -72,14 +72,14 @@ number("s1b_mean_absolute_error", s1b.difference.abs().mean(), made_by="24_elect
 number("s1b_smallest_share", s1b.vote_share.min(), made_by="24_elect, 39_tables", published=s1b.published.min())
 for rival in mechanisms.BASELINES:
     shares = every[(every.iteration == last_iteration) & (every.rival == rival)].groupby("seed").vote_share.mean()
-    mean, low, high = statistics.seed_interval(shares)
+    mean, low, high = statistics.interval_over_seeds(shares)
     number(f"s1b_share_{rival}", mean, low=low, high=high, published=s1b[s1b.rival == rival].published.mean(), made_by="24_elect, 39_tables")
 
 # %% [markdown]
 # The same, iteration by iteration: what did the repeat change?
 
 # %%
-iterations = over_seeds(every, ["iteration", *axes], "vote_share").rename(columns={"estimate": "vote_share"}).merge(published, on=axes)
+iterations = over_seeds(every, ["iteration", *axes], "vote_share").merge(s1b[[*axes, "published"]], on=axes)
 data.write_table(results / "tables" / "iterations.csv", iterations)
 iterations.pivot_table(index="iteration", columns="rival", values=["vote_share", "published"], sort=False).round(3)
 
@@ -91,7 +91,7 @@ iterations.pivot_table(index="iteration", columns="rival", values=["vote_share",
 # %%
 experiment = of_every_seed("experiment2.csv").assign(share=lambda f: f.votes_for_hcrm / 4)
 seeds = experiment.groupby(["seed", *axes], sort=False).share.mean().reset_index()
-s1a = over_seeds(seeds, axes, "share").rename(columns={"estimate": "vote_share"})
+s1a = over_seeds(seeds, axes, "share").rename(columns={"share": "vote_share"})
 for source, name in (("published", "fig2_votes"), ("published_table_s1a", "table_s1a_votes")):
     people = data.published(name).assign(**{source: lambda f: f.votes_for_hcrm / f.votes_cast})
     s1a = s1a.merge(people[[*axes, source]], on=axes)
@@ -103,8 +103,8 @@ s1a.round(3)
 people = data.published("fig2_votes").groupby("rival")[["votes_for_hcrm", "votes_cast"]].sum()
 for rival in mechanisms.BASELINES:
     groups = experiment[(experiment.rival == rival) & (experiment.seed == 0)]
-    p_value = statistics.permutation_test(groups.votes_for_hcrm.to_numpy(), np.full(len(groups), 4), np.random.default_rng(0)).p_value
-    mean, low, high = statistics.seed_interval(seeds[seeds.rival == rival].groupby("seed").share.mean())
+    p_value = statistics.permutation_test(groups.votes_for_hcrm, 4)
+    mean, low, high = statistics.interval_over_seeds(seeds[seeds.rival == rival].groupby("seed").share.mean())
     share = people.votes_for_hcrm[rival] / people.votes_cast[rival]
     number(f"s1a_share_{rival}", mean, low=low, high=high, published=share, made_by="25_experiments, 39_tables")
     number(f"s1a_p_value_{rival}_seed0", p_value, unit="probability", made_by="25_experiments, 39_tables")
@@ -116,9 +116,8 @@ number("s1a_mean_absolute_error", s1a.difference.abs().mean(), made_by="25_exper
 # %%
 pairs = ["row_v", "row_w", "col_v", "col_w"]
 metagame = of_every_seed("metagame.csv", iteration=last_iteration)
-s2 = over_seeds(metagame, pairs, "win_probability").rename(columns={"estimate": "win_probability"})
-s2 = s2.merge(data.published("table_s2_metagame").rename(columns={"win_probability": "published"}), on=pairs)
-s2["difference"] = s2.win_probability - s2.published
+s2 = over_seeds(metagame, pairs, "win_probability")
+s2 = statistics.beside(s2, data.published("table_s2_metagame"), on=pairs, value="win_probability")
 data.write_table(results / "tables" / "s2_metagame.csv", s2)
 figures.matrix_plot(s2, note="virtual players");
 
@@ -153,10 +152,11 @@ number("fig1c_virtual_players_error", gap("virtual_players", "published"), made_
 
 # %%
 cloning = of_every_seed("cloning.csv", iteration=last_iteration)
-by_cell = cloning.groupby([c for c in cloning.columns if c not in ("seed", "cross_entropy")], sort=False).cross_entropy.mean().reset_index()
+by_cell = over_seeds(cloning, ["model", "by", "at"], "cross_entropy")
 data.write_table(results / "tables" / "cloning.csv", by_cell)
-for model, value in cloning.groupby("model", sort=False).cross_entropy.mean().items():
-    number(f"cloning_cross_entropy_{model}", value, unit="nats a choice, held out", made_by="21_clone")
+for row in by_cell[by_cell["by"] == "all"].itertuples():
+    name = f"cloning_cross_entropy_{row.model.replace(' ', '_')}"
+    number(name, row.cross_entropy, low=row.low, high=row.high, unit="nats a choice, held out", made_by="21_clone")
 
 # %% [markdown]
 # ## The shore of Figure 3A
