@@ -33,6 +33,7 @@ DIVERGING = "RdYlBu_r"  # warm = more for the head, cold = more for the tails
 # %% ../nbs/13_figures.ipynb #54f71613
 def style() -> AbstractContextManager:
     "Set the house style for figures drawn inside the `with` block."
+    plt.draw_if_interactive()  # wakes matplotlib up; if it first woke inside, leaving the block would stop notebooks from showing figures
     return mpl.rc_context(
         {
             "font.size": 8,
@@ -98,10 +99,9 @@ def finished(
     figure: Figure,
     note: str | None,  # whose behaviour it shows, e.g. "stand-in participants"
 ) -> Figure:  # the same figure
-    "Write the note below, settle the layout for good, and close the figure in pyplot so that a notebook shows it once."
+    "Settle the layout for good and write the note below the figure."
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # it would shift things by a hair at every drawing, and no two files would be alike
-    plt.close(figure)
     if note:
         figure.text(0.995, -0.01, note, ha="right", va="top", fontsize=7, style="italic", color="#555555")
     return figure
@@ -258,20 +258,23 @@ def matrix_plot(
 
 # %% ../nbs/13_figures.ipynb #bd5a3141
 def learning_curve(
-    history: pd.DataFrame,  # step, the measured value, optionally run
+    history: pd.DataFrame,  # step, the measured value; optionally run
     *,
-    value: str,  # the column to draw
-    label: str,  # what it is, with its unit, for the axis
-    reference: float | None = None,  # a horizontal line, e.g. chance
+    value: str = "vote_share",  # the column to draw
+    label: str = "expected share of the votes",  # what it is, with its unit, for the axis
+    reference: float | None = None,  # a horizontal line, e.g. 0.5
+    n_points: int = 200,  # at most so many a run, each the mean over a window of updates
     note: str | None = None,  # whose behaviour it is, written below
 ) -> Figure:
     "Draw a measured value over training updates, one line a run; raises ValueError."
     required(history, "learning_curve", ["step", value])
+    runs = list(history.groupby("run")) if "run" in history else [(None, history)]
     with style():
         figure, ax = plt.subplots(figsize=(COLUMN, 2.3))
-        runs = history.groupby("run") if "run" in history else [(None, history)]
         for i, (run, curve) in enumerate(runs):
-            ax.plot(curve["step"], curve[value], color=RUNS[i % len(RUNS)], lw=1, label=None if run is None else f"{run}")
+            window = np.arange(len(curve)) * min(n_points, len(curve)) // len(curve)
+            mean = curve[["step", value]].groupby(window).mean()
+            ax.plot(mean["step"], mean[value], color=RUNS[i % len(RUNS)], lw=1, label=None if run is None else f"{run}")
         if reference is not None:
             ax.axhline(reference, color=CHANCE, lw=0.8, ls=(0, (4, 2)))
         ax.set(xlabel="updates", ylabel=label)

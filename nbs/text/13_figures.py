@@ -106,6 +106,7 @@ DIVERGING = "RdYlBu_r"  # warm = more for the head, cold = more for the tails
 #| export
 def style() -> AbstractContextManager:
     "Set the house style for figures drawn inside the `with` block."
+    plt.draw_if_interactive()  # wakes matplotlib up; if it first woke inside, leaving the block would stop notebooks from showing figures
     return mpl.rc_context(
         {
             "font.size": 8,
@@ -204,10 +205,9 @@ def finished(
     figure: Figure,
     note: str | None,  # whose behaviour it shows, e.g. "stand-in participants"
 ) -> Figure:  # the same figure
-    "Write the note below, settle the layout for good, and close the figure in pyplot so that a notebook shows it once."
+    "Settle the layout for good and write the note below the figure."
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # it would shift things by a hair at every drawing, and no two files would be alike
-    plt.close(figure)
     if note:
         figure.text(0.995, -0.01, note, ha="right", va="top", fontsize=7, style="italic", color="#555555")
     return figure
@@ -305,7 +305,6 @@ curves = contribution_curves(pd.concat([published, invented]), note="an invented
 markers = {line.get_marker() for line in curves.axes[0].lines if line.get_label().startswith("published")}
 assert len(curves.axes) == 9 and markers == {"o", "^"}
 assert "an invented society" in [text.get_text() for text in curves.texts]
-curves
 
 # %% [markdown]
 # See how under strict egalitarian everybody's giving decays, how under liberal egalitarian heads and tails part at tail endowment 2 and meet
@@ -376,7 +375,6 @@ half = 1.96 * np.sqrt(people["vote_share"] * (1 - people["vote_share"]) / people
 bars = vote_bars(people.assign(low=people["vote_share"] - half, high=people["vote_share"] + half), note="bars: people; diamonds: their networks")
 heights = [bar.get_height() for bar in bars.axes[0].patches]
 assert len(bars.axes) == 3 and np.allclose(heights, people["vote_share"][:5])
-bars
 
 
 # %% [markdown]
@@ -475,7 +473,6 @@ sand = pd.concat([surface(name, mechanism, tail) for name, mechanism in mechanis
 beach = beach_plot(sand)
 pictures = [ax.images[0].get_array() for ax in beach.axes[:9]]
 assert np.allclose(pictures[0], 0.25) and np.allclose(pictures[5], pictures[8], atol=1e-6)
-beach
 
 
 # %% [markdown]
@@ -519,7 +516,6 @@ def matrix_plot(
 robin = matrix_plot(data.published("table_s2_metagame"), note="published, virtual players")
 written = [text.get_text() for text in robin.axes[0].texts]
 assert len(written) == 81 and written[-9:] == [".653", ".657", ".654", ".576", ".575", ".579", ".533", ".506", ".500"]
-robin
 
 
 # %% [markdown]
@@ -527,25 +523,29 @@ robin
 #
 # ## A learning curve
 #
-# Training prints a number per update. One thin line a run, in colours that differ in lightness, and a reference where there is one.
+# Training prints a number per update. One thin line a run, in colours that differ in lightness, and a
+# reference where there is one. Ten thousand updates make a hairy line and a heavy file, so a point is the mean over a window of updates.
 
 # %%
 #| export
 def learning_curve(
-    history: pd.DataFrame,  # step, the measured value, optionally run
+    history: pd.DataFrame,  # step, the measured value; optionally run
     *,
-    value: str,  # the column to draw
-    label: str,  # what it is, with its unit, for the axis
-    reference: float | None = None,  # a horizontal line, e.g. chance
+    value: str = "vote_share",  # the column to draw
+    label: str = "expected share of the votes",  # what it is, with its unit, for the axis
+    reference: float | None = None,  # a horizontal line, e.g. 0.5
+    n_points: int = 200,  # at most so many a run, each the mean over a window of updates
     note: str | None = None,  # whose behaviour it is, written below
 ) -> Figure:
     "Draw a measured value over training updates, one line a run; raises ValueError."
     required(history, "learning_curve", ["step", value])
+    runs = list(history.groupby("run")) if "run" in history else [(None, history)]
     with style():
         figure, ax = plt.subplots(figsize=(COLUMN, 2.3))
-        runs = history.groupby("run") if "run" in history else [(None, history)]
         for i, (run, curve) in enumerate(runs):
-            ax.plot(curve["step"], curve[value], color=RUNS[i % len(RUNS)], lw=1, label=None if run is None else f"{run}")
+            window = np.arange(len(curve)) * min(n_points, len(curve)) // len(curve)
+            mean = curve[["step", value]].groupby(window).mean()
+            ax.plot(mean["step"], mean[value], color=RUNS[i % len(RUNS)], lw=1, label=None if run is None else f"{run}")
         if reference is not None:
             ax.axhline(reference, color=CHANCE, lw=0.8, ls=(0, (4, 2)))
         ax.set(xlabel="updates", ylabel=label)
@@ -559,12 +559,13 @@ def learning_curve(
 # half that a mechanism gets against itself, keeps the scale honest. Three made-up trainings that approach .58 of the votes:
 
 # %%
-step = np.arange(0, 10_000, 100)
-noise = np.random.default_rng(0).normal(0, 0.004, (3, 100))
-history = pd.concat([pd.DataFrame(dict(step=step, votes=0.58 - 0.08 * np.exp(-step / 2000) + noise[k], run=f"seed {k}")) for k in range(3)])
-learning = learning_curve(history, value="votes", label="share of the votes", reference=0.5, note="made up")
-assert learning.axes[0].get_xlabel() == "updates" and len(learning.axes[0].lines) == 4
-learning
+step = np.arange(10_000)
+noise = np.random.default_rng(0).normal(0, 0.02, (3, 10_000))
+runs = [pd.DataFrame(dict(step=step, vote_share=0.58 - 0.08 * np.exp(-step / 2000) + noise[k], run=f"seed {k}")) for k in range(3)]
+learning = learning_curve(pd.concat(runs), reference=0.5, note="made up")
+*curve, chance = learning.axes[0].lines
+assert learning.axes[0].get_xlabel() == "updates" and [len(line.get_xdata()) for line in curve] == [200] * 3
+assert np.isclose(curve[0].get_ydata().mean(), runs[0]["vote_share"].mean())
 
 
 # %% [markdown]
@@ -676,7 +677,6 @@ def strict_with_heads(endowment, contribution):
 mine = beach_plot(pd.concat([surface("strict_with_heads", strict_with_heads, tail) for tail in (2, 6, 10)]))
 low = mine.axes[0].images[0].get_array()[:5, 1:]
 assert np.allclose(low, 0), "below half, no share"
-mine
 
 # %% [markdown]
 # </details>
