@@ -1,0 +1,164 @@
+"Stand-in participants: bounds and equivariance on random input, oracles for choice and marginal return, the composition of the data."
+
+import json
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from democratic_ai import data, game, mechanisms, participants
+
+POPULATION = participants.fitted()
+coins = st.integers(1, 10)
+put_in = jax.jit(participants.put_in)
+take_in = jax.jit(participants.take_in, static_argnames="mechanism")
+marginal = jax.jit(participants.marginal_return, static_argnames="mechanism")
+
+
+@st.composite
+def rounds(draw):
+    "A group's endowments and what it gave."
+    endowment = draw(st.lists(coins, min_size=4, max_size=4))
+    return np.array(endowment, np.float32), np.array([draw(st.integers(0, e)) for e in endowment], np.float32)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**31 - 1), endowment=st.lists(coins, min_size=4, max_size=4), inclination=st.floats(-60, 60))
+def test_choices_are_whole_coins_that_one_has(seed, endowment, inclination):
+    e = jnp.array(endowment, jnp.float32)
+    c = put_in(jax.random.key(seed), jnp.full(4, inclination), e, POPULATION)
+    assert ((c >= 0) & (c <= e) & (c == jnp.round(c))).all()
+
+
+@pytest.mark.parametrize("endowment", [1, 2, 5, 10])
+def test_choice_frequencies_are_the_stated_probabilities(endowment):
+    population = replace(POPULATION, width=0.2, focal=0.7)
+    n, c = 200_000, np.arange(endowment + 1)
+    drawn = put_in(jax.random.key(1), jnp.zeros(n), jnp.full(n, float(endowment)), population)
+    weight = np.exp(-(((c / endowment - 0.5) / 0.2) ** 2) / 2 + 0.7 * np.isin(c / endowment, (0, 0.5, 1)))
+    np.testing.assert_allclose(np.bincount(np.asarray(drawn, int), minlength=len(c)) / n, weight / weight.sum(), atol=0.005)
+
+
+@settings(max_examples=30, deadline=None)
+@given(table=rounds(), name=st.sampled_from(list(mechanisms.BASELINES)))
+def test_marginal_return_is_what_playing_the_other_coin_would_have_given(table, name):
+    endowment, contribution = table
+    mechanism = mechanisms.BASELINES[name]
+    found = marginal(endowment, contribution, mechanism=mechanism)
+    for i in range(4):
+        step = 1 if contribution[i] < endowment[i] else -1
+        other = contribution.copy()
+        other[i] += step
+        there, here = (game.returns(endowment, c, game.payout(endowment, c, mechanism))[i] for c in (other, contribution))
+        assert np.isclose(found[i], (there - here) / step, atol=1e-4)
+
+
+@settings(max_examples=30, deadline=None)
+@given(table=rounds(), order=st.permutations(range(4)), name=st.sampled_from(list(mechanisms.BASELINES)))
+def test_learning_does_not_care_who_sits_where(table, order, name):
+    endowment, contribution = table
+    mechanism = mechanisms.BASELINES[name]
+    mind = participants.Mind(jnp.linspace(-1, 2, 4), jnp.linspace(1, 0, 4), jnp.linspace(0.1, 0.5, 4))
+    order = np.array(order)
+
+    def learned(mind, e, c):
+        return take_in(mind, e, c, game.payout(e, c, mechanism), mechanism=mechanism, population=POPULATION).inclination
+
+    seated = learned(mind, endowment, contribution)[order]
+    moved = learned(jax.tree.map(lambda leaf: leaf[order], mind), endowment[order], contribution[order])
+    np.testing.assert_allclose(seated, moved, atol=1e-4)
+
+
+def test_only_lost_coins_hurt():
+    e, c = jnp.full(4, 10.0), jnp.array([5.0, 5, 5, 0])
+    mind = participants.Mind(*jnp.zeros((3, 4)))
+    quiet = replace(POPULATION, imitation=0.0, pull=0.0)
+    hurt = participants.take_in(mind, e, c, jnp.array([0.0, 2.5, 5, 0]), game.equal_split, quiet).inclination
+    np.testing.assert_allclose(hurt, -quiet.loss * np.array([1, 0.25, 0, 0]), atol=1e-6)
+
+
+def test_calibration_keeps_the_bar_on_fresh_games():
+    error = participants.figure_error(jax.random.key(20260), n_games=2048)(POPULATION)
+    assert error < 0.04
+    assert error == pytest.approx(participants.calibration()["error_fresh_games"], abs=0.003)
+
+
+def test_committed_fit_is_the_published_figure_and_the_committed_error():
+    fit = data.pd.read_csv(participants.CALIBRATION.parent / "fit.csv")
+    assert len(fit) == 180
+    np.testing.assert_allclose(fit.published, participants.published_cells().ravel(), atol=1e-4)
+    assert (fit.fitted - fit.published).abs().mean() == pytest.approx(participants.calibration()["error_fresh_games"], abs=2e-4)
+
+
+def test_search_goes_on_where_it_was_stopped(tmp_path):
+    search = participants.Search(n_games=16, n_candidates=4, n_generations=4)
+    whole, history = participants.calibrate(search, ledger=tmp_path / "ledger.json")
+    kept = json.loads((tmp_path / "ledger.json").read_text())
+    data.write_json(tmp_path / "ledger.json", kept | {"tried": kept["tried"][:2]})
+    resumed, again = participants.calibrate(search, ledger=tmp_path / "ledger.json")
+    assert whole == resumed and history.equals(again)
+    assert whole.loss == search.loss
+
+
+def test_pilot_is_composed_as_published():
+    plays = participants.pilot(jax.random.key(0), POPULATION)
+    endowment = np.asarray(plays.block.endowment)
+    assert len(plays) == 4809 and int(plays.answered.all(-1).sum()) == 2491
+    kind = np.sort(endowment, -1)[:, ::-1]
+    for chairs, count in participants.ENDOWMENTS.items():
+        if chairs:
+            assert count <= (kind == chairs).all(-1).sum() <= count + 8
+    assert set(np.unique(endowment)) == set(range(1, 11))
+    head = endowment[(kind == (10, 5, 4, 3)).all(-1)].argmax(-1)
+    np.testing.assert_allclose(np.bincount(head, minlength=4) / len(head), 0.25, atol=0.06)
+    assert (np.asarray(plays.mechanism)[np.asarray(plays.session) == 0] == 0).all()
+    assert set(np.unique(plays.session)) == {0, 1, 2, 3, 4}
+
+
+@settings(max_examples=8, deadline=None)
+@given(n_blocks=st.integers(1, 400))
+def test_groups_fill_any_number_of_blocks(n_blocks):
+    endowment, length = participants.pilot_groups(jax.random.key(0), n_blocks=n_blocks)
+    assert int(length.sum()) == n_blocks and endowment.shape == (len(length), 4)
+    n_complete = max(1, n_blocks // 2)
+    leaves = participants.leaving_rounds(jax.random.key(1), length, n_complete=n_complete)
+    ends = 10 * np.arange(1, 6)
+    here = ends[None] <= 10 * np.asarray(length)[:, None]
+    assert ((np.asarray(leaves.min(-1))[:, None] >= ends) & here).sum() == n_complete
+
+
+def test_bots_take_over_in_the_round_that_was_drawn():
+    silent = game.random_bots()._replace(choose=lambda key, state, e: 0 * e)
+    leaves = jnp.array([0, 3, 10, jnp.inf])
+    players = participants.with_dropouts(silent, leaves)
+    block = game.play(jax.random.key(0), players, jnp.full((500, 4), 10.0), game.equal_split)
+    bot = np.asarray(block.contribution.sum(0) > 0)
+    np.testing.assert_array_equal(bot, np.arange(10)[:, None] >= np.asarray(leaves))
+
+
+def test_holdout_and_repeat_are_counterbalanced_evaluation_blocks():
+    plays = participants.played_under(
+        jax.random.key(0), POPULATION, mechanisms.libertarian, "mine", rival=mechanisms.strict_egalitarian, rival_name="rival", n_groups=40
+    )
+    assert plays.names == ("tutorial", "mine", "rival") and len(plays) == 120
+    codes = {(int(s), int(m)) for s, m in zip(plays.session, plays.mechanism)}
+    assert codes == {(0, 0), (1, 1), (1, 2), (2, 1), (2, 2)}
+    mine = plays.block.payout[plays.mechanism == 1]
+    np.testing.assert_allclose(mine, 1.6 * plays.block.contribution[plays.mechanism == 1], atol=1e-3)
+    assert len(participants.holdout(jax.random.key(0), POPULATION)) == 288
+
+
+def test_votes_do_not_depend_on_the_names_of_the_referees():
+    e = jnp.tile(mechanisms.head_and_tails(4.0), (20_000, 1))
+    a, b = (game.play(jax.random.key(k), game.random_bots(), e, m) for k, m in enumerate(list(mechanisms.BASELINES.values())[:2]))
+    for_a, for_b = (participants.vote(jax.random.key(2), *pair).mean(0) for pair in ((a, b), (b, a)))
+    np.testing.assert_allclose(for_a + for_b, 1, atol=0.02)
+
+
+def test_a_pilot_without_blocks_is_refused():
+    with pytest.raises(ValueError, match="n_blocks is 0"):
+        participants.pilot(jax.random.key(0), POPULATION, n_blocks=0)
