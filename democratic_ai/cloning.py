@@ -12,6 +12,7 @@ __all__ = ['AT_ONCE', 'Forecast', 'features', 'Cloning', 'VirtualPlayer', 'init'
 # %% ../nbs/04_cloning.ipynb #29f50827
 import hashlib
 import itertools
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -375,7 +376,8 @@ def report(
     left = (updates - done) / rate
     bar = "#" * (24 * done // updates)
     line = f"{label} [{bar:.<24}] {done:,} of {updates:,} updates, {rate:.0f} a second, {left // 60:.0f}:{left % 60:02.0f} left"
-    print(line, file=sys.__stderr__, flush=True)
+    terminal = getattr(sys.stderr, "_original_stdstream_copy", None)  # a notebook's kernel keeps the way out under this name
+    os.write(2 if terminal is None else terminal, f"{line}\n".encode())
 
 # %% ../nbs/04_cloning.ipynb #d6ecc702
 def descend(
