@@ -218,14 +218,14 @@ def vote_gradient(
     indirect = (votes - votes.mean())[:, None, None] * answer
     return votes.mean(), through_mechanism(params, own, (direct + indirect) / len(votes))
 
-# %% ../nbs/09_training.ipynb #02df9790
+# %% ../nbs/09_training.ipynb #3064d238
 def optimiser(
     config: Training = Training(),
 ) -> optax.GradientTransformation:
     "RMSProp as TensorFlow 1 had it: the average starts at 1 and eps stands inside the root."
     return optax.rmsprop(config.learning_rate, decay=config.decay, eps=config.eps, initial_scale=1.0, eps_in_sqrt=True)
 
-
+# %% ../nbs/09_training.ipynb #23a0cbf6
 @partial(jax.jit, static_argnames=("opponent", "config"))
 def climb(
     virtual_params: dict,

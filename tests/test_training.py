@@ -1,0 +1,130 @@
+"The search for votes: the fast step is the formula, the optimiser is TensorFlow 1's, the loop resumes, and it finds what is to be found."
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from democratic_ai import cloning, game, graphnet, mechanisms, scg, training, voting
+
+VIRTUAL = jax.tree.map(lambda x: 1.5 * x, cloning.init(jax.random.key(1)))  # untrained, with opinions
+CONFIG = training.Training(games_per_endowment=3, tails=(2, 4, 7, 10))
+OPPONENT = mechanisms.liberal_egalitarian
+
+
+def formula(params, key):
+    "The estimate as the paper writes it, from the public pieces alone."
+    players, seated = cloning.virtual_players(VIRTUAL), training.endowments(CONFIG)
+    key_own, key_rival = jax.random.split(key)
+
+    def objective(params):
+        own = game.play(key_own, players, seated, graphnet.mechanism(params))
+        rival = game.play(key_rival, players, seated, OPPONENT)
+        votes = voting.vote_probability(own, rival).sum(-1)
+        return scg.surrogate(votes, cloning.log_probability(VIRTUAL, own)[:, 1:].sum((1, 2))), votes.mean()
+
+    gradient, votes = jax.grad(objective, has_aux=True)(params)
+    return votes, gradient
+
+
+slow = jax.jit(formula)
+fast = jax.jit(lambda params, key: training.vote_gradient(params, key, VIRTUAL, OPPONENT, config=CONFIG))
+flat = lambda tree: np.concatenate([np.asarray(x).ravel() for x in jax.tree.leaves(tree)])
+
+
+@settings(deadline=None, max_examples=8)
+@given(st.integers(0, 2**31 - 1), st.floats(0.25, 2))
+def test_fast_step_agrees_with_the_formula_in_value_and_gradient(seed, scale):
+    params = jax.tree.map(lambda x: scale * x, graphnet.init(jax.random.key(seed)))
+    key = jax.random.fold_in(jax.random.key(seed), 1)
+    (votes, gradient), (votes_slow, gradient_slow) = fast(params, key), slow(params, key)
+    np.testing.assert_allclose(votes, votes_slow, rtol=1e-5)
+    assert np.linalg.norm(flat(gradient) - flat(gradient_slow)) <= 1e-5 * np.linalg.norm(flat(gradient_slow))
+
+
+def test_play_gives_the_block_that_the_game_gives():
+    key, seated = jax.random.key(3), training.endowments(CONFIG)
+    block = jax.jit(lambda key: training.play(key, VIRTUAL, seated, OPPONENT))(key)
+    usual = jax.jit(lambda key: game.play(key, cloning.virtual_players(VIRTUAL), seated, OPPONENT))(key)
+    assert (np.asarray(block.contribution) == np.asarray(usual.contribution)).all()
+    np.testing.assert_allclose(block.payout, usual.payout, rtol=1e-5)
+    assert (np.asarray(block.contribution) <= np.asarray(seated)[:, None]).all()
+
+
+def test_the_traced_answer_is_the_derivative_of_the_log_probability_in_the_payouts():
+    key, seated = jax.random.key(3), training.endowments(CONFIG)
+    block, answer = jax.jit(lambda key: training.play_tapped(key, VIRTUAL, seated, OPPONENT))(key)
+    log_p = lambda payout: cloning.log_probability(VIRTUAL, game.Block(seated, block.contribution, payout))[:, 1:].sum()
+    expected = np.asarray(jax.jit(jax.grad(log_p))(block.payout))
+    np.testing.assert_allclose(answer, expected, atol=1e-5 * abs(expected).max())
+    assert (np.asarray(answer)[:, -1] == 0).all(), "nobody chooses after the last payout"
+
+
+def test_rmsprop_is_tensorflow_1s():
+    config, rng = training.Training(), np.random.default_rng(0)
+    rule, params, mean_square = training.optimiser(config), jnp.zeros(5), np.ones(5)
+    state = rule.init(params)
+    for _ in range(20):
+        gradient = rng.normal(size=5) * 10.0 ** rng.integers(-4, 2, 5)
+        change, state = rule.update(jnp.array(gradient, jnp.float32), state)
+        mean_square = 0.99 * mean_square + 0.01 * gradient**2
+        np.testing.assert_allclose(change, -4e-4 * gradient / np.sqrt(mean_square + 1e-5), rtol=1e-5)
+
+
+def test_sizes_are_the_papers():
+    config = training.Training()
+    assert (config.learning_rate, config.decay, config.eps, config.updates, config.slope) == (4e-4, 0.99, 1e-5, 10_000, 1.4)
+    seated = np.asarray(training.endowments(config))
+    assert seated.shape == (512, 4) and (seated[:, 0] == 10).all() and (seated[:, 1] == seated[:, 3]).all()
+    assert {tail: (seated[:, 2] == tail).sum() for tail in np.unique(seated[:, 2])} == dict.fromkeys((2, 3, 4, 5, 6, 7, 8, 10), 64)
+
+
+def test_votes_are_found_where_they_are_to_be_found():
+    "Against a rival that gives all to the tails, sharing equally loses; giving the head nothing makes it a tie."
+    all_to_tails = lambda endowment, contribution: jnp.broadcast_to(jnp.array([0, 1 / 3, 1 / 3, 1 / 3]), contribution.shape)
+    config = training.Training(games_per_endowment=64, tails=(2,), updates=200, learning_rate=1e-2)
+    params, history = training.train(jax.random.key(2), VIRTUAL, all_to_tails, config=config)
+    assert list(history.columns) == ["step", "vote_share"] and len(history) == 200
+    assert history.vote_share[:5].mean() < 0.45 < 0.47 < history.vote_share[-20:].mean()
+    assert graphnet.beach(graphnet.mechanism(params), 2).head_share.mean() < 0.1
+
+
+def test_against_a_rival_that_gives_all_to_the_head_votes_rise_well_above_one_half():
+    all_to_head = lambda endowment, contribution: jnp.broadcast_to(jnp.array([1.0, 0, 0, 0]), contribution.shape)
+    config = training.Training(games_per_endowment=16, tails=(6, 10), updates=200, learning_rate=1e-2)
+    _, history = training.train(jax.random.key(2), VIRTUAL, all_to_head, config=config)
+    assert history.vote_share[-20:].mean() > max(0.55, history.vote_share[:5].mean() + 0.01)
+
+
+def test_a_stopped_training_goes_on_bit_for_bit(tmp_path, monkeypatch):
+    config = training.Training(games_per_endowment=1, tails=(2, 10), updates=6)
+    short = lambda *args, **kwargs: descend(*args, **{"per_call": 2, "every": 0.0, **kwargs})
+    descend = cloning.descend
+    monkeypatch.setattr(cloning, "descend", short)
+    run = lambda folder: training.train(jax.random.key(5), VIRTUAL, OPPONENT, config=config, checkpoint=folder, name="a/b")
+    unbroken, history = run(tmp_path / "unbroken")
+    climb, calls = training.climb, []
+
+    def stopped(*args, **kwargs):
+        if not isinstance(args[2], jax.core.Tracer):
+            calls.append(1)
+            if len(calls) == 3:
+                raise KeyboardInterrupt
+        return climb(*args, **kwargs)
+
+    monkeypatch.setattr(training, "climb", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "broken")
+    assert list((tmp_path / "broken").iterdir()), "something was saved"
+    monkeypatch.setattr(training, "climb", climb)
+    resumed, history_again = run(tmp_path / "broken")
+    assert (flat(resumed) == flat(unbroken)).all()
+    assert history.equals(history_again)
+
+
+def test_a_leaky_opponent_is_turned_away_before_training():
+    leaky = lambda endowment, contribution: 0.5 * mechanisms.libertarian(endowment, contribution)
+    with pytest.raises(mechanisms.MechanismError, match="opponent"):
+        training.train(jax.random.key(0), VIRTUAL, leaky, config=CONFIG)
