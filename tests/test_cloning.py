@@ -227,7 +227,7 @@ def test_a_broken_training_ends_where_an_unbroken_one_does(tmp_path, survived):
     bits = lambda x: np.asarray(jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x).tobytes()
     assert jax.tree.all(jax.tree.map(lambda a, b: bits(a) == bits(b), unbroken, resumed))
     assert all((history[name] == again[name]).all() and np.isfinite(history[name]).all() for name in ("loss", "cross_entropy"))
-    other, _ = run(chunk, state, checkpoint=tmp_path, settings="another")
+    run(chunk, state, checkpoint=tmp_path, settings="another")
     assert len(list(tmp_path.iterdir())) == 2, "other settings, other file"
 
 
