@@ -320,7 +320,7 @@ def report(ledger, search, tried, pace):
     if ledger is not None:
         data.write_json(ledger, {"search": asdict(search), "tried": tried})
     left, best = pace * (search.n_generations - len(tried)), min(map(min, tried))
-    text = f"calibrate (loss {search.loss}): generation {len(tried)} of {search.n_generations}, error {best:.4f}, {left:.0f} s left"
+    text = f"calibrate (loss {search.loss}): generation {len(tried)} of {search.n_generations}, price {best:.4f}, {left:.0f} s left"
     print(text, file=sys.__stderr__, flush=True)
 
 # %% ../nbs/03_participants.ipynb #6dbcb38b

@@ -95,10 +95,10 @@ def test_committed_fit_is_the_published_figure_and_the_committed_error():
 
 
 def test_search_goes_on_where_it_was_stopped(tmp_path):
-    search = participants.Search(n_games=16, n_candidates=4, n_generations=4)
+    search = participants.Search(n_games=8, n_candidates=4, n_generations=3)
     whole, history = participants.calibrate(search, ledger=tmp_path / "ledger.json")
     kept = json.loads((tmp_path / "ledger.json").read_text())
-    data.write_json(tmp_path / "ledger.json", kept | {"tried": kept["tried"][:2]})
+    data.write_json(tmp_path / "ledger.json", kept | {"tried": kept["tried"][:1]})
     resumed, again = participants.calibrate(search, ledger=tmp_path / "ledger.json")
     assert whole == resumed and history.equals(again)
     assert whole.loss == search.loss
@@ -119,7 +119,7 @@ def test_pilot_is_composed_as_published():
     assert set(np.unique(plays.session)) == {0, 1, 2, 3, 4}
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(n_blocks=st.integers(1, 400))
 def test_groups_fill_any_number_of_blocks(n_blocks):
     endowment, length = participants.pilot_groups(jax.random.key(0), n_blocks=n_blocks)
@@ -140,7 +140,7 @@ def test_bots_take_over_in_the_round_that_was_drawn():
     np.testing.assert_array_equal(bot, np.arange(10)[:, None] >= np.asarray(leaves))
 
 
-def test_holdout_and_repeat_are_counterbalanced_evaluation_blocks():
+def test_repeat_is_counterbalanced():
     plays = participants.played_under(
         jax.random.key(0), POPULATION, mechanisms.libertarian, "mine", rival=mechanisms.strict_egalitarian, rival_name="rival", n_groups=40
     )
@@ -149,7 +149,6 @@ def test_holdout_and_repeat_are_counterbalanced_evaluation_blocks():
     assert codes == {(0, 0), (1, 1), (1, 2), (2, 1), (2, 2)}
     mine = plays.block.payout[plays.mechanism == 1]
     np.testing.assert_allclose(mine, 1.6 * plays.block.contribution[plays.mechanism == 1], atol=1e-3)
-    assert len(participants.holdout(jax.random.key(0), POPULATION)) == 288
 
 
 def test_votes_do_not_depend_on_the_names_of_the_referees():
