@@ -29,7 +29,7 @@
 # *In this notebook*: the search for votes (Koster et al., Materials and Methods, "Training algorithm"). It lets the virtual
 # players of 04 play under the network of 07 and under a rival, counts expected votes as 05 does, estimates a gradient as 08
 # does, and climbs. 23 runs it at full size; 12 lets the network play against itself. First the formula as one would write
-# it, then the same number in a sixth of the time, then a small training run.
+# it, then the same number in half the time, then a small training run.
 
 # %%
 #| export
@@ -388,17 +388,23 @@ print(f"relative difference: votes {apart[0]:.1e}, gradient {apart[1]:.1e}")
 assert max(apart) < 1e-5
 
 
-def milliseconds(run, repeats=5):
-    start = time.process_time()
-    for i in range(repeats):
+def milliseconds(run):
+    spent = []
+    for i in range(5):
+        start = time.process_time()
         jax.block_until_ready(run(params, jax.random.key(i)))
-    return 1000 * (time.process_time() - start) / repeats
+        spent.append(1000 * (time.process_time() - start))
+    return min(spent)
 
 
 spent = milliseconds(readable), milliseconds(fast)
 print(f"processor time an update, 128 pairs: readable {spent[0]:.0f} ms, fast {spent[1]:.0f} ms, ratio {spent[0] / spent[1]:.1f}")
 
 # %% [markdown]
+# At the paper's size, on one core of its own, we measured 38 ms against 86: six and a half minutes instead of fourteen for ten
+# thousand updates. The readable form is not slow, because it already stands on the quick pieces of 04 and 07; what is saved here
+# is one pass through the players and nine small passes through the network in ten.
+#
 # ## Climbing as TensorFlow 1 did
 #
 # RMSProp divides each gradient by the root of a running mean of its square. Two conventions have changed since. TensorFlow 1 started
@@ -563,7 +569,12 @@ def two_gradients(params, key):
 direct, indirect = (sum(g) / 10 for g in zip(*(two_gradients(learned, jax.random.key(i)) for i in range(10))))
 cosine = float(direct @ indirect / jnp.linalg.norm(direct) / jnp.linalg.norm(indirect))
 print(f"length: pathwise {jnp.linalg.norm(direct):.3f}, players' answer {jnp.linalg.norm(indirect):.3f}; cosine between them {cosine:.2f}")
-assert np.isfinite(cosine) and jnp.linalg.norm(indirect) > 0.1 * jnp.linalg.norm(direct), "not a small correction"
+assert jnp.linalg.norm(indirect) > 0.1 * jnp.linalg.norm(direct), "not a small correction"
+assert cosine < -0.3, "and it pulls back"
+
+# %% [markdown]
+# The two point in nearly opposite directions: what pure arithmetic would still take from the head, the head would answer by giving less. It
+# must come so. At a summit both halves cancel; while the first is longer, as here, there is still something to climb.
 
 # %% [markdown]
 # </details>
