@@ -45,7 +45,7 @@ def _fitted(name: str) -> float:
     "Take the default of one number from the committed calibration."
     return field(default_factory=lambda: calibration()["population"][name])
 
-
+# %% ../nbs/03_participants.ipynb #b2f15847
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Population:
@@ -66,7 +66,7 @@ class Population:
     focal: float = _fitted("focal")  # extra log weight of giving nothing, half or all
     loss: float = _fitted("loss")  # step per squared share of the own contribution that did not come back
 
-
+# %% ../nbs/03_participants.ipynb #971fbe32
 def fitted() -> Population:
     "Give the population of the committed calibration."
     return Population()
@@ -132,7 +132,6 @@ def marginal_return(
     n_players = endowment.shape[-1]
     step = jnp.where(contribution < endowment, 1.0, -1.0)
     who = jnp.eye(n_players).reshape(n_players, *(1,) * (endowment.ndim - 1), n_players)  # one alternative world per player, in front
-    everybody = jnp.broadcast_to(endowment, (n_players, *endowment.shape))
     fund = lambda c: game.payout(jnp.broadcast_to(endowment, c.shape), c, mechanism, growth=growth)
     there = (fund(contribution + who * step) * who).sum(0)
     return (there - fund(contribution)) / step - 1
@@ -193,7 +192,7 @@ def seated(
 TUTORIAL = "strict_egalitarian"  # Figure 1C shows the tutorial block, without a referee, under this name
 FIGURE_TAILS = (2, 4, 10)  # tail endowments of Exp. 1
 
-
+# %% ../nbs/03_participants.ipynb #0bc2c1b7
 def relative_contributions(
     key: Array,  # consumed: one part per mechanism
     seat: Callable[[bool], Players],  # is a referee present? -> players
@@ -240,7 +239,7 @@ START = {  # where the search starts, and its first step
 }
 SIGNED = {"generosity", "trust", "advantage", "wariness", "threshold"}  # the other numbers cannot be negative
 
-
+# %% ../nbs/03_participants.ipynb #313e9c90
 def as_population(
     position: np.ndarray,  # one number per entry of START, in first steps from the start
     loss: float,
@@ -283,7 +282,7 @@ class Search:
     ridge: float = 1e-4  # price of the mean squared distance from START, in first steps
     seed: int = 0  # of the games and of the search
 
-
+# %% ../nbs/03_participants.ipynb #aea2198c
 def calibrate(
     search: Search = Search(),
     *,
@@ -306,7 +305,7 @@ def calibrate(
     history = pd.DataFrame({"generation": np.arange(1, len(best) + 1), "price": best})
     return as_population(evolution.result.xfavorite, search.loss), history
 
-
+# %% ../nbs/03_participants.ipynb #ad8ee1f8
 def read_ledger(ledger, search):
     "Read the errors that an interrupted search had found; the search replays them, so nothing else needs keeping."
     if ledger is None or not Path(ledger).exists():
@@ -355,7 +354,7 @@ ENDOWMENTS = {  # blocks of the pilot by endowments (Koster et al., "Pilot testi
 N_BLOCKS = sum(ENDOWMENTS.values())  # 4,809
 N_COMPLETE = 2491  # blocks of these in which nobody dropped out
 
-
+# %% ../nbs/03_participants.ipynb #b4542d97
 def pilot_groups(
     key: Array,  # consumed: one part for random endowments, one for seats
     *,
@@ -445,7 +444,7 @@ def leaving_rounds(
 # %% ../nbs/03_participants.ipynb #b00bb813
 KINDS = ("tutorial", *mechanisms.BASELINES, "manifold", "early_hcrm")  # what the blocks of the pilot are played under
 
-
+# %% ../nbs/03_participants.ipynb #8866d356
 def pilot_mechanism(
     key: Array,  # the same for the whole pilot
     session: Array,  # [] position of the block in the evening, 0 = tutorial

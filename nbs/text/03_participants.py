@@ -99,6 +99,8 @@ def _fitted(name: str) -> float:
     return field(default_factory=lambda: calibration()["population"][name])
 
 
+# %%
+#| export
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Population:
@@ -120,6 +122,8 @@ class Population:
     loss: float = _fitted("loss")  # step per squared share of the own contribution that did not come back
 
 
+# %%
+#| export
 def fitted() -> Population:
     "Give the population of the committed calibration."
     return Population()
@@ -252,7 +256,6 @@ def marginal_return(
     n_players = endowment.shape[-1]
     step = jnp.where(contribution < endowment, 1.0, -1.0)
     who = jnp.eye(n_players).reshape(n_players, *(1,) * (endowment.ndim - 1), n_players)  # one alternative world per player, in front
-    everybody = jnp.broadcast_to(endowment, (n_players, *endowment.shape))
     fund = lambda c: game.payout(jnp.broadcast_to(endowment, c.shape), c, mechanism, growth=growth)
     there = (fund(contribution + who * step) * who).sum(0)
     return (there - fund(contribution)) / step - 1
@@ -411,6 +414,8 @@ TUTORIAL = "strict_egalitarian"  # Figure 1C shows the tutorial block, without a
 FIGURE_TAILS = (2, 4, 10)  # tail endowments of Exp. 1
 
 
+# %%
+#| export
 def relative_contributions(
     key: Array,  # consumed: one part per mechanism
     seat: Callable[[bool], Players],  # is a referee present? -> players
@@ -470,6 +475,8 @@ START = {  # where the search starts, and its first step
 SIGNED = {"generosity", "trust", "advantage", "wariness", "threshold"}  # the other numbers cannot be negative
 
 
+# %%
+#| export
 def as_population(
     position: np.ndarray,  # one number per entry of START, in first steps from the start
     loss: float,
@@ -521,6 +528,8 @@ class Search:
     seed: int = 0  # of the games and of the search
 
 
+# %%
+#| export
 def calibrate(
     search: Search = Search(),
     *,
@@ -544,6 +553,8 @@ def calibrate(
     return as_population(evolution.result.xfavorite, search.loss), history
 
 
+# %%
+#| export
 def read_ledger(ledger, search):
     "Read the errors that an interrupted search had found; the search replays them, so nothing else needs keeping."
     if ledger is None or not Path(ledger).exists():
@@ -754,6 +765,8 @@ N_BLOCKS = sum(ENDOWMENTS.values())  # 4,809
 N_COMPLETE = 2491  # blocks of these in which nobody dropped out
 
 
+# %%
+#| export
 def pilot_groups(
     key: Array,  # consumed: one part for random endowments, one for seats
     *,
@@ -903,6 +916,8 @@ assert complete == 12
 KINDS = ("tutorial", *mechanisms.BASELINES, "manifold", "early_hcrm")  # what the blocks of the pilot are played under
 
 
+# %%
+#| export
 def pilot_mechanism(
     key: Array,  # the same for the whole pilot
     session: Array,  # [] position of the block in the evening, 0 = tutorial
@@ -969,6 +984,8 @@ def pilot(
 
 
 # %%
+with pytest.raises(ValueError, match="at least one block"):
+    pilot(jax.random.key(11), population, n_blocks=0)
 plays = pilot(jax.random.key(11), population)
 assert len(plays) == 4809 and plays.answered.all(-1).sum() == 2491
 kind = np.sort(np.asarray(plays.block.endowment), axis=-1)
