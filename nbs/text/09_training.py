@@ -401,7 +401,8 @@ spent = milliseconds(readable), milliseconds(fast)
 print(f"processor time an update, 128 pairs: readable {spent[0]:.0f} ms, fast {spent[1]:.0f} ms, ratio {spent[0] / spent[1]:.1f}")
 
 # %% [markdown]
-# At the paper's size, on one core of its own, we measured 38 ms against 86: six and a half minutes instead of fourteen for ten
+# With so few games, on a busy machine with threads that wait for each other, the two hardly differ. At the paper's size, on one
+# core without threads, we measured 38 ms against 86: six and a half minutes instead of fourteen for ten
 # thousand updates. The readable form is not slow, because it already stands on the quick pieces of 04 and 07; what is saved here
 # is one pass through the players and nine small passes through the network in ten.
 #
