@@ -29,7 +29,6 @@ import pandas as pd
 from jax import Array
 
 from . import data, game, mechanisms
-from .game import Mechanism, Players
 
 # %% ../nbs/03_participants.ipynb #c2a61fe1
 CALIBRATION = data.ROOT / "data" / "participants" / "calibration.json"
@@ -124,7 +123,7 @@ def put_in(
 def marginal_return(
     endowment: Array,  # [..., P] coins
     contribution: Array,  # [..., P] coins
-    mechanism: Mechanism,
+    mechanism: game.Mechanism,
     *,
     growth: float = game.Game.growth,
 ) -> Array:  # [..., P] coins gained per coin given
@@ -153,7 +152,7 @@ def take_in(
     endowment: Array,  # [..., P] coins
     contribution: Array,  # [..., P] coins
     payout: Array,  # [..., P] coins
-    mechanism: Mechanism,
+    mechanism: game.Mechanism,
     population: Population,
     *,
     growth: float = game.Game.growth,
@@ -171,9 +170,9 @@ def participants(
     *,
     referee: bool = True,  # False: the tutorial block
     growth: float = game.Game.growth,
-) -> Players:
+) -> game.Players:
     "Seat stand-in participants (this project's assumption in the place of the people of Koster et al.)."
-    return Players(
+    return game.Players(
         start=lambda key, endowment: sit_down(key, endowment, population, referee=referee),
         choose=lambda key, mind, endowment: put_in(key, mind.inclination, endowment, population),
         learn=lambda mind, endowment, contribution, payout, mechanism: take_in(
@@ -184,7 +183,7 @@ def participants(
 # %% ../nbs/03_participants.ipynb #bf07b8a0
 def seated(
     population: Population,
-) -> Callable[[bool], Players]:  # is a referee present? -> players
+) -> Callable[[bool], game.Players]:  # is a referee present? -> players
     "Seat the same population with or without a referee, as fig1c_curves asks for it."
     return lambda referee: participants(population, referee=referee)
 
@@ -195,7 +194,7 @@ FIGURE_TAILS = (2, 4, 10)  # tail endowments of Exp. 1
 # %% ../nbs/03_participants.ipynb #0bc2c1b7
 def relative_contributions(
     key: Array,  # consumed: one part per mechanism
-    seat: Callable[[bool], Players],  # is a referee present? -> players
+    seat: Callable[[bool], game.Players],  # is a referee present? -> players
     n_games: int,  # per mechanism and tail endowment
 ) -> Array:  # [mechanism, tail endowment, head or tail, round]
     "Play the nine cells of Figure 1C and average over games and, for the tails, players."
@@ -212,7 +211,7 @@ def relative_contributions(
 
 def fig1c_curves(
     key: Array,  # consumed whole
-    seat: Callable[[bool], Players],  # is a referee present? -> players, e.g. seated(fitted())
+    seat: Callable[[bool], game.Players],  # is a referee present? -> players, e.g. seated(fitted())
     *,
     n_games: int = 2048,  # per mechanism and tail endowment
 ) -> pd.DataFrame:  # mechanism, tail_endowment, role, round (from 1), relative_contribution
@@ -380,7 +379,7 @@ def pilot_groups(
 def sketch(
     key: Array,  # consumed
     shape: tuple[int, ...],  # leading shape: one mechanism for each
-) -> Mechanism:
+) -> game.Mechanism:
     "Stand in for an early HCRM: somewhere between a point of the manifold and a softmax of a random linear score."
     key_point, key_mix, key_score = jax.random.split(key, 3)
     w, v = jax.random.uniform(key_point, (2, *shape, 1))
@@ -395,9 +394,9 @@ def sketch(
 
 # %% ../nbs/03_participants.ipynb #ec87c4d0
 def by_group(
-    choices: Sequence[Mechanism],
+    choices: Sequence[game.Mechanism],
     which: Array,  # [G] position in `choices`
-) -> Mechanism:
+) -> game.Mechanism:
     "Let every group play under its own one of several mechanisms."
 
     def mechanism(endowment, contribution):
@@ -408,9 +407,9 @@ def by_group(
 
 # %% ../nbs/03_participants.ipynb #a6e0f928
 def with_dropouts(
-    players: Players,
+    players: game.Players,
     leaves: Array,  # [..., P] round of the block, from 0, in which a random bot takes over
-) -> Players:
+) -> game.Players:
     "Replace players by random bots from some round on (Koster et al., \"Participants\")."
     bots = game.random_bots()
 
@@ -419,7 +418,7 @@ def with_dropouts(
         key_own, key_bot = jax.random.split(key)
         return jnp.where(turn < leaves, players.choose(key_own, mind, endowment), bots.choose(key_bot, (), endowment))
 
-    return Players(
+    return game.Players(
         start=lambda key, endowment: (0, players.start(key, endowment)),
         choose=choose,
         learn=lambda state, *seen: (state[0] + 1, players.learn(state[1], *seen)),
@@ -449,8 +448,8 @@ def pilot_mechanism(
     key: Array,  # the same for the whole pilot
     session: Array,  # [] position of the block in the evening, 0 = tutorial
     n_groups: int,
-    extra: dict[str, Mechanism],  # as frequent, each, as the sketches
-) -> tuple[Array, Mechanism]:  # [G] position in KINDS and then `extra`, the mechanism
+    extra: dict[str, game.Mechanism],  # as frequent, each, as the sketches
+) -> tuple[Array, game.Mechanism]:  # [G] position in KINDS and then `extra`, the mechanism
     "Give every group its mechanism: none in the tutorial, then in random order an early HCRM and a rival."
     key_order, key_block = jax.random.split(key)
     key_point, key_sketch, key_rival, key_early = jax.random.split(jax.random.fold_in(key_block, session), 4)
@@ -469,7 +468,7 @@ def evenings(
     endowment: Array,  # [G, P] coins
     n_played: Array,  # [G] blocks that each group plays
     leaves: Array,  # [G, P] round of the evening, from 0, in which a player drops out
-    referees: Callable[[Array], tuple[Array, Mechanism]],  # position of the block -> ([G] code, mechanism)
+    referees: Callable[[Array], tuple[Array, game.Mechanism]],  # position of the block -> ([G] code, mechanism)
     names: tuple[str, ...],  # what the codes mean
 ) -> data.Plays:
     "Let the same persons play block after block, the first one without a referee."
@@ -493,7 +492,7 @@ def pilot(
     population: Population,
     *,
     n_blocks: int = N_BLOCKS,  # fewer: everything in proportion
-    extra: dict[str, Mechanism] | None = None,  # further mechanisms among those that early HCRMs are
+    extra: dict[str, game.Mechanism] | None = None,  # further mechanisms among those that early HCRMs are
 ) -> data.Plays:
     "Play the pilot: the published mix of endowments and drop-outs; raises ValueError without blocks (Koster et al., \"Pilot testing\")."
     if n_blocks < 1:
@@ -509,10 +508,10 @@ def pilot(
 def played_under(
     key: Array,  # consumed: order of the blocks, evenings
     population: Population,
-    mechanism: Mechanism,  # usually the newest HCRM
+    mechanism: game.Mechanism,  # usually the newest HCRM
     name: str,  # what the data set calls it
     *,
-    rival: Mechanism = mechanisms.liberal_egalitarian,  # referee of the other block
+    rival: game.Mechanism = mechanisms.liberal_egalitarian,  # referee of the other block
     rival_name: str = "liberal_egalitarian",
     n_groups: int = 160,  # groups of four, three blocks each
     tails: Sequence[float] = mechanisms.TAILS,  # tail endowments, coins, dealt out in turn
