@@ -66,7 +66,7 @@ class MechanismNetwork(nn.Module):
         score = layer("node2", 1)(join(arrives @ edge, node, to_all(table, n_players)))
         return nn.softmax(score[..., 0])
 
-
+# %% ../nbs/07_graphnet.ipynb #71cc0cfe
 def init(
     key: Array,  # consumed
     *,
@@ -92,7 +92,7 @@ def arriving(
     players = sorted({r for _, r in edge})
     return [sum(message for (_, r), message in edge.items() if r == player) for player in players]
 
-
+# %% ../nbs/07_graphnet.ipynb #cb740cdd
 def first_network(
     params: dict,  # of `MechanismNetwork`
     node: list[Array],  # per player, [F, B]

@@ -64,7 +64,7 @@ def votes(
     "Count the votes that the payouts are worth."
     return jax.nn.sigmoid(slope * (paid - small.rival) / small.endowment).sum(-1)
 
-
+# %% ../nbs/08_scg.ipynb #8d0310ba
 def course(
     small: SmallGame,
     theta: Array,  # [2]

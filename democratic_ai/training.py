@@ -61,7 +61,7 @@ def by_seat(
         **{name: w[name][:, None] for name in ("embed_bias", "gates_bias", "choice_bias")},
     )
 
-
+# %% ../nbs/09_training.ipynb #6edf58ad
 def remember(
     weights: dict,  # of `by_seat`
     seen: Array,  # [64, B] before bias and tanh
@@ -157,7 +157,7 @@ def play(
     chunk = lambda endowment, uniform: roll_out(weights, endowment, uniform, jnp.zeros_like(uniform), mechanism)[:2]
     return game.Block(endowment, *by_chunks(chunk, key, endowment))
 
-
+# %% ../nbs/09_training.ipynb #d07c4fac
 def play_tapped(
     key: Array,  # consumed as in `play`
     virtual_params: dict,
@@ -195,7 +195,7 @@ def through_mechanism(
 
     return jax.lax.scan(add, jax.tree.map(jnp.zeros_like, params), chunks)[0]
 
-
+# %% ../nbs/09_training.ipynb #a2303f5f
 def vote_gradient(
     params: dict,  # of the mechanism in training
     key: Array,  # consumed: one part by each of the two blocks
@@ -246,7 +246,7 @@ def climb(
     (params, moments), metrics = jax.lax.scan(update, (state["params"], state["moments"]), steps)
     return state | {"params": params, "moments": moments}, metrics
 
-
+# %% ../nbs/09_training.ipynb #93adc94f
 def train(
     key: Array,  # consumed: one part by the first parameters, one by the games
     virtual_params: dict,

@@ -15,9 +15,6 @@
 # ---
 
 # %% [markdown]
-#
-
-# %% [markdown]
 # # Graphnet
 #
 # > What everybody had and gave goes in; the fraction of the public fund that each receives comes out of two small graph networks.
@@ -184,6 +181,8 @@ class MechanismNetwork(nn.Module):
         return nn.softmax(score[..., 0])
 
 
+# %%
+#| export
 def init(
     key: Array,  # consumed
     *,
@@ -272,6 +271,8 @@ def arriving(
     return [sum(message for (_, r), message in edge.items() if r == player) for player in players]
 
 
+# %%
+#| export
 def first_network(
     params: dict,  # of `MechanismNetwork`
     node: list[Array],  # per player, [F, B]

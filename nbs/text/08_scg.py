@@ -15,9 +15,6 @@
 # ---
 
 # %% [markdown]
-#
-
-# %% [markdown]
 # # Scg
 #
 # > What each game brought in and how probable its choices were go in; a number comes out whose gradient says how to do better.
@@ -119,6 +116,8 @@ def votes(
     return jax.nn.sigmoid(slope * (paid - small.rival) / small.endowment).sum(-1)
 
 
+# %%
+#| export
 def course(
     small: SmallGame,
     theta: Array,  # [2]

@@ -15,9 +15,6 @@
 # ---
 
 # %% [markdown]
-#
-
-# %% [markdown]
 # # Training
 #
 # > Virtual players and a rival mechanism go in; a mechanism for which those players vote comes out.
@@ -182,6 +179,8 @@ def by_seat(
     )
 
 
+# %%
+#| export
 def remember(
     weights: dict,  # of `by_seat`
     seen: Array,  # [64, B] before bias and tanh
@@ -303,6 +302,8 @@ def play(
     return game.Block(endowment, *by_chunks(chunk, key, endowment))
 
 
+# %%
+#| export
 def play_tapped(
     key: Array,  # consumed as in `play`
     virtual_params: dict,
@@ -355,6 +356,8 @@ def through_mechanism(
     return jax.lax.scan(add, jax.tree.map(jnp.zeros_like, params), chunks)[0]
 
 
+# %%
+#| export
 def vote_gradient(
     params: dict,  # of the mechanism in training
     key: Array,  # consumed: one part by each of the two blocks
@@ -466,6 +469,8 @@ def climb(
     return state | {"params": params, "moments": moments}, metrics
 
 
+# %%
+#| export
 def train(
     key: Array,  # consumed: one part by the first parameters, one by the games
     virtual_params: dict,
