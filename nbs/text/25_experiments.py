@@ -33,6 +33,7 @@ group_fraction = 0.1  # of the numbers of groups in the original experiments
 
 # %%
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -82,25 +83,25 @@ data.write_table(here / "fig1c.csv", curves)
 without, under = (participants.participants(population, referee=referee) for referee in (False, True))
 
 
+@partial(jax.jit, static_argnums=1)
 def votes_for_hcrm(key, rival, endowment):
-    "Count each group's votes for HCRM against one rival, in counterbalanced order."
-    keys, half = jax.random.split(key), len(endowment) // 2
-    first = game.session(keys[0], without, under, endowment[:half], hcrm, rival, participants.vote).votes_for_a
-    second = ~game.session(keys[1], without, under, endowment[half:], rival, hcrm, participants.vote).votes_for_a
-    return np.concatenate([first, second])
+    "Let groups vote between HCRM and one rival; every other group meets HCRM first."
+    second = jnp.arange(len(endowment)) % 2
+    a, b = (participants.by_group([hcrm, rival], which) for which in (second, 1 - second))
+    votes = game.session(key, without, under, endowment, a, b, participants.vote).votes_for_a
+    return jnp.where(second[:, None] == 0, votes, ~votes)
 
 
 cast = data.published("fig2_votes").query("rival in @mechanisms.BASELINES")
+groups = cast.assign(n=(cast.votes_cast / 4 * group_fraction).round().clip(lower=2).astype(int))
+groups = groups.loc[groups.index.repeat(groups.n), ["rival", "tail_endowment"]].reset_index(drop=True)
 rows = []
-for i, cell in enumerate(cast.itertuples()):
-    n_groups = max(2, round(cell.votes_cast / 4 * group_fraction))
-    endowment = jnp.tile(mechanisms.head_and_tails(cell.tail_endowment), (n_groups, 1))
-    ballots = votes_for_hcrm(jax.random.fold_in(key_votes, i), mechanisms.BASELINES[cell.rival], endowment)
-    rows += [
-        {"rival": cell.rival, "tail_endowment": cell.tail_endowment, "group": g, "head_for_hcrm": int(b[0]), "votes_for_hcrm": int(b.sum())}
-        for g, b in enumerate(ballots)
-    ]
-experiment = pd.DataFrame(rows)
+for key, (name, rival) in zip(jax.random.split(key_votes, len(mechanisms.BASELINES)), mechanisms.BASELINES.items()):
+    played = groups[groups.rival == name]
+    endowment = mechanisms.head_and_tails(jnp.array(played.tail_endowment.to_numpy(), float))
+    votes = np.asarray(votes_for_hcrm(key, rival, endowment))
+    rows.append(played.assign(head_for_hcrm=votes[:, 0].astype(int), votes_for_hcrm=votes.sum(-1)))
+experiment = pd.concat(rows).reset_index(names="group")
 experiment.groupby("rival", sort=False).votes_for_hcrm.mean().div(4).round(3)
 
 # %%
