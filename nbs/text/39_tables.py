@@ -68,7 +68,7 @@ data.write_table(results / "tables" / "s1b_virtual_votes.csv", s1b)
 s1b.round(3)
 
 # %%
-number("s1b_mean_absolute_error", s1b.difference.abs().mean(), made_by="24_elect, 39_tables", published=0.0)
+number("s1b_mean_absolute_error", s1b.difference.abs().mean(), made_by="24_elect, 39_tables")
 number("s1b_smallest_share", s1b.vote_share.min(), made_by="24_elect, 39_tables", published=s1b.published.min())
 for rival in mechanisms.BASELINES:
     shares = every[(every.iteration == last_iteration) & (every.rival == rival)].groupby("seed").vote_share.mean()
@@ -108,7 +108,7 @@ for rival in mechanisms.BASELINES:
     share = people.votes_for_hcrm[rival] / people.votes_cast[rival]
     number(f"s1a_share_{rival}", mean, low=low, high=high, published=share, made_by="25_experiments, 39_tables")
     number(f"s1a_p_value_{rival}_seed0", p_value, unit="probability", made_by="25_experiments, 39_tables")
-number("s1a_mean_absolute_error", s1a.difference.abs().mean(), made_by="25_experiments, 39_tables", published=0.0)
+number("s1a_mean_absolute_error", s1a.difference.abs().mean(), made_by="25_experiments, 39_tables")
 
 # %% [markdown]
 # ## Table S2: the metagame
@@ -125,7 +125,7 @@ figures.matrix_plot(s2, note="virtual players");
 rivals = s2[(s2.col_v == 1) & (s2.col_w == 1) & ~((s2.row_v == 1) & (s2.row_w == 1))]
 ahead = rivals.loc[rivals.win_probability.idxmax()]
 outcomes = [json.loads((here / f"seed{k}" / f"iter{last_iteration}" / "metagame.json").read_text()) for k in range(n_seeds)]
-number("s2_mean_absolute_error", s2.difference.abs().mean(), made_by="22_metagame, 39_tables", published=0.0)
+number("s2_mean_absolute_error", s2.difference.abs().mean(), made_by="22_metagame, 39_tables")
 number(
     "s2_best_share_against_liberal_egalitarian", ahead.win_probability, low=ahead.low, high=ahead.high, published=ahead.published, made_by="22_metagame"
 )
@@ -145,7 +145,7 @@ outcomes
 curves = pd.read_csv(results / "data" / "fig1c.csv")
 cells = curves.pivot_table(index=["mechanism", "tail_endowment", "role", "round"], columns="source", values="relative_contribution")
 gap = lambda a, b: (cells[a] - cells[b]).abs().mean()
-fraction = dict(unit="fraction of the endowment, mean absolute", published=0.0)
+fraction = dict(unit="fraction of the endowment, mean absolute")
 number("fig1c_participants_error", gap("participants", "published"), made_by="25_experiments, 31_figure1", **fraction)
 number("fig1c_virtual_players_from_participants", gap("virtual_players", "participants"), made_by="25_experiments, 31_figure1", **fraction)
 number("fig1c_virtual_players_error", gap("virtual_players", "published"), made_by="25_experiments, 31_figure1", **fraction)
