@@ -189,7 +189,7 @@ def blame(
         d_h, d_cell = d_seen[n_embed:], d_cell * f
     return d_gates[::-1], d_embed[::-1]
 
-
+# %% ../nbs/04_cloning.ipynb #8d686762
 def backward(
     saved: tuple,  # of `forward`
     d_logits: Array,  # [T, 11, N]
@@ -263,7 +263,7 @@ def virtual_players(
 
     return game.Players(start, choose, learn)
 
-
+# %% ../nbs/04_cloning.ipynb #1977deb8
 def draw(
     key: Array,  # consumed whole: one uniform per player
     logits: Array,  # [11, N]
@@ -321,7 +321,7 @@ def guessing(
     total = lambda each: (each.mean(0) * counts).sum()
     return total(wrong - entropy_weight * entropy), total(wrong)
 
-
+# %% ../nbs/04_cloning.ipynb #c5005db0
 def imitation_gradient(
     params: dict,  # of `VirtualPlayer`
     taught: Lessons,
@@ -396,15 +396,13 @@ def descend(
     metrics = jax.eval_shape(chunk, state, span(0))[1]
     whole = {"state": state, "done": np.int32(0), "history": {name: np.full(updates, np.nan, np.float32) for name in metrics}}
     file = checkpoint and Path(checkpoint) / f"{label}-{fingerprint(state, str((settings, updates, per_call)))}.safetensors"
-    if file and file.exists():
-        whole = data.load_parameters(file, whole)
+    whole = data.load_parameters(file, whole) if file and file.exists() else whole
     state, first, history = whole["state"], int(whole["done"]), jax.tree.map(np.array, whole["history"])
     begun = saved = shown = time.monotonic()
     for begin in range(first, updates, per_call):
         state, metrics = jax.block_until_ready(chunk(state, span(begin)))
         done, now = min(begin + per_call, updates), time.monotonic()
-        for name, values in metrics.items():
-            history[name][begin:done] = values
+        jax.tree.map(lambda kept, new: np.copyto(kept[begin:done], new), history, metrics)
         if file and (now - saved > every - (now - begun) / (done - first) * per_call or done == updates):
             data.save_parameters(file, {"state": state, "done": np.int32(done), "history": history})
             saved = now
@@ -436,7 +434,7 @@ def imitate(
     (params, moments), metrics = jax.lax.scan(update, (state["params"], state["moments"]), steps)
     return state | {"params": params, "moments": moments}, metrics
 
-
+# %% ../nbs/04_cloning.ipynb #b65de799
 def train_with_history(
     key: Array,  # consumed: one part by the first parameters, one by the batches
     plays: data.Plays,
@@ -490,7 +488,7 @@ def uniform(
     "Give every affordable number of coins the same probability."
     return jnp.broadcast_to(-jnp.log(block.endowment + 1)[..., None, :], block.contribution.shape)
 
-
+# %% ../nbs/04_cloning.ipynb #976951be
 def frequencies(
     plays: data.Plays,  # to count in
     situation: Callable[[game.Block], np.ndarray],  # block -> [..., T, P] small whole numbers

@@ -95,7 +95,7 @@ def test_sampled_estimates_lie_within_four_standard_errors_and_each_half_alone_d
     small = scg.SmallGame(ENDOWMENT, jnp.array([2.0, 1]), eagerness, uniform(2, 4))
     theta = uniform(-1, 1)
     surrogate, pathwise, choices = (np.asarray(g) for g in sampled(jax.random.split(jax.random.key(seed), 1000), small, theta))
-    by_payouts, by_choices, exact = (np.asarray(g) for g in exactly(small, theta))
+    _, by_choices, exact = (np.asarray(g) for g in exactly(small, theta))
     error = lambda g: g.std(0, ddof=1) / np.sqrt(len(g))
     expected = exact - by_choices / 128  # what taking off the batch's own mean costs
     assert (abs(surrogate.mean(0) - expected) < 4 * error(surrogate)).all()

@@ -87,7 +87,8 @@ def test_votes_are_found_where_they_are_to_be_found():
     config = training.Training(games_per_endowment=64, tails=(2,), updates=200, learning_rate=1e-2)
     params, history = training.train(jax.random.key(2), VIRTUAL, all_to_tails, config=config)
     assert list(history.columns) == ["step", "vote_share"] and len(history) == 200
-    assert history.vote_share[:5].mean() < 0.45 < 0.47 < history.vote_share[-20:].mean()
+    assert history.vote_share[:5].mean() < 0.45
+    assert history.vote_share[-20:].mean() > 0.47
     assert graphnet.beach(graphnet.mechanism(params), 2).head_share.mean() < 0.1
 
 

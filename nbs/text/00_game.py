@@ -280,6 +280,20 @@ class Session(NamedTuple):
     bonus: Block
 
 
+def same_people(
+    players: Players,
+    key: Array,  # consumed by every `start`, so that each block begins with the same persons
+) -> Players:
+    "Seat the same persons again at every block: their traits come from `key`, not from the block's own."
+    return players._replace(start=lambda _, endowment: players.start(key, endowment))
+
+
+# %% [markdown]
+# The traits of a person (how trusting, how quick to react) are drawn at `start`. Seating the *same* people three times is a matter of
+# starting them with the same key.
+
+# %%
+#| export
 def session(
     key: Array,  # consumed: two parts by the tutorial, a and b (people, draws), then votes, lottery, bonus
     unrefereed: Players,  # how people play when there is no referee
@@ -302,14 +316,6 @@ def session(
     by_a, by_b = (play(key_bonus, under, endowment, m, game=game, n_rounds=game.n_bonus_rounds) for m in (a, b))
     bonus = jax.tree.map(lambda x, y: jnp.where(a_wins.reshape(a_wins.shape + (1,) * (x.ndim - a_wins.ndim)), x, y), by_a, by_b)
     return Session(tutorial, block_a, block_b, votes, a_wins, bonus)
-
-
-def same_people(
-    players: Players,
-    key: Array,  # consumed by every `start`, so that each block begins with the same persons
-) -> Players:
-    "Seat the same persons again at every block: their traits come from `key`, not from the block's own."
-    return players._replace(start=lambda _, endowment: players.start(key, endowment))
 
 
 # %% [markdown]

@@ -385,6 +385,11 @@ def blame(
     return d_gates[::-1], d_embed[::-1]
 
 
+# %% [markdown]
+# With every unit's share of the blame in hand, each weight's gradient is one product over all rounds and players at once.
+
+# %%
+#| export
 def backward(
     saved: tuple,  # of `forward`
     d_logits: Array,  # [T, 11, N]
@@ -495,6 +500,11 @@ def virtual_players(
     return game.Players(start, choose, learn)
 
 
+# %% [markdown]
+# A choice is one uniform number held against the running sum of the weights: the first coin whose sum exceeds it is chosen.
+
+# %%
+#| export
 def draw(
     key: Array,  # consumed whole: one uniform per player
     logits: Array,  # [11, N]
@@ -586,6 +596,11 @@ def guessing(
     return total(wrong - entropy_weight * entropy), total(wrong)
 
 
+# %% [markdown]
+# An update adds up loss and gradient over chunks of players that fit into the processor's cache; the parameters are turned upright once.
+
+# %%
+#| export
 def imitation_gradient(
     params: dict,  # of `VirtualPlayer`
     taught: Lessons,
@@ -712,15 +727,13 @@ def descend(
     metrics = jax.eval_shape(chunk, state, span(0))[1]
     whole = {"state": state, "done": np.int32(0), "history": {name: np.full(updates, np.nan, np.float32) for name in metrics}}
     file = checkpoint and Path(checkpoint) / f"{label}-{fingerprint(state, str((settings, updates, per_call)))}.safetensors"
-    if file and file.exists():
-        whole = data.load_parameters(file, whole)
+    whole = data.load_parameters(file, whole) if file and file.exists() else whole
     state, first, history = whole["state"], int(whole["done"]), jax.tree.map(np.array, whole["history"])
     begun = saved = shown = time.monotonic()
     for begin in range(first, updates, per_call):
         state, metrics = jax.block_until_ready(chunk(state, span(begin)))
         done, now = min(begin + per_call, updates), time.monotonic()
-        for name, values in metrics.items():
-            history[name][begin:done] = values
+        jax.tree.map(lambda kept, new: np.copyto(kept[begin:done], new), history, metrics)
         if file and (now - saved > every - (now - begun) / (done - first) * per_call or done == updates):
             data.save_parameters(file, {"state": state, "done": np.int32(done), "history": history})
             saved = now
@@ -794,6 +807,11 @@ def imitate(
     return state | {"params": params, "moments": moments}, metrics
 
 
+# %% [markdown]
+# What remains is to start: first parameters, first moments, and `descend`.
+
+# %%
+#| export
 def train_with_history(
     key: Array,  # consumed: one part by the first parameters, one by the batches
     plays: data.Plays,
@@ -862,6 +880,11 @@ def uniform(
     return jnp.broadcast_to(-jnp.log(block.endowment + 1)[..., None, :], block.contribution.shape)
 
 
+# %% [markdown]
+# Both of the others count how often each contribution followed what the forecaster looks at.
+
+# %%
+#| export
 def frequencies(
     plays: data.Plays,  # to count in
     situation: Callable[[game.Block], np.ndarray],  # block -> [..., T, P] small whole numbers

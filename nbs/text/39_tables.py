@@ -55,6 +55,7 @@ def over_seeds(frame, axes, value):
     rows = [(*cell, *statistics.interval_over_seeds(rows[value])) for cell, rows in frame.groupby(axes, sort=False)]
     return pd.DataFrame(rows, columns=[*axes, value, "low", "high"])
 
+
 # %% [markdown]
 # ## Table S1b: elections among virtual players
 
