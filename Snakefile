@@ -279,6 +279,7 @@ rule tables:
         cloning=f"{RESULTS}/tables/cloning.csv",
         players=f"{RESULTS}/parameters/players.safetensors",
         hcrm=f"{RESULTS}/parameters/hcrm.safetensors",
+        summary=f"{RESULTS}/summary.md",
         numbers=f"{RESULTS}/numbers.json",
         provenance=f"{RESULTS}/provenance.json",
         notebook=f"{RESULTS}/notebooks/39_tables.ipynb",

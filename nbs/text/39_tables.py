@@ -181,6 +181,32 @@ number("minutes_per_seed", float(np.mean(chains)), low=min(chains), high=max(cha
 number("largest_memory_of_a_step", max(memory.values()), unit="GiB", made_by="Snakefile")
 pd.DataFrame(numbers).T.drop(columns="made_by")
 
+# %% [markdown]
+# README shows these, and takes them from here.
+
+# %%
+SUMMARY = {
+    "fig1c_participants_error": "Figure 1C: participants from the published means (mean absolute error)",
+    "fig1c_virtual_players_from_participants": "Figure 1C: virtual players, playing freely, from participants (mean absolute difference)",
+    "s2_mean_absolute_error": "Table S2: nine mechanisms in round robin (mean absolute error)",
+    "s2_best_share_against_liberal_egalitarian": "Table S2: best share of the votes against liberal egalitarian",
+    "s1b_mean_absolute_error": "Table S1b: HCRM among virtual players (mean absolute error)",
+    **{f"s1b_share_{rival}": f"votes for HCRM against {rival.replace('_', ' ')}, virtual players" for rival in mechanisms.BASELINES},
+    **{f"s1a_share_{rival}": f"votes for HCRM against {rival.replace('_', ' ')}, participants" for rival in mechanisms.BASELINES},
+    "fig3a_head_share_below_half": "Figure 3A: head's share when it gives less than half and the tails everything",
+    "fig3a_head_share_from_half": "the same when the head gives half or more",
+    "minutes_per_seed": "minutes for one seed on one core",
+}
+shown = lambda x: "" if x is None or not np.isfinite(x) else f"{x:.3f}"
+lines = [
+    {"what": text, "ours": shown(n["value"]), "interval": " to ".join(filter(None, (shown(n["low"]), shown(n["high"])))), "published": shown(n["published"])}
+    for text, n in ((text, numbers[name]) for name, text in SUMMARY.items())
+]
+summary = figures.markdown(pd.DataFrame(lines))
+with data.replacing(results / "summary.md") as temporary:
+    temporary.write_text(summary + "\n")
+print(summary)
+
 # %%
 for role, source in (("players", "players"), ("hcrm", "mechanism")):
     parameters = (here / "seed0" / f"iter{last_iteration}" / f"{source}.safetensors").read_bytes()
