@@ -38,10 +38,9 @@ calibrate: setup  ## fit the stand-in participants to Figure 1C again (ten minut
 data: setup  ## fetch the authors' released data into data/released/
 	@$(BIN)/python -c 'import sys; sys.tracebacklimit = 0; from democratic_ai import data; data.fetch_released("data/released")'
 
-publish: setup  ## copy the results of a finished run of the paper profile to paper/results/ and their summary into README.md
-	@test -f runs/paper/results/provenance.json || { echo "make: there is no finished run of the paper profile; run 'make reproduce PROFILE=paper' first." >&2; exit 1; }
-	@mkdir -p paper/results && cp -r runs/paper/results/{tables,data,figures,parameters,summary.md,numbers.json,provenance.json} paper/results/
-	@sed -i.old -e '/<!-- results -->/,/<!-- end of results -->/{//!d}' -e '/<!-- results -->/r paper/results/summary.md' README.md && rm README.md.old
+publish: setup  ## take over a finished run of the paper profile: paper/results/, README's table, outputs of the run notebooks
+	@$(BIN)/python paper/publish.py
+	@for notebook in nbs/[23]*.ipynb; do $(BIN)/nbdev-clean --fname $$notebook && $(BIN)/jupytext --quiet --sync $$notebook || exit 1; done
 
 stale: setup  ## list the commits that touched what the committed results depend on since they were made
 	@made_by=$$($(BIN)/python -c 'import json; print(json.load(open("paper/results/provenance.json"))["commit"])'); \

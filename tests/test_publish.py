@@ -1,0 +1,42 @@
+"""Taking over a run: outputs go to the cell that made them, and only if the cell is still the same."""
+
+import importlib.util
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+PATH = Path(__file__).parent.parent / "paper" / "publish.py"
+specification = importlib.util.spec_from_file_location("publish", PATH)
+publish = importlib.util.module_from_spec(specification)
+specification.loader.exec_module(publish)
+
+
+def write(path, cells):
+    nbformat.write(new_notebook(cells=cells), path)
+    return path
+
+
+@pytest.fixture
+def pair(tmp_path):
+    "A committed notebook without outputs and its executed copy with the cell that papermill adds."
+    ours = write(tmp_path / "20_x.ipynb", [new_markdown_cell("# X"), new_code_cell("seed = 0"), new_code_cell("seed")])
+    shown = new_output("execute_result", {"text/plain": "1"}, execution_count=3)
+    added = new_code_cell("seed = 1", metadata={"tags": ["injected-parameters"]})
+    cells = [new_markdown_cell("# X"), new_code_cell("seed = 0"), added, new_code_cell("seed", outputs=[shown], execution_count=3)]
+    return ours, write(tmp_path / "run.ipynb", cells)
+
+
+def test_outputs_land_in_their_cells_without_counts(pair):
+    publish.take_outputs(*pair)
+    cells = nbformat.read(pair[0], 4).cells
+    assert [cell.source for cell in cells] == ["# X", "seed = 0", "seed"]
+    assert cells[2].outputs[0].data["text/plain"] == "1" and cells[2].outputs[0].execution_count is None
+    assert cells[1].outputs == [] and cells[2].execution_count is None
+
+
+def test_a_notebook_that_changed_since_the_run_is_refused(pair):
+    write(pair[0], [new_markdown_cell("# X"), new_code_cell("seed = 0"), new_code_cell("seed + 1")])
+    with pytest.raises(SystemExit, match=r"20_x.ipynb has changed since the run; run 'make reproduce PROFILE=paper' again"):
+        publish.take_outputs(*pair)
