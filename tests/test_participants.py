@@ -76,7 +76,7 @@ def test_learning_does_not_care_who_sits_where(table, order, name):
 def test_only_lost_coins_hurt():
     e, c = jnp.full(4, 10.0), jnp.array([5.0, 5, 5, 0])
     mind = participants.Mind(*jnp.zeros((3, 4)))
-    quiet = replace(POPULATION, imitation=0.0, pull=0.0)
+    quiet = replace(POPULATION, imitation=0.0, pull=0.0, reaction=0.0)
     hurt = participants.take_in(mind, e, c, jnp.array([0.0, 2.5, 5, 0]), game.equal_split, quiet).inclination
     np.testing.assert_allclose(hurt, -quiet.loss * np.array([1, 0.25, 0, 0]), atol=1e-6)
 

@@ -25,8 +25,8 @@
 # %% [markdown]
 # *In this notebook*: who plays when no people can be asked. The individual data of Koster et al. may not be at hand, and without
 # people there is nothing to imitate, nobody to please and nobody to vote. So this notebook builds *stand-in participants*: a small
-# model of behaviour, fourteen numbers in all, thirteen of them fitted to the mean contributions that the paper prints (Figure 1c,
-# Experiment 1) and to nothing else. It uses 00_game, 01_mechanisms and 02_data; virtual players (04) are trained on its data sets,
+# model of behaviour, fourteen numbers in all, seven of them fitted to the mean contributions that the paper prints (Figure 1c,
+# Experiment 1) and to nothing else; the other seven are stated beforehand, with reasons. It uses 00_game, 01_mechanisms and 02_data; virtual players (04) are trained on its data sets,
 # and the experiments (25) are run with it. The composition of the data follows "Pilot testing" and "Training virtual players" in
 # Materials and Methods.
 #
@@ -60,6 +60,8 @@ from functools import partial
 
 import matplotlib.pyplot as plt
 import pytest
+
+from democratic_ai import cloning
 
 # %% [markdown]
 # ## What a person carries into the game
@@ -110,9 +112,9 @@ class Population:
     advantage: float = _fitted("advantage")  # added per unit of log(own endowment / group mean)
     wariness: float = _fitted("wariness")  # taken from that trust per unit of log(own endowment / group mean), by those above the mean
     spread: float = _fitted("spread")  # standard deviation between persons, in logits
-    reaction: float = _fitted("reaction")  # median over persons of the step towards more return, logits a round
-    reaction_spread: float = _fitted("reaction_spread")  # standard deviation of the log of that step between persons
-    steepness: float = _fitted("steepness")  # how sharply the step depends on the marginal return, per coin
+    reaction: float = _fitted("reaction")  # step of somebody who firmly believes that giving pays, logits a round
+    attention: float = _fitted("attention")  # weight of the newest round in that belief, from 0 to 1
+    steepness: float = _fitted("steepness")  # how sharply the marginal return is felt, per coin
     threshold: float = _fitted("threshold")  # marginal return that leaves a person indifferent, coins
     imitation: float = _fitted("imitation")  # step towards peers who gain more, per unit of contribution ratio and 10 coins of gain
     pull: float = _fitted("pull")  # fraction of the way back home, a round
@@ -146,23 +148,21 @@ class Mind(NamedTuple):
 
     inclination: Array  # [..., P] logit of the fraction to give next
     home: Array  # [..., P] logit that the person is pulled back to
-    reaction: Array  # [..., P] the person's step towards more return, logits a round
+    belief: Array  # [..., P] does giving more pay? from -1 (certainly not) to 1 (certainly)
 
 
 def sit_down(
-    key: Array,  # consumed: one part for the homes, one for the reactions
+    key: Array,  # consumed whole by the homes
     endowment: Array,  # [..., P] coins
     population: Population,
     *,
     referee: bool,
 ) -> Mind:
     "Draw a person for every seat."
-    key_home, key_reaction = jax.random.split(key)
     standing = jnp.log(endowment / endowment.mean(-1, keepdims=True))
-    home = population.generosity + population.advantage * standing + population.spread * jax.random.normal(key_home, endowment.shape)
+    home = population.generosity + population.advantage * standing + population.spread * jax.random.normal(key, endowment.shape)
     hope = population.trust - population.wariness * jnp.maximum(standing, 0)
-    reaction = population.reaction * jnp.exp(population.reaction_spread * jax.random.normal(key_reaction, endowment.shape))
-    return Mind(home + referee * hope, home, reaction)
+    return Mind(home + referee * hope, home, jnp.zeros_like(home))
 
 
 # %%
@@ -229,9 +229,10 @@ fig.tight_layout()
 
 
 # %% [markdown]
-# The line marks the inclination. With the fitted numbers practically everybody whose purse has a half gives a round answer; only odd
-# purses leave room for the rest. Is that too tidy? Surely: real players use all numbers, above all in later rounds. But
-# a figure of *means* cannot tell a crowd of all-or-nothing people from one of lukewarm ones. Keep it in mind; it returns below.
+# The line marks the inclination. How wide the choice is (three tenths of the endowment) and how strong the liking, nobody can read off
+# a figure of *means*: a crowd of all-or-nothing people and one of lukewarm ones may have the same. They are set beforehand, so that
+# about two thirds of the heads put 0, 5 or 10 coins into the first round, which is as much as one can read off the paper's Figure S7. Keep it in
+# mind; it returns below, where a network has to learn these people.
 #
 # ## What would one more coin have brought?
 #
@@ -313,10 +314,15 @@ assert jnp.allclose(lesson["strict_egalitarian"], -0.5), "two unlike peers of fo
 # %% [markdown]
 # ## Learning
 #
-# After each round the inclination moves by four things: towards more return, with a personal step $a_i$ (log-normal over persons);
-# towards what works for peers; down, when the own coins did not come back; and some of the way home.
+# Nobody can be sure after one round what a rule does; the marginal return is a thing one comes to *believe* in. So each round moves a belief $\beta$,
+# which starts undecided at 0, some of the way (the fraction $\alpha$ is the person's attention) towards what that round suggests:
 #
-# $$g_i \leftarrow g_i + a_i \tanh\big(m\,(r_i - r_0)\big) + b_\text{imit}\, q_i - \lambda\,\Big(\frac{\max(c_i - y_i, 0)}{c_i}\Big)^2 + p\,(h_i - g_i) .$$
+# $$\beta_i \leftarrow \beta_i + \alpha\,\big(\tanh(m\,(r_i - r_0)) - \beta_i\big) .$$
+#
+# Then the inclination moves by four things: as the belief says; towards what works for peers; down, when the own coins did not come back; and some
+# of the way home.
+#
+# $$g_i \leftarrow g_i + a\,\beta_i + b_\text{imit}\, q_i - \lambda\,\Big(\frac{\max(c_i - y_i, 0)}{c_i}\Big)^2 + p\,(h_i - g_i) .$$
 #
 # Because home does not include the referee's bonus, trust fades at rate $p$ unless it pays.
 
@@ -336,8 +342,9 @@ def take_in(
     gain = jnp.tanh(population.steepness * (marginal_return(endowment, contribution, mechanism, growth=growth) - population.threshold))
     lost = jnp.maximum(contribution - payout, 0) / jnp.maximum(contribution, 1)
     success = success_of_peers(endowment, contribution, payout)
-    step = mind.reaction * gain + population.imitation * success - population.loss * lost**2
-    return mind._replace(inclination=mind.inclination + step + population.pull * (mind.home - mind.inclination))
+    belief = mind.belief + population.attention * (gain - mind.belief)
+    step = population.reaction * belief + population.imitation * success - population.loss * lost**2
+    return Mind(mind.inclination + step + population.pull * (mind.home - mind.inclination), mind.home, belief)
 
 
 # %%
@@ -447,31 +454,34 @@ def fig1c_curves(
 # %% [markdown]
 # ## The fit
 #
-# Thirteen numbers, 180 published means. The search (CMA-ES: keep a cloud of candidates, move it to where the better ones are, reshape
-# it) holds all random numbers fixed, so that two populations differ by what they are and not by luck. `loss` stays out of it.
+# 180 published means cannot pay for fourteen numbers. Where they are silent we say beforehand what we assume, and why; the rest is
+# searched (CMA-ES: keep a cloud of candidates, move it to where the better ones are, reshape it). The search holds all random
+# numbers fixed, so that two populations differ by what they are and not by luck. `loss` has a section of its own below.
 #
-# One trap. In a crowd where most give nothing or all, every logit can be stretched threefold and hardly anybody plays differently. The
-# first search that we ran walked far along this valley, to a spread of seven logits, for a gain in the fourth decimal; and in such a
-# crowd nothing, `loss` included, means the same as before. So a candidate also pays a small price for its distance from the start.
+# One trap. In a crowd where most give nothing or all, every logit can be stretched threefold and hardly anybody plays differently. Our
+# first search walked far along this valley, to a spread of seven logits, for a gain in the fourth decimal. So the spread is one of the
+# stated numbers, and a candidate also pays a small price for its distance from the start.
 
 # %%
 #| export
-START = {  # where the search starts, and its first step
-    "generosity": (1.0, 0.2),
-    "trust": (0.6, 0.2),
-    "advantage": (-0.8, 0.2),
-    "wariness": (1.2, 0.3),
-    "spread": (2.2, 0.3),
-    "reaction": (0.35, 0.1),
-    "reaction_spread": (0.3, 0.1),
-    "steepness": (6.0, 1.0),
-    "threshold": (0.15, 0.1),
-    "imitation": (2.8, 0.6),
-    "pull": (0.28, 0.06),
-    "width": (0.1, 0.03),
-    "focal": (8.0, 1.5),
+STATED = {  # assumed, because means do not tell
+    "trust": 0.5,  # a hope, no more: it has to be found out by players who are not told whether there is a referee
+    "spread": 0.5,  # persons differ less than one person's own choices do
+    "attention": 0.3,  # a belief needs about three rounds
+    "steepness": 1.0,  # a gain of half a coin per coin is felt half as strongly as the largest
+    "width": 0.3,  # with `focal`: two thirds of the heads open with 0, 5 or 10 coins (the paper's Figure S7)
+    "focal": 1.9,
 }
-SIGNED = {"generosity", "trust", "advantage", "wariness", "threshold"}  # the other numbers cannot be negative
+START = {  # where the search starts, and its first step
+    "generosity": (0.8, 0.2),
+    "advantage": (-0.8, 0.2),
+    "wariness": (0.6, 0.3),
+    "reaction": (1.0, 0.2),
+    "threshold": (0.0, 0.1),
+    "imitation": (3.0, 0.6),
+    "pull": (0.5, 0.08),
+}
+SIGNED = {"generosity", "advantage", "wariness", "threshold"}  # the other numbers cannot be negative
 
 
 # %%
@@ -480,9 +490,9 @@ def as_population(
     position: np.ndarray,  # one number per entry of START, in first steps from the start
     loss: float,
 ) -> Population:
-    "Turn a point of the search into a population; where a number cannot be negative its size counts."
+    "Complete a point of the search by what is stated; where a number cannot be negative its size counts."
     value = {name: float(start + step * z) for (name, (start, step)), z in zip(START.items(), position)}
-    return Population(loss=loss, **{name: v if name in SIGNED else abs(v) for name, v in value.items()})
+    return Population(loss=loss, **STATED, **{name: v if name in SIGNED else abs(v) for name, v in value.items()})
 
 
 # %%
@@ -522,7 +532,7 @@ class Search:
     loss: float = 1.0  # not fitted: Figure 1C cannot tell
     n_games: int = 1024  # per mechanism and tail endowment
     n_candidates: int = 16  # populations tried per generation
-    n_generations: int = 120
+    n_generations: int = 60
     ridge: float = 1e-4  # price of the mean squared distance from START, in first steps
     seed: int = 0  # of the games and of the search
 
@@ -622,8 +632,7 @@ fig.tight_layout()
 
 # %% [markdown]
 # Marks are people (circles heads, triangles tails), lines the stand-in participants. What to see: the shapes are right in all nine panels, and the
-# worst misses are where the line starts too high in the tutorial. The remaining error is about what sampling alone would leave, so
-# finer tuning would fit noise.
+# remaining error is larger than sampling alone would leave. It could be had smaller, at a price that the section before the recap shows.
 
 # %% [markdown]
 # ## What Figure 1c cannot tell
@@ -633,8 +642,8 @@ fig.tight_layout()
 # unlucky lose six tenths of a contribution at the very worst, under libertarian nobody loses anything; heads under liberal
 # egalitarian lose about half.
 #
-# So four searches were run, each with a `loss` of its own and all other numbers free. Here they are, in two columns: the distance from
-# Figure 1c, and what the heads of such a population do after ten rounds under a mechanism that no cell of Figure 1c contains,
+# So four searches were run, each with a `loss` of its own and the same seven numbers free. Here they are, in two columns: the distance from
+# Figure 1c, and what the heads of such a population give in round 2, when they have just met a mechanism that no cell of Figure 1c contains,
 # *everything to the tails*.
 
 # %%
@@ -653,9 +662,10 @@ def heads(population, mechanism):
 fits = {row["loss"]: row for row in sorted(calibration()["by_loss"], key=lambda row: row["loss"])}
 people = {loss: Population(**{name: row[name] for name in numbers(population)}) for loss, row in fits.items()}
 neglected = {loss: np.asarray(heads(p, everything_to_tails)) for loss, p in people.items()}
-table = pd.DataFrame({loss: {"error": row["error_fresh_games"], "heads, round 10": neglected[loss][-1]} for loss, row in fits.items()}).T
+table = pd.DataFrame({loss: {"error": row["error_fresh_games"], "heads, round 2": neglected[loss][1], "heads, round 10": neglected[loss][-1]} for loss, row in fits.items()}).T
 assert np.ptp(table["error"]) < 0.006, "Figure 1c hardly prefers one to another"
-assert np.ptp(table["heads, round 10"]) > 0.2, "a mechanism that neglects the head tells them apart at once"
+assert np.ptp(table["heads, round 2"]) > 0.2, "a mechanism that neglects the head tells them apart at once"
+assert np.ptp(table["heads, round 10"]) < 0.1, "in the end all have learned that it does not pay"
 table.round(3)
 
 # %%
@@ -676,12 +686,15 @@ axes[2].set(ylabel="fraction of endowment", xticks=range(len(fits)), xticklabels
 fig.tight_layout()
 
 # %% [markdown]
-# Left, in a cell that was fitted, the four populations lie on top of one another. In the middle, they live in different worlds: in one, a
-# mechanism may take from the rich and they go on paying; in another, they are gone within a few rounds. On the right, Figure 1c leans a little
-# towards the smaller values, but by no more than what two searches for the same `loss` have differed by (.003) and far less than sampling
-# alone leaves (above). Which of the four you believe in decides whether such a mechanism can win an election, and no amount of fitting to
-# Figure 1c would tell you. More data of the same kind would not help either, only *other* data: somebody has to try the mechanism.
-# That is what the paper's repeat is for.
+# Left, in a cell that was fitted, the four populations lie on top of one another. In the middle they part at once: without `loss` the neglected
+# head gives nearly half in round 2 and needs five rounds to be convinced, and in all those rounds the mechanism has something to give away; with
+# `loss` 2 the head is gone after a single round. On the right, Figure 1c does not care. Whether a mechanism that takes from the rich can win an election
+# depends on such rounds, and no amount of fitting to Figure 1c would tell you. More data of the same kind would not help either, only *other* data:
+# somebody has to try the mechanism. That is what the paper's repeat is for.
+#
+# And `loss` is only the number that we chose to vary. That all four populations end at the same low level comes from `reaction`, which Figure 1c does fix
+# *once the six others are stated*. In the sharp crowd of the section before the recap, where they are not, beliefs push half as hard
+# and the neglected heads without `loss` stayed in the game for much longer. What one holds fixed decides what the data seem to say.
 #
 # What can be done? The paper reports that heads whom the rational mechanism neglected rapidly stopped contributing. That gives a direction and nothing
 # finer, so the default is `loss` = 1, and the pipeline shows the whole range from 0 to 2 as a sensitivity analysis.
@@ -800,9 +813,9 @@ assert np.allclose(np.bincount(richest) / len(richest), 0.25, atol=0.1), "10, 5,
 # ### Under which mechanisms
 #
 # The paper says only "a range", earlier incarnations of HCRM among them. Our reading: each pair of blocks sets an early HCRM against a
-# rival, in random order. The rival is a baseline half of the time and else any point of the ideological manifold. An *early HCRM* is
-# emulated by what a network is at the beginning of training, a softmax of some score: we draw a random linear one, and mix
-# it with a random point of the manifold in random proportion. Some of these are absurd; early ones are. Further mechanisms can be
+# rival, in random order. The rival is one of the three baselines, as in the experiments that the pilot prepared. An *early HCRM* is
+# emulated by a random point of the manifold, with up to half of the fund handed out by what a network is at the beginning of training, a softmax
+# of some score: we draw a random linear one. Some of these are odd; early ones are. Further mechanisms can be
 # passed in by name.
 
 # %%
@@ -811,10 +824,10 @@ def sketch(
     key: Array,  # consumed
     shape: tuple[int, ...],  # leading shape: one mechanism for each
 ) -> game.Mechanism:
-    "Stand in for an early HCRM: somewhere between a point of the manifold and a softmax of a random linear score."
+    "Stand in for an early HCRM: a point of the manifold, mixed with a softmax of a random linear score."
     key_point, key_mix, key_score = jax.random.split(key, 3)
     w, v = jax.random.uniform(key_point, (2, *shape, 1))
-    mix = jax.random.uniform(key_mix, (*shape, 1))
+    mix = jax.random.uniform(key_mix, (*shape, 1), maxval=0.5)
     by_endowment, by_coins, by_ratio = 2 * jax.random.normal(key_score, (3, *shape, 1))
 
     def mechanism(endowment, contribution):
@@ -840,13 +853,13 @@ def by_group(
 
 
 # %% [markdown]
-# A hundred sketches, all at once, on one table: shares must be shares, and some sketch should starve Ann.
+# A hundred sketches, all at once, on one table: shares must be shares, and some sketch should be hard on Ann, who gave 4 of 10 coins in the fund.
 
 # %%
 sketches = sketch(jax.random.key(7), (100,))(jnp.tile(ann, (100, 1)), jnp.tile(coins, (100, 1)))
 assert jnp.allclose(sketches.sum(-1), 1, atol=1e-5) and (sketches >= 0).all()
 print("share of the head, who gave 4 of 10 coins: from", sketches[:, 0].min().round(2), "to", sketches[:, 0].max().round(2))
-assert sketches[:, 0].min() < 0.1 and sketches[:, 0].max() > 0.5
+assert sketches[:, 0].min() < 0.15 and sketches[:, 0].max() > 0.5
 
 
 # %% [markdown]
@@ -912,7 +925,7 @@ assert complete == 12
 
 # %%
 #| export
-KINDS = ("tutorial", *mechanisms.BASELINES, "manifold", "early_hcrm")  # what the blocks of the pilot are played under
+KINDS = ("tutorial", *mechanisms.BASELINES, "early_hcrm")  # what the blocks of the pilot are played under
 
 
 # %%
@@ -925,13 +938,12 @@ def pilot_mechanism(
 ) -> tuple[Array, game.Mechanism]:  # [G] position in KINDS and then `extra`, the mechanism
     "Give every group its mechanism: none in the tutorial, then in random order an early HCRM and a rival."
     key_order, key_block = jax.random.split(key)
-    key_point, key_sketch, key_rival, key_early = jax.random.split(jax.random.fold_in(key_block, session), 4)
+    key_sketch, key_rival, key_early = jax.random.split(jax.random.fold_in(key_block, session), 3)
     early_first = jax.random.bernoulli(jax.random.fold_in(key_order, (session - 1) // 2), 0.5, (n_groups,))
-    w, v = jax.random.uniform(key_point, (2, n_groups, 1))
-    rival = jnp.minimum(jax.random.randint(key_rival, (n_groups,), 1, 7), 4)  # three baselines, and as often the manifold
-    early = jax.random.randint(key_early, (n_groups,), 5, 6 + len(extra))
+    rival = jax.random.randint(key_rival, (n_groups,), 1, 4)
+    early = jax.random.randint(key_early, (n_groups,), 4, 5 + len(extra))
     code = jnp.where(early_first == (session % 2 == 1), early, rival) * (session > 0)
-    choices = [game.equal_split, *mechanisms.BASELINES.values(), mechanisms.manifold(w, v), sketch(key_sketch, (n_groups,))]
+    choices = [game.equal_split, *mechanisms.BASELINES.values(), sketch(key_sketch, (n_groups,))]
     return code, by_group([*choices, *extra.values()], code)
 
 
@@ -1057,6 +1069,60 @@ pd.crosstab(np.array(kept_apart.names)[np.asarray(kept_apart.mechanism)], tails)
 
 # %% [markdown]
 # The hold-out contains all three blocks of 96 groups, the tutorial with them.
+#
+# ## Can a network learn these people?
+#
+# They are made to be imitated, so let us try already here: the network of 04_cloning, trained for a fraction of what the paper
+# used, then left to play Figure 1c with copies of itself. Beside our crowd stands another one, *sharp*: an earlier calibration of the same form in
+# which all the stated numbers were fitted too. It believes at once what a round suggests, reacts almost like a switch, and gives nothing,
+# half or all. It comes closer to Figure 1c. Which of the two would you take?
+
+# %%
+sharp = Population(
+    generosity=1.19, trust=0.55, advantage=-0.88, wariness=1.42, spread=2.74, reaction=0.37, attention=1.0, steepness=6.4,
+    threshold=0.215, imitation=3.79, pull=0.29, width=0.093, focal=8.74, loss=1.0,
+)  # fmt: skip
+lesson = cloning.Cloning(batch=128, updates=1500, learning_rate=2e-3)
+
+
+def imitated(crowd):
+    "Clone a crowd from its own pilot; return its Figure 1c and that of the clones."
+    clone = cloning.train(jax.random.key(13), pilot(jax.random.key(14), crowd), config=lesson)
+    play = lambda seat: fig1c_curves(jax.random.key(15), seat, n_games=1024)
+    return play(seated(crowd)), play(lambda referee: cloning.virtual_players(clone))
+
+
+pairs = {"stated": imitated(population), "sharp": imitated(sharp)}
+distance = lambda a, b: np.abs(np.asarray(a) - np.asarray(b)).mean()
+table = pd.DataFrame(
+    {
+        name: {"crowd from Figure 1c": distance(own.relative_contribution, cells.ravel()), "clones from crowd": distance(own.relative_contribution, clones.relative_contribution)}
+        for name, (own, clones) in pairs.items()
+    }
+).T
+assert table["crowd from Figure 1c"]["sharp"] < table["crowd from Figure 1c"]["stated"] < 0.04, "the sharp crowd fits the figure better"
+assert table["clones from crowd"]["stated"] < 0.6 * table["clones from crowd"]["sharp"], "and cannot be imitated"
+table.round(3)
+
+# %%
+fig, axes = plt.subplots(1, 2, figsize=(6, 2.5), sharey=True)
+for ax, (name, (own, clones)) in zip(axes, pairs.items()):
+    for frame, style in ((own, "-"), (clones, "--")):
+        tails = frame[(frame.role == "tail") & (frame.tail_endowment == 2)]
+        for rule, color in zip(mechanisms.BASELINES, ("C0", "C1", "C2")):
+            ax.plot(range(1, 11), tails[tails.mechanism == rule].relative_contribution, style, color=color, label=rule if style == "-" else None)
+    ax.set(title=name, xlabel="round", ylim=(0, 1), xticks=(1, 4, 7, 10))
+axes[0].set_ylabel("tails of 2 coins\n(fraction of endowment)")
+axes[0].legend(frameon=False, fontsize=7)
+fig.tight_layout()
+
+# %% [markdown]
+# Lines are people, dashes their clones. The clones of the sharp crowd start a little too low and never recover. Why? Its people know from one round
+# what a coin more would have brought, which a network must work out from payouts of two or three tenths; and whoever gives all in that crowd goes
+# on giving all (997 times in 1,000 under libertarian), so a small misjudgement is never forgiven but handed on to the end. Our crowd forms beliefs over some
+# rounds and forgives. We paid a hundredth in the fit to Figure 1c for it, inside the bar of .04 but no longer at the floor of the sampling error, and the stated
+# numbers were chosen with both columns of this table in view and no other. What stays is mostly in tails of two coins, and part of it cannot be learned:
+# nobody tells a virtual player whether there is a referee.
 #
 # ## Recap
 #

@@ -24,14 +24,14 @@ folder = "data/participants"  # below the repository
 losses = [1.0, 0.0, 0.5, 2.0]  # the first one becomes the default, the others are for comparison
 n_games = 1024  # per mechanism and tail endowment, while searching
 n_candidates = 16
-n_generations = 120
+n_generations = 60
 fresh_games = 8192  # per mechanism and tail endowment, for judging
 seed = 0
 
 # %% [markdown] tags=[]
 # This step stands outside the pipeline: its result is committed, `make calibrate` makes it again, and everything else reads the
-# file. One search takes about two minutes of one core. `loss` is held fixed in each search, because Figure 1C cannot tell it
-# (03_participants shows why); all other numbers are fitted anew.
+# file. One search takes about half a minute of one core. `loss` is held fixed in each search, because Figure 1C cannot tell it
+# (03_participants shows why), and so are the six numbers that 03_participants states; the other seven are fitted anew.
 
 # %% tags=[]
 import time
