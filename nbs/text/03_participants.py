@@ -853,7 +853,7 @@ def by_group(
 
 
 # %% [markdown]
-# A hundred sketches, all at once, on one table: shares must be shares, and some sketch should be hard on Ann, who gave 4 of 10 coins in the fund.
+# A hundred sketches, all at once, on one table: shares must be shares, and some sketch should be hard on Ann.
 
 # %%
 sketches = sketch(jax.random.key(7), (100,))(jnp.tile(ann, (100, 1)), jnp.tile(coins, (100, 1)))
@@ -1121,7 +1121,7 @@ fig.tight_layout()
 # what a coin more would have brought, which a network must work out from payouts of two or three tenths; and whoever gives all in that crowd goes
 # on giving all (997 times in 1,000 under libertarian), so a small misjudgement is never forgiven but handed on to the end. Our crowd forms beliefs over some
 # rounds and forgives. We paid a hundredth in the fit to Figure 1c for it, inside the bar of .04 but no longer at the floor of the sampling error, and the stated
-# numbers were chosen with both columns of this table in view and no other. What stays is mostly in tails of two coins, and part of it cannot be learned:
+# numbers, and how tame the early HCRMs of the pilot are, were chosen with the two columns of this table in view and nothing else: no vote, no other table. What stays is mostly in tails of two coins, and part of it cannot be learned:
 # nobody tells a virtual player whether there is a referee.
 #
 # ## Recap
