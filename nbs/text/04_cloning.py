@@ -1028,6 +1028,70 @@ print("expected minus actual, rounds 1 to 10:", off.round(3))
 assert jnp.abs(off[-3:]).mean() < jnp.abs(off[1:4]).mean(), "late rounds are understood better than early ones"
 
 # %% [markdown]
+# ## Can a network learn these people?
+#
+# They are made to be imitated, so let us see: each crowd below gets a clone of its own, trained for a fraction of what the paper
+# used, then left to play Figure 1c with copies of itself. Beside our crowd stands another one, *sharp*: an earlier calibration of the same form in
+# which all the stated numbers were fitted too. It believes at once what a round suggests, reacts almost like a switch, and gives nothing,
+# half or all. It comes closer to Figure 1c. Which of the two would you take?
+
+# %%
+sharp = participants.Population(
+    generosity=1.19, trust=0.55, advantage=-0.88, wariness=1.42, spread=2.74, reaction=0.37, attention=1.0, steepness=6.4,
+    threshold=0.215, imitation=3.79, pull=0.29, width=0.093, focal=8.74, loss=1.0,
+)  # fmt: skip
+lesson = Cloning(batch=128, updates=1500, learning_rate=2e-3)
+
+
+def imitated(crowd):
+    "Clone a crowd from its own pilot; return its Figure 1c and that of the clones."
+    clone = train(jax.random.key(13), participants.pilot(jax.random.key(14), crowd), config=lesson)
+    play = lambda seat: participants.fig1c_curves(jax.random.key(15), seat, n_games=1024)
+    return play(participants.seated(crowd)), play(lambda referee: virtual_players(clone))
+
+
+pairs = {"stated": imitated(population), "sharp": imitated(sharp)}
+keys = ["mechanism", "tail_endowment", "role", "round"]
+
+
+def distance(one, other):
+    "Mean absolute difference of two sets of Figure 1c's 180 means."
+    both = one.merge(other, on=keys)
+    assert len(both) == 180
+    return (both.relative_contribution_x - both.relative_contribution_y).abs().mean()
+
+
+published = data.published("fig1c_relative_contribution")
+table = pd.DataFrame(
+    {
+        name: {"crowd from Figure 1c": distance(own, published), "clones from crowd": distance(own, clones)}
+        for name, (own, clones) in pairs.items()
+    }
+).T
+assert table["crowd from Figure 1c"]["sharp"] < table["crowd from Figure 1c"]["stated"] < 0.04, "the sharp crowd fits the figure better"
+assert table["clones from crowd"]["stated"] < 0.6 * table["clones from crowd"]["sharp"], "and cannot be imitated"
+table.round(3)
+
+# %%
+fig, axes = plt.subplots(1, 2, figsize=(6, 2.5), sharey=True)
+for ax, (name, (own, clones)) in zip(axes, pairs.items()):
+    for frame, style in ((own, "-"), (clones, "--")):
+        tails = frame[(frame.role == "tail") & (frame.tail_endowment == 2)]
+        for rule, color in zip(mechanisms.BASELINES, ("C0", "C1", "C2")):
+            ax.plot(range(1, 11), tails[tails.mechanism == rule].relative_contribution, style, color=color, label=rule if style == "-" else None)
+    ax.set(title=name, xlabel="round", ylim=(0, 1), xticks=(1, 4, 7, 10))
+axes[0].set_ylabel("tails of 2 coins\n(fraction of endowment)")
+axes[0].legend(frameon=False, fontsize=7)
+fig.tight_layout()
+
+# %% [markdown]
+# Lines are stand-in participants, dashes their clones. The clones of the sharp crowd start a little too low and never recover. Why? Its people know from one round
+# what a coin more would have brought, which a network must work out from payouts of two or three tenths; and whoever gives all in that crowd goes
+# on giving all (997 times in 1,000 under libertarian), so a small misjudgement is never forgiven but handed on to the end. Our crowd forms beliefs over some
+# rounds and forgives. We paid a hundredth in the fit to Figure 1c for it, inside the bar of .04 but no longer at the floor of the sampling error, and the stated
+# numbers, and how tame the early HCRMs of the pilot are, were chosen with the two columns of this table in view and nothing else: no vote, no other table. What stays is mostly in tails of two coins, and part of it cannot be learned:
+# nobody tells a virtual player whether there is a referee.
+#
 # ## Two choices of ours
 #
 # Neither the sign of the entropy nor the order of the other players is printed in the paper. Trainings that differ in nothing
