@@ -1087,7 +1087,7 @@ fig.tight_layout()
 # %% [markdown]
 # Lines are stand-in participants, dashes their clones. The clones of the sharp crowd start a little too low and never recover. Why? Its people know from one round
 # what a coin more would have brought, which a network must work out from payouts of two or three tenths; and whoever gives all in that crowd goes
-# on giving all (997 times in 1,000 under libertarian), so a small misjudgement is never forgiven but handed on to the end. Our crowd forms beliefs over some
+# on giving all, so a small misjudgement is never forgiven but handed on to the end. Our crowd forms beliefs over some
 # rounds and forgives. We paid a hundredth in the fit to Figure 1c for it, inside the bar of .04 but no longer at the floor of the sampling error, and the stated
 # numbers, and how tame the early HCRMs of the pilot are, were chosen with the two columns of this table in view and nothing else: no vote, no other table. What stays is mostly in tails of two coins, and part of it cannot be learned:
 # nobody tells a virtual player whether there is a referee.
