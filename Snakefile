@@ -6,6 +6,7 @@ say together in runs/<profile>/results/. Papermill executes a copy of each noteb
 
 import ast
 import configparser
+import glob
 import hashlib
 import re
 from pathlib import Path
@@ -31,27 +32,44 @@ LOSSES = setting["losses"].split()
 # --- what a notebook's code is, and which parameters it takes -------------------------------------------------------------------
 
 
-def code_of(path, seen):
-    """Collect the syntax trees of a notebook's code cells and of every module of ours that they import, prose left out."""
-    if path in seen:
-        return
-    if path.suffix == ".ipynb":
-        cells = [c for c in nbformat.read(path, 4).cells if c.cell_type == "code" and not c.source.startswith("%")]
-        source = "\n".join(cell.source for cell in cells)
-    else:
-        source = path.read_text()
-    seen[path] = ast.dump(ast.parse(source))
-    for names in re.findall(r"^from (?:democratic_ai|\.) import (.+)$", source, flags=re.MULTILINE):
-        for name in re.findall(r"\w+", names):
-            if (module := Path(f"democratic_ai/{name}.py")).exists():
-                code_of(module, seen)
+def parse(source):
+    """Parse code and forget its docstrings: what is said about code does not change what it does."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+    return tree.body
+
+
+def defined(statement):
+    """Name what a top-level statement defines; one that defines nothing counts wherever its module might."""
+    if isinstance(statement, (ast.FunctionDef, ast.ClassDef)):
+        return [statement.name]
+    if isinstance(statement, (ast.Import, ast.ImportFrom)):
+        return [(alias.asname or alias.name).split(".")[0] for alias in statement.names]
+    targets = getattr(statement, "targets", [getattr(statement, "target", None)])
+    return [target.id for target in targets if isinstance(target, ast.Name)]
+
+
+def spoken(statements):
+    """Collect every name and attribute that some code uses."""
+    nodes = [node for statement in statements for node in ast.walk(statement)]
+    return {node.id for node in nodes if isinstance(node, ast.Name)} | {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+
+
+OURS = [statement for path in sorted(Path("democratic_ai").glob("[a-z]*.py")) for statement in parse(path.read_text())[1:]]
 
 
 def fingerprint(notebook):
-    """Hash a notebook's code and its modules': a step is stale when its code changes, not when its prose does."""
-    seen = {}
-    code_of(Path(f"nbs/{notebook}.ipynb"), seen)
-    return hashlib.sha256("".join(seen[path] for path in sorted(seen)).encode()).hexdigest()[:16]
+    """Hash a notebook's code and all of ours that it can reach by name: a step is stale when that changes, not when prose does."""
+    cells = [c.source for c in nbformat.read(f"nbs/{notebook}.ipynb", 4).cells if c.cell_type == "code" and not c.source.startswith("%")]
+    reached, left = parse("\n".join(cells)), OURS
+    while True:
+        names = spoken(reached)
+        new = [statement for statement in left if not defined(statement) or names & set(defined(statement))]
+        if not new:
+            return hashlib.sha256("".join(sorted(map(ast.dump, reached))).encode()).hexdigest()[:16]
+        reached, left = reached + new, [statement for statement in left if statement not in new]
 
 
 def parameters(notebook, names, **others):
@@ -269,6 +287,7 @@ rule tables:
     input:
         f"{RESULTS}/data/fig1c.csv",
         f"{RESULTS}/data/fig3a_beach.csv",
+        sorted(glob.glob("data/published/*.csv")),
         expand(f"{RUN}/seed{{k}}/experiment2.csv", k=SEEDS),
         expand(f"{RUN}/seed{{k}}/iter{{i}}/{{name}}", k=SEEDS, i=range(LAST + 1), name=["votes.csv", "metagame.csv", "cloning.csv"]),
     output:
@@ -303,12 +322,15 @@ rule sensitivity:
         expand("{run}/{name}", run=OTHER, name=["fig1c.csv", "experiment2.csv"]),
         expand(f"{{run}}/iter{LAST}/{{name}}", run=OTHER, name=["votes.csv", "metagame.csv", "beach.csv"]),
     output:
-        table=f"{RESULTS}/tables/loss_sensitivity.csv",
-        figure=f"{RESULTS}/figures/loss_sensitivity.svg",
-        notebook=f"{RESULTS}/notebooks/37_sensitivity.ipynb",
+        table=f"{RUN}/sensitivity/loss_sensitivity.csv",
+        figure=f"{RUN}/sensitivity/loss_sensitivity.svg",
+        provenance=f"{RUN}/sensitivity/provenance.json",
+        notebook=f"{RUN}/sensitivity/37_sensitivity.ipynb",
     params:
         notebook="37_sensitivity",
         code=fingerprint("37_sensitivity"),
-        given=lambda w: parameters("37_sensitivity", "", folder=RUN, losses=f"'{setting['losses']}'", last_iteration=LAST),
+        given=lambda w: parameters(
+            "37_sensitivity", "", folder=RUN, profile=PROFILE, losses=f"'{setting['losses']}'", last_iteration=LAST
+        ),
     shell:
         EXECUTE

@@ -11,6 +11,13 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 
+def fingerprint(notebook, home):
+    "Hash a notebook's code as the Snakefile in a folder does, whose part before the rules is plain Python."
+    python = (home / "Snakefile").read_text().split("# One core a step")[0]
+    code = f"config = {{'profile': 'smoke'}}\n{python}\nprint(fingerprint({notebook!r}))"
+    return subprocess.run([sys.executable, "-c", code], cwd=home, capture_output=True, text=True, check=True).stdout
+
+
 @pytest.fixture
 def house(tmp_path):
     "A copy of what the Snakefile reads, without any run in it."
@@ -50,3 +57,16 @@ def test_a_parameter_that_no_notebook_declares_is_refused_before_anything_runs(h
     code, said = plan(house, "profile=smoke")
     assert code != 0 and not (house / "runs").exists()
     assert "nbs/21_clone.ipynb declares no parameter 'train_updates'" in said
+
+
+def test_a_step_is_stale_when_code_that_it_reaches_has_changed_and_not_otherwise(house):
+    (house / "democratic_ai").unlink()
+    shutil.copytree(ROOT / "democratic_ai", house / "democratic_ai")
+    cloning = house / "democratic_ai" / "cloning.py"
+    written, clone, metagame = cloning.read_text(), fingerprint("21_clone", house), fingerprint("22_metagame", house)
+    cloning.write_text(written.replace('"Do some updates of the imitation;', '"Prose;') + "\n\ndef unused_novelty():\n    return 1\n")
+    assert cloning.read_text().count("Prose;") == 1
+    assert (fingerprint("21_clone", house), fingerprint("22_metagame", house)) == (clone, metagame)
+    cloning.write_text(written.replace("b1=0.9, b2=0.999", "b1=0.8, b2=0.999"))
+    assert fingerprint("21_clone", house) != clone, "training players reaches Adam"
+    assert fingerprint("22_metagame", house) == metagame, "playing with them does not"

@@ -21,6 +21,7 @@
 
 # %% tags=["parameters"]
 folder = "runs/smoke"
+profile = "smoke"
 losses = "0.0 0.5 1.0 2.0"
 last_iteration = 0
 
@@ -64,7 +65,7 @@ for value in values:
         }
     )
 table = pd.DataFrame(rows)
-data.write_table(here / "results" / "tables" / "loss_sensitivity.csv", table)
+data.write_table(here / "sensitivity" / "loss_sensitivity.csv", table)
 table.set_index("loss").T.round(3)
 
 # %% [markdown]
@@ -82,4 +83,5 @@ with figures.style():
     axes[1].set(xlabel="loss", ylabel="fraction", ylim=(0, 1), title="HCRM, stand-in participants")
     for ax in axes:
         ax.legend(fontsize="x-small")
-figures.save(figure, here / "results" / "figures" / "loss_sensitivity.svg")
+figures.save(figure, here / "sensitivity" / "loss_sensitivity.svg")
+data.write_json(here / "sensitivity" / "provenance.json", data.stamp(profile=profile, seeds=[0], losses=[float(value) for value in values]))
