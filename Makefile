@@ -32,13 +32,16 @@ reproduce: setup  ## run the whole method; PROFILE=smoke|laptop|paper, SEEDS=n
 sensitivity: setup  ## the same for every value of `losses` in settings.ini, one seed each
 	@$(PIPELINE) sensitivity
 
-calibrate: setup  ## fit the stand-in participants to Figure 1C again (ten minutes, one core) and keep the result in data/participants/
-	$(BIN)/papermill nbs/29_calibrate.ipynb nbs/29_calibrate.ipynb --cwd . --log-level ERROR
+calibrate: setup  ## fit the stand-in participants to Figure 1C again (three minutes, one core) and keep the result in data/participants/
+	@mkdir -p runs/calibrate
+	$(BIN)/papermill nbs/29_calibrate.ipynb runs/calibrate/29_calibrate.ipynb --cwd . --log-level ERROR
+	@$(BIN)/python paper/publish.py nbs/29_calibrate.ipynb runs/calibrate/29_calibrate.ipynb
+	@$(BIN)/nbdev-clean --fname nbs/29_calibrate.ipynb && $(BIN)/jupytext --quiet --sync nbs/29_calibrate.ipynb
 
 data: setup  ## fetch the authors' released data into data/released/
 	@$(BIN)/python -c 'import sys; sys.tracebacklimit = 0; from democratic_ai import data; data.fetch_released("data/released")'
 
-publish: setup  ## take over a finished run of the paper profile: paper/results/, README's table, outputs of the run notebooks
+publish: setup  ## take over finished runs (paper profile, sensitivity): paper/results/, README's table, outputs of the run notebooks
 	@$(BIN)/python paper/publish.py
 	@for notebook in nbs/[23]*.ipynb; do $(BIN)/nbdev-clean --fname $$notebook && $(BIN)/jupytext --quiet --sync $$notebook || exit 1; done
 

@@ -1,4 +1,8 @@
-"""Take over a finished run of the paper profile: results into paper/results/, their summary into README.md, outputs into nbs/."""
+"""Take over finished runs: results into paper/results/, their summary into README.md, outputs into the run notebooks.
+
+Results are those of the profile `paper`; the sensitivity analysis, one seed for each value of `loss`, is that of `laptop`.
+With two arguments, a notebook and its executed copy: take over the outputs of that one.
+"""
 
 import json
 import re
@@ -9,8 +13,20 @@ from pathlib import Path
 import nbformat
 
 ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "paper" / "results"
 RUN = ROOT / "runs" / "paper"
+SENSITIVITY = ROOT / "runs" / "laptop" / "sensitivity"
 KEPT = ("tables", "data", "figures", "parameters", "summary.md", "numbers.json", "provenance.json")
+
+
+def provenance(folder):
+    """Read what made a run, if it is finished; refuse one that no commit can make again."""
+    if not (folder / "provenance.json").exists():
+        return None
+    made = json.loads((folder / "provenance.json").read_text())
+    if made["uncommitted_changes"]:
+        sys.exit(f"publish: {folder.relative_to(ROOT)} was made with uncommitted changes; commit them and run it again.")
+    return made
 
 
 def executed_copy(name, last_iteration):
@@ -19,31 +35,30 @@ def executed_copy(name, last_iteration):
     return next((place / name for place in places if (place / name).exists()), None)
 
 
+def code_cells(cells):
+    """Keep the code; papermill's own cell with the parameters is left out."""
+    return [cell for cell in cells if cell.cell_type == "code" and "injected-parameters" not in cell.metadata.get("tags", [])]
+
+
 def take_outputs(notebook, executed):
-    """Copy the outputs of an executed notebook cell by cell; papermill's own cell with the parameters is left out."""
+    """Copy the outputs of an executed notebook cell by cell; its prose may have changed since, its code may not."""
     ours = nbformat.read(notebook, 4)
-    theirs = [cell for cell in nbformat.read(executed, 4).cells if "injected-parameters" not in cell.metadata.get("tags", [])]
-    if [cell.source for cell in ours.cells] != [cell.source for cell in theirs]:
+    own, done = code_cells(ours.cells), code_cells(nbformat.read(executed, 4).cells)
+    if [cell.source for cell in own] != [cell.source for cell in done]:
         sys.exit(f"publish: {notebook.name} has changed since the run; run 'make reproduce PROFILE=paper' again.")
-    for own, done in zip(ours.cells, theirs):
-        if own.cell_type == "code":
-            own.outputs = done.outputs
-            for output in own.outputs:
-                output.pop("execution_count", None)
-                if output.output_type == "execute_result":
-                    output.execution_count = None
+    for cell, source in zip(own, done):
+        cell.outputs = source.outputs
+        for output in cell.outputs:
+            output.pop("execution_count", None)
+            if output.output_type == "execute_result":
+                output.execution_count = None
     nbformat.write(ours, notebook)
 
 
-def main():
-    """Publish, or say in one sentence why not."""
-    if not (RUN / "results" / "provenance.json").exists():
-        sys.exit("publish: there is no finished run of the paper profile; run 'make reproduce PROFILE=paper' first.")
-    made = json.loads((RUN / "results" / "provenance.json").read_text())
-    if made["uncommitted_changes"]:
-        sys.exit("publish: the run was made with uncommitted changes; commit them and run 'make reproduce PROFILE=paper' again.")
+def take_results(made):
+    """Copy results and summary of the paper profile, and the outputs of the notebooks that made them."""
     for name in KEPT:
-        source, target = RUN / "results" / name, ROOT / "paper" / "results" / name
+        source, target = RUN / "results" / name, RESULTS / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(source, target, dirs_exist_ok=True) if source.is_dir() else shutil.copy(source, target)
     readme = ROOT / "README.md"
@@ -55,5 +70,24 @@ def main():
             take_outputs(notebook, executed)
 
 
+def take_sensitivity():
+    """Copy table, figure and provenance of the sensitivity analysis, and its notebook's outputs."""
+    for file in ("loss_sensitivity.csv", "loss_sensitivity.svg", "provenance.json"):
+        (RESULTS / "sensitivity").mkdir(parents=True, exist_ok=True)
+        shutil.copy(SENSITIVITY / file, RESULTS / "sensitivity" / file)
+    take_outputs(ROOT / "nbs" / "37_sensitivity.ipynb", SENSITIVITY / "37_sensitivity.ipynb")
+
+
+def main():
+    """Publish what is finished, or say in one sentence why nothing is."""
+    results, sensitivity = provenance(RUN / "results"), provenance(SENSITIVITY)
+    if not (results or sensitivity):
+        sys.exit("publish: no run is finished; run 'make reproduce PROFILE=paper' or 'make sensitivity' first.")
+    if results:
+        take_results(results)
+    if sensitivity:
+        take_sensitivity()
+
+
 if __name__ == "__main__":
-    main()
+    take_outputs(*map(Path, sys.argv[1:])) if sys.argv[1:] else main()

@@ -40,3 +40,18 @@ def test_a_notebook_that_changed_since_the_run_is_refused(pair):
     write(pair[0], [new_markdown_cell("# X"), new_code_cell("seed = 0"), new_code_cell("seed + 1")])
     with pytest.raises(SystemExit, match=r"20_x.ipynb has changed since the run; run 'make reproduce PROFILE=paper' again"):
         publish.take_outputs(*pair)
+
+
+def test_changed_prose_does_not_hinder(pair):
+    write(pair[0], [new_markdown_cell("# Another title"), new_code_cell("seed = 0"), new_code_cell("seed")])
+    publish.take_outputs(*pair)
+    cells = nbformat.read(pair[0], 4).cells
+    assert cells[0].source == "# Another title" and cells[2].outputs[0].data["text/plain"] == "1"
+
+
+def test_a_run_with_uncommitted_changes_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(publish, "ROOT", tmp_path)
+    assert publish.provenance(tmp_path) is None
+    (tmp_path / "provenance.json").write_text('{"uncommitted_changes": true}')
+    with pytest.raises(SystemExit, match="was made with uncommitted changes; commit them"):
+        publish.provenance(tmp_path)

@@ -14,7 +14,7 @@
 #     name: python3
 # ---
 
-# %% [markdown] tags=[]
+# %% [markdown]
 # # Calibrate
 #
 # > Figure 1C goes in; the stand-in participants' numbers come out, with the errors they make on games that they were not fitted on.
@@ -28,12 +28,12 @@ n_generations = 60
 fresh_games = 8192  # per mechanism and tail endowment, for judging
 seed = 0
 
-# %% [markdown] tags=[]
+# %% [markdown]
 # This step stands outside the pipeline: its result is committed, `make calibrate` makes it again, and everything else reads the
 # file. One search takes about half a minute of one core. `loss` is held fixed in each search, because Figure 1C cannot tell it
 # (03_participants shows why), and so are the six numbers that 03_participants states; the other seven are fitted anew.
 
-# %% tags=[]
+# %%
 import time
 
 import jax
@@ -46,7 +46,7 @@ there, ledgers, started = data.ROOT / folder, data.ROOT / "runs" / "calibrate", 
 searches = [participants.Search(loss=loss, n_games=n_games, n_candidates=n_candidates, n_generations=n_generations, seed=seed) for loss in losses]
 found = [participants.calibrate(search, ledger=ledgers / f"loss{search.loss}.json") for search in searches]
 
-# %% tags=[]
+# %%
 drawn = participants.figure_error(jax.random.key(seed), n_games=n_games)
 fresh = participants.figure_error(jax.random.key(seed + 1), n_games=fresh_games)
 rows = [
@@ -56,11 +56,11 @@ rows = [
 table = pd.DataFrame(rows).set_index("loss")
 table.round(4)
 
-# %% [markdown] tags=[]
+# %% [markdown]
 # The first column is flattered by the draw it was fitted on; the second one counts. Read down a column: how far do the searches
 # with different `loss` agree on the other numbers?
 
-# %% tags=[]
+# %%
 population = found[0][0]
 curves = participants.fig1c_curves(jax.random.key(seed + 1), participants.seated(population), n_games=fresh_games)
 fit = curves.rename(columns={"relative_contribution": "fitted"}).assign(published=participants.published_cells().ravel())
@@ -69,7 +69,7 @@ assert np.isclose(error.mean(), table.error_fresh_games.iloc[0], atol=1e-4)
 print(f"mean absolute error {error.mean():.4f}, largest {error.max():.3f}")
 error.groupby([fit.mechanism, fit.tail_endowment, fit.role], sort=False).mean().unstack().round(3)
 
-# %% tags=[]
+# %%
 data.write_table(there / "fit.csv", fit.round(5))
 content = {
     "population": participants.numbers(population),
