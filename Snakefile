@@ -174,6 +174,8 @@ rule metagame:
     output:
         matrix=f"{RUN}/{{run}}/iter{{i}}/metagame.csv",
         winner=f"{RUN}/{{run}}/iter{{i}}/metagame.json",
+        manifold=f"{RUN}/{{run}}/iter{{i}}/manifold.csv",
+        payouts=f"{RUN}/{{run}}/iter{{i}}/manifold_payouts.csv",
         notebook=f"{RUN}/{{run}}/iter{{i}}/22_metagame.ipynb",
     benchmark:
         f"{RUN}/{{run}}/iter{{i}}/22_metagame.tsv"
@@ -210,6 +212,7 @@ rule elect:
     output:
         votes=f"{RUN}/{{run}}/iter{{i}}/votes.csv",
         beach=f"{RUN}/{{run}}/iter{{i}}/beach.csv",
+        coins=f"{RUN}/{{run}}/iter{{i}}/virtual_coins.csv",
         notebook=f"{RUN}/{{run}}/iter{{i}}/24_elect.ipynb",
     benchmark:
         f"{RUN}/{{run}}/iter{{i}}/24_elect.tsv"
@@ -229,6 +232,8 @@ rule experiments:
     output:
         curves=f"{RUN}/{{run}}/fig1c.csv",
         votes=f"{RUN}/{{run}}/experiment2.csv",
+        trials=f"{RUN}/{{run}}/trials.parquet",
+        ballots=f"{RUN}/{{run}}/votes.parquet",
         notebook=f"{RUN}/{{run}}/25_experiments.ipynb",
     benchmark:
         f"{RUN}/{{run}}/25_experiments.tsv"
@@ -244,34 +249,55 @@ rule experiments:
 
 # --- pictures and tables, over all seeds ---------------------------------------------------------------------------------------
 
-CURVES = expand(f"{RUN}/seed{{k}}/fig1c.csv", k=SEEDS)
+CURVES, TRIALS, VOTES = (expand(f"{RUN}/seed{{k}}/{name}", k=SEEDS) for name in ("fig1c.csv", "trials.parquet", "votes.parquet"))
 LAST_OF_EACH = expand(f"{RUN}/seed{{k}}/iter{LAST}", k=SEEDS)
+FIGURES = [*(f"fig{n}" for n in "1a 1b 1c 1d 2 3a 3b 3c 4a 4b 4c 4d".split()), *(f"figS{n}" for n in range(1, 10))]
 
 
 rule figure1:
     input:
         CURVES,
+        multiext(f"{RUN}/seed0/iter{LAST}/manifold", ".csv", "_payouts.csv"),
         "data/published/fig1c_relative_contribution.csv",
     output:
-        data=f"{RESULTS}/data/fig1c.csv",
-        figure=f"{RESULTS}/figures/fig1c.svg",
+        multiext(f"{RESULTS}/figures/fig", "1a.svg", "1b.svg", "1c.svg", "1d.svg"),
+        multiext(f"{RESULTS}/data/fig", "1b.csv", "1b_payouts.csv", "1c.csv"),
         notebook=f"{RESULTS}/notebooks/31_figure1.ipynb",
     benchmark:
         f"{RESULTS}/notebooks/31_figure1.tsv"
     params:
         notebook="31_figure1",
         code=fingerprint("31_figure1"),
-        given=lambda w: parameters("31_figure1", "", folder=RUN, n_seeds=len(SEEDS)),
+        given=lambda w: parameters("31_figure1", "", folder=RUN, n_seeds=len(SEEDS), last_iteration=LAST),
+    shell:
+        EXECUTE
+
+
+rule figure2:
+    input:
+        VOTES,
+        "data/published/fig2_votes.csv",
+    output:
+        multiext(f"{RESULTS}/figures/fig", "2.svg"),
+        multiext(f"{RESULTS}/data/fig", "2.csv"),
+        notebook=f"{RESULTS}/notebooks/32_figure2.ipynb",
+    benchmark:
+        f"{RESULTS}/notebooks/32_figure2.tsv"
+    params:
+        notebook="32_figure2",
+        code=fingerprint("32_figure2"),
+        given=lambda w: parameters("32_figure2", "", folder=RUN, n_seeds=len(SEEDS)),
     shell:
         EXECUTE
 
 
 rule figure3:
     input:
+        TRIALS,
         expand("{folder}/beach.csv", folder=LAST_OF_EACH),
     output:
-        data=f"{RESULTS}/data/fig3a_beach.csv",
-        figure=f"{RESULTS}/figures/fig3a.svg",
+        multiext(f"{RESULTS}/figures/fig", "3a.svg", "3b.svg", "3c.svg"),
+        multiext(f"{RESULTS}/data/fig", "3a_beach.csv", "3b.csv", "3c.csv", "3c_fits.csv"),
         notebook=f"{RESULTS}/notebooks/33_figure3.ipynb",
     benchmark:
         f"{RESULTS}/notebooks/33_figure3.tsv"
@@ -283,10 +309,50 @@ rule figure3:
         EXECUTE
 
 
+rule figure4:
+    input:
+        TRIALS,
+        VOTES,
+    output:
+        multiext(f"{RESULTS}/figures/fig", "4a.svg", "4b.svg", "4c.svg", "4d.svg"),
+        multiext(f"{RESULTS}/data/fig", "4a.csv", "4b.csv", "4c.csv", "4c_fits.csv", "4d.csv"),
+        notebook=f"{RESULTS}/notebooks/34_figure4.ipynb",
+    benchmark:
+        f"{RESULTS}/notebooks/34_figure4.tsv"
+    params:
+        notebook="34_figure4",
+        code=fingerprint("34_figure4"),
+        given=lambda w: parameters("34_figure4", "", folder=RUN, n_seeds=len(SEEDS)),
+    shell:
+        EXECUTE
+
+
+rule supplementary:
+    input:
+        TRIALS,
+        VOTES,
+        expand("{folder}/{name}.csv", folder=LAST_OF_EACH, name=["beach", "virtual_coins", "manifold"]),
+        "data/published/figure_s2_t.csv",
+    output:
+        multiext(f"{RESULTS}/figures/fig", "S1.svg", "S2.svg", "S3.svg", "S4.svg", "S5.svg", "S6.svg", "S7.svg", "S8.svg", "S9.svg"),
+        multiext(f"{RESULTS}/data/fig", "S1.csv", "S2.csv", "S3.csv", "S4.csv", "S5.csv", "S6.csv", "S7.csv", "S8.csv", "S9.csv"),
+        multiext(f"{RESULTS}/tables/fig", "S2.csv", "S6.csv"),
+        notebook=f"{RESULTS}/notebooks/35_supplementary.ipynb",
+    benchmark:
+        f"{RESULTS}/notebooks/35_supplementary.tsv"
+    params:
+        notebook="35_supplementary",
+        code=fingerprint("35_supplementary"),
+        given=lambda w: parameters("35_supplementary", "", folder=RUN, n_seeds=len(SEEDS), last_iteration=LAST),
+    shell:
+        EXECUTE
+
+
 rule tables:
     input:
         f"{RESULTS}/data/fig1c.csv",
         f"{RESULTS}/data/fig3a_beach.csv",
+        expand(f"{RESULTS}/figures/{{name}}.svg", name=FIGURES),  # not read: the tables come last and say what made all of it
         sorted(glob.glob("data/published/*.csv")),
         expand(f"{RUN}/seed{{k}}/experiment2.csv", k=SEEDS),
         expand(f"{RUN}/seed{{k}}/iter{{i}}/{{name}}", k=SEEDS, i=range(LAST + 1), name=["votes.csv", "metagame.csv", "cloning.csv"]),

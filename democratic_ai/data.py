@@ -8,8 +8,8 @@ __all__ = ['ROOT', 'PUBLISHED', 'TABLE_COLUMNS', 'MECHANISM_CODES', 'CODE', 'FLA
            'plays_from_table', 'as_cube', 'Column', 'whole', 'number', 'Form', 'fault', 'read_lines', 'read_cells',
            'check_cells', 'rules', 'check_rows', 'counted_votes', 'check_counted_votes', 'read_released', 'fetch_one',
            'fetch_released', 'released_to_plays', 'are_real', 'read_parquet', 'read_plays', 'replacing', 'write_table',
-           'plain', 'write_json', 'is_key', 'path_name', 'named_leaves', 'save_parameters', 'load_parameters',
-           'read_metadata', 'git_state', 'stamp']
+           'plain', 'write_json', 'read_seeds', 'is_key', 'path_name', 'named_leaves', 'save_parameters',
+           'load_parameters', 'read_metadata', 'git_state', 'stamp']
 
 # %% ../nbs/02_data.ipynb #933cf04d
 import contextlib
@@ -51,6 +51,7 @@ PUBLISHED = (
     "table_s1a_votes",  # the same, as the preprint prints it
     "table_s1b_virtual_votes",  # virtual players: share of votes for HCRM
     "table_s2_metagame",  # virtual players: nine mechanisms against one another
+    "figure_s2_t",  # people: what votes depended on, t statistics of the regressions
 )
 
 
@@ -553,6 +554,25 @@ def write_json(
     text = json.dumps(plain(content), indent=1, allow_nan=False) + "\n"
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+# %% ../nbs/02_data.ipynb #8e449f66
+def read_seeds(
+    run: Path | str,  # the run's folder, with seed0, seed1, ... below it
+    name: str,  # of a table in each seed's folder, .csv or .parquet, e.g. "iter1/beach.csv"
+    n_seeds: int,
+) -> pd.DataFrame:  # with a column `seed`; what people did (source "people") from seed 0 only
+    "Read one table of every seed of a run; raises DataError for a table that is not there."
+    tables = []
+    for seed in range(n_seeds):
+        path = Path(run) / f"seed{seed}" / name
+        if not path.exists():
+            raise DataError(f"{path}: there is no such file; run the pipeline with at least {n_seeds} seeds first.")
+        read = pd.read_parquet if path.suffix == ".parquet" else pd.read_csv
+        tables.append(read(path).assign(seed=seed))
+    together = pd.concat(tables, ignore_index=True)
+    if "source" not in together:
+        return together
+    return together[(together["source"] != "people") | (together["seed"] == 0)]
 
 # %% ../nbs/02_data.ipynb #7fa147e9
 def is_key(leaf: Any) -> bool:

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['observation', 'truncated_normal', 'MechanismNetwork', 'init', 'split', 'arriving', 'first_network', 'second_network',
-           'shares', 'mechanism', 'beach']
+           'shares', 'mechanism', 'beach', 'beach_returns']
 
 # %% ../nbs/07_graphnet.ipynb #b8531c14
 from itertools import permutations, product
@@ -158,3 +158,16 @@ def beach(
     frame["tail_contribution_sum"] = frame[[1, 2, 3]].sum(axis=1)
     frame["head_share"] = np.asarray(jax.jit(mechanism)(endowment, contribution)[:, 0])
     return frame.groupby(["head_contribution", "tail_contribution_sum"], as_index=False)["head_share"].mean()
+
+# %% ../nbs/07_graphnet.ipynb #6f688361
+def beach_returns(
+    frame: pd.DataFrame,  # tail_endowment, head_contribution, tail_contribution_sum (coins), head_share; as `beach` makes them
+    *,
+    growth: float = game.Game.growth,  # factor on the public fund
+) -> pd.DataFrame:  # the same with head_return and tail_return (mean of the tails), coins a round
+    "Turn a beach plot's shares into what head and tails end a round with (Koster et al., Figure S8)."
+    n_tails = game.Game.n_players - 1
+    fund = growth * (frame["head_contribution"] + frame["tail_contribution_sum"])
+    head = game.Game.most_coins - frame["head_contribution"] + fund * frame["head_share"]
+    tails = n_tails * frame["tail_endowment"] - frame["tail_contribution_sum"] + fund * (1 - frame["head_share"])
+    return frame.assign(head_return=head, tail_return=tails / n_tails)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['NINE', 'EVALUATION', 'Grid', 'grid', 'spread', 'simulate', 'Pairing', 'pairing', 'pair', 'constant_sum',
            'equilibrium', 'unbeaten', 'dominant', 'condorcet_cycles', 'Winner', 'standing', 'winner',
-           'tournament_table', 'elect']
+           'tournament_table', 'relative_payouts', 'elect']
 
 # %% ../nbs/10_metagame.ipynb #43764e30
 from collections.abc import Mapping, Sequence
@@ -54,6 +54,23 @@ def spread(
     return endowment[jnp.arange(n_blocks) % len(endowment)]
 
 # %% ../nbs/10_metagame.ipynb #ebfcbff0
+def _play_each(key, players, candidates, seats, summary):
+    "Play every mechanism's blocks once and keep `summary(block)`, one mechanism after the other; raises ValueError for none."
+    n_candidates = len(candidates.w) if isinstance(candidates, Grid) else len(candidates)
+    if n_candidates == 0:
+        raise ValueError("candidates is empty: give at least one mechanism or point of the manifold")
+    keys = jax.random.split(key, n_candidates)
+
+    def kept(mechanism, key, seats):  # the seats are handed in: as constants they would be folded for seconds while compiling
+        return summary(game.play(key, players, seats, mechanism))
+
+    if isinstance(candidates, Grid):
+        w, v = (jnp.asarray(x) for x in candidates)
+        one_by_one = lambda seats: jax.lax.map(lambda at: kept(mechanisms.manifold(at[1], at[2]), at[0], seats), (keys, w, v))
+        return jax.jit(one_by_one)(seats)
+    return jnp.stack([jax.jit(partial(kept, mechanism))(key, seats) for mechanism, key in zip(candidates, keys)])
+
+# %% ../nbs/10_metagame.ipynb #67992669
 def simulate(
     key: Array,  # consumed: one part per mechanism, so that their blocks are independent
     players: game.Players,
@@ -63,20 +80,7 @@ def simulate(
     n_blocks: int = 4096,  # G, per mechanism (the paper's number)
 ) -> Array:  # [M, G, P] sums over rounds of payout / 10 / endowment
     "Play every mechanism's blocks once and keep what the voters will compare; raises ValueError if there is no candidate."
-    seats = spread(endowment, n_blocks)
-    n_candidates = len(candidates.w) if isinstance(candidates, Grid) else len(candidates)
-    if n_candidates == 0:
-        raise ValueError("candidates is empty: give at least one mechanism or point of the manifold")
-    keys = jax.random.split(key, n_candidates)
-
-    def sums(mechanism, key, seats):  # the seats are handed in: as constants they would be folded for seconds while compiling
-        return voting.relative_payout_sum(game.play(key, players, seats, mechanism))
-
-    if isinstance(candidates, Grid):
-        w, v = (jnp.asarray(x) for x in candidates)
-        one_by_one = lambda seats: jax.lax.map(lambda at: sums(mechanisms.manifold(at[1], at[2]), at[0], seats), (keys, w, v))
-        return jax.jit(one_by_one)(seats)
-    return jnp.stack([jax.jit(partial(sums, mechanism))(key, seats) for mechanism, key in zip(candidates, keys)])
+    return _play_each(key, players, candidates, spread(endowment, n_blocks), voting.relative_payout_sum)
 
 # %% ../nbs/10_metagame.ipynb #0339e858
 class Pairing(NamedTuple):
@@ -223,6 +227,25 @@ def tournament_table(
     row, col = np.indices(constant_sum(win).shape).reshape(2, -1)
     w, v = (np.asarray(x, np.float64) for x in points)
     return pd.DataFrame({"row_v": v[row], "row_w": w[row], "col_v": v[col], "col_w": w[col], "win_probability": np.ravel(win)})
+
+# %% ../nbs/10_metagame.ipynb #947e2cc9
+def relative_payouts(
+    key: Array,  # consumed: one part per mechanism
+    players: game.Players,
+    candidates: Grid | Sequence[game.Mechanism],  # M points of the manifold, or any M mechanisms
+    endowment: Array = EVALUATION,  # [E, P] coins, the head first, dealt to the blocks in turn
+    *,
+    n_blocks: int = 4096,  # per mechanism, over all endowments together
+) -> Array:  # [M, E, T, 2] mean payout / endowment by round, of the head and of the tails
+    "Average what head and tails are paid in each round (Koster et al., \"The ideological manifold\"); raises ValueError."
+    n_endowments = len(endowment)
+
+    def curves(block):
+        paid = block.relative_payout
+        by_role = jnp.stack([paid[..., 0], paid[..., 1:].mean(-1)], -1)
+        return jnp.stack([by_role[i::n_endowments].mean(0) for i in range(n_endowments)])
+
+    return _play_each(key, players, candidates, spread(endowment, n_blocks), curves)
 
 # %% ../nbs/10_metagame.ipynb #a3c23116
 def elect(

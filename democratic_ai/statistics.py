@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['StatisticsError', 'naive_binomial', 'permutation_test', 'Interval', 'interval_over_groups', 'interval_over_seeds',
-           'Trend', 'effect_of_time', 'FTest', 'f_test', 'beside', 'mean_absolute_error']
+           'interval_over_groups_and_seeds', 'Trend', 'effect_of_time', 'FTest', 'f_test', 'beside',
+           'mean_absolute_error']
 
 # %% ../nbs/11_statistics.ipynb #bb3a7421
 from collections.abc import Sequence
@@ -100,6 +101,32 @@ def interval_over_seeds(
         return Interval(mean, mean * np.nan, mean * np.nan)
     half = stats.t.ppf((1 + level) / 2, n_seeds - 1) * values.std(0, ddof=1) / np.sqrt(n_seeds)
     return Interval(mean, mean - half, mean + half)
+
+# %% ../nbs/11_statistics.ipynb #0eb0e1e9
+def interval_over_groups_and_seeds(
+    total: np.ndarray,  # [G] what a group adds up to, for example its votes for the agent
+    count: np.ndarray | int,  # [G] over how many, for example its votes cast
+    seed: np.ndarray,  # [G] the run that the group belongs to
+    *,
+    level: float = 0.95,
+    rng: np.random.Generator | int = 0,  # consumed by the resampling
+    n_resamples: int = 2000,
+) -> Interval:  # of the sum of totals over the sum of counts
+    "Resample runs, and whole groups within each, for a share or a mean; raise a StatisticsError for fewer than two groups."
+    total, count = np.asarray(total, float), np.broadcast_to(np.asarray(count, float), np.shape(total))
+    if total.ndim != 1 or len(total) < 2 or np.shape(seed) != total.shape:
+        raise StatisticsError(f"totals have shape {total.shape}, seeds {np.shape(seed)}: give one of each for two or more groups")
+    if not (np.isfinite(total).all() and (count > 0).all()):
+        raise StatisticsError("a group's total is not finite or its count is not positive: leave that group out")
+    rng, both = np.random.default_rng(rng), np.c_[total, count]
+    runs = [both[np.asarray(seed) == s] for s in np.unique(seed)]
+    drawn = np.zeros((n_resamples, 2))
+    for slot in rng.integers(0, len(runs), (len(runs), n_resamples)):
+        for i, run in enumerate(runs):
+            here = slot == i
+            drawn[here] += rng.multinomial(len(run), np.full(len(run), 1 / len(run)), here.sum()) @ run
+    low, high = np.quantile(drawn[:, 0] / drawn[:, 1], [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(total.sum() / count.sum()), float(low), float(high))
 
 # %% ../nbs/11_statistics.ipynb #1294480f
 class Trend(NamedTuple):

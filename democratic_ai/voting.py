@@ -8,6 +8,7 @@ __all__ = ['SLOPE', 'UNIT', 'PREDICTORS', 'relative_payout_sum', 'vote_from_sums
 
 # %% ../nbs/05_voting.ipynb #6d765b51
 import warnings
+from collections.abc import Sequence
 
 import jax
 import numpy as np
@@ -79,16 +80,16 @@ class VoteError(ValueError):
     "Votes from which a regression can learn nothing."
 
 
-def _standardised(frame):
+def _standardised(frame, names=PREDICTORS):
     "Check the votes and their predictors; centre each predictor and divide it by its standard deviation."
-    if missing := [name for name in ("vote", *PREDICTORS) if name not in frame]:
+    if missing := [name for name in ("vote", *names) if name not in frame]:
         raise VoteError(f"the votes have no column {missing[0]!r}: make them with vote_table")
-    predictors = frame[list(PREDICTORS)].astype(float)
+    predictors = frame[list(names)].astype(float)
     if not (np.isfinite(predictors.to_numpy()).all() and frame["vote"].isin((0, 1)).all()):
         raise VoteError("a vote is not 0 or 1, or a predictor is not finite: leave out players who did not vote")
     if len(frame) < 10 or frame["vote"].nunique() < 2:
         raise VoteError(f"{frame['vote'].sum()} of {len(frame)} votes are for the agent: ten votes and both opinions are needed at least")
-    if flat := [name for name in PREDICTORS if predictors[name].std(ddof=0) < 1e-9]:
+    if flat := [name for name in names if predictors[name].std(ddof=0) < 1e-9]:
         raise VoteError(f"{flat[0]!r} is the same for all votes: take in more groups or mechanisms")
     standardised = (predictors - predictors.mean()) / predictors.std(ddof=0)
     if np.linalg.cond(standardised) > 1e6:
@@ -97,10 +98,12 @@ def _standardised(frame):
 
 # %% ../nbs/05_voting.ipynb #39307c5d
 def determinants(
-    frame: pd.DataFrame,  # columns vote (1 = for the agent), rpay, apay, cont; one row per vote
-) -> pd.DataFrame:  # rows intercept, rpay, apay, cont; columns coefficient, standard_error, t, p
+    frame: pd.DataFrame,  # columns vote (1 = for the agent) and the predictors; one row per vote
+    *,
+    predictors: Sequence[str] = PREDICTORS,  # columns that may have decided, numbers in any unit
+) -> pd.DataFrame:  # rows intercept and the predictors; columns coefficient, standard_error, t, p
     "Regress votes on standardised differences between two blocks; raise a VoteError where there is no answer (Koster et al., Figure S2)."
-    design = _standardised(frame)
+    design = _standardised(frame, predictors)
     design.insert(0, "intercept", 1.0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # an overflow on the way to separating the votes

@@ -525,6 +525,27 @@ def test_the_folder_is_named_from_the_repository(monkeypatch, tmp_path):
     assert "into data/released/ by hand" in message
 
 
+# --- several seeds ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_seeds_are_read_together_and_people_only_once(tmp_path, suffix):
+    for seed in range(3):
+        frame = pd.DataFrame({"source": ["people", "participants", "participants"], "vote": [1, 0, seed % 2]})
+        data.write_table(tmp_path / f"seed{seed}" / f"votes.{suffix}", frame)
+    together = data.read_seeds(tmp_path, f"votes.{suffix}", 3)
+    assert together.groupby(["source", "seed"]).size().to_dict() == {("participants", k): 2 for k in range(3)} | {("people", 0): 1}
+    assert len(data.read_seeds(tmp_path, f"votes.{suffix}", 1)) == 3
+    with pytest.raises(data.DataError, match=f"seed3/votes.{suffix}: there is no such file; .*4 seeds"):
+        data.read_seeds(tmp_path, f"votes.{suffix}", 4)
+
+
+def test_a_table_without_a_source_is_read_whole(tmp_path):
+    for seed in range(2):
+        data.write_table(tmp_path / f"seed{seed}" / "iter0" / "beach.csv", pd.DataFrame({"head_share": [0.25]}))
+    assert data.read_seeds(tmp_path, "iter0/beach.csv", 2)["seed"].tolist() == [0, 1]
+
+
 # --- published numbers --------------------------------------------------------------------------------------------
 
 
@@ -536,6 +557,7 @@ def test_published_numbers_are_those_of_the_paper():
         "table_s1a_votes": 20,
         "table_s1b_virtual_votes": 15,
         "table_s2_metagame": 81,
+        "figure_s2_t": 16,
     }
     votes = data.published("fig2_votes").groupby("rival")[["votes_for_hcrm", "votes_cast"]].sum()
     assert tuple(votes.loc["liberal_egalitarian"]) == (951, 1744) and tuple(votes.loc["strict_egalitarian"]) == (513, 776)

@@ -154,7 +154,122 @@ def test_learning_curve_draws_each_run_and_the_reference():
     assert len(figures.learning_curve(HISTORY[:2].drop(columns="run"), value="votes", label="votes").axes[0].lines) == 1
 
 
+def society(tails=(2, 10)):
+    "A value of heads and tails in every round and condition, in no order."
+    axes = {"mechanism": ["rational", "libertarian"], "tail_endowment": tails, "role": ["head", "tail"], "round": range(1, 11)}
+    frame = pd.MultiIndex.from_product(axes.values(), names=axes).to_frame(index=False)
+    paid = frame["round"] / 10 + (frame["role"] == "tail")
+    return frame.assign(paid=paid, low=paid - 0.1, high=paid + 0.2).sample(frac=1, random_state=2)
+
+
+def games():
+    "Dots for heads and tails and the lines through them."
+    axes = {"mechanism": ["hcrm", "human_referee"], "tail_endowment": [4], "role": ["head", "tail"], "gave": np.linspace(0.2, 0.9, 8)}
+    dots = pd.MultiIndex.from_product(axes.values(), names=axes).to_frame(index=False)
+    dots["got"] = np.where(dots["role"] == "head", 10, 4) * dots["gave"] + 1
+    fits = dots[["mechanism", "tail_endowment", "role"]].drop_duplicates().assign(intercept=1.0)
+    return dots, fits.assign(slope=fits["role"].map({"head": 10, "tail": 4}))
+
+
+def curves_of(frame):
+    return figures.role_curves(frame, value="paid", label="payout (coins)", note=NOTE)
+
+
+def scatter_of(dots, fits=None):
+    return figures.role_scatter(dots, games()[1] if fits is None else fits, x="gave", y="got", labels=("given", "payout (coins)"), note=NOTE)
+
+
+def heat_of(frame, **more):
+    names = {"x": "tail_contribution_sum", "y": "head_contribution", "value": "head_share"}
+    return figures.heat_panels(frame, **names, **more, labels=("tails (coins)", "head (coins)", "share"), above="tail endowment", note=NOTE)
+
+
+MAP = pd.DataFrame({"w_bin": [1, 10, 10], "v": [0.5, 0, 1], "mds_x": [0.0, 1, 1], "mds_y": [0.0, 1, -1]})
+
+
+def map_of(frame):
+    with figures.style():
+        figure, ax = plt.subplots(figsize=(2, 2))
+        figures.manifold_map(ax, frame)
+    return figures.finished(figure, NOTE)
+
+
+def test_role_curves_tell_head_and_tails_apart_at_every_round():
+    figure = curves_of(society())
+    assert len(figure.axes) == 4
+    for ax in figure.axes:
+        lines = {line.get_label(): line for line in ax.lines}
+        assert lines["head"].get_marker() == "o" and lines["tail"].get_marker() == "^" and lines["tail"].get_markerfacecolor() == "white"
+        assert np.allclose(lines["head"].get_ydata(), np.arange(1, 11) / 10) and np.allclose(lines["tail"].get_ydata(), 1 + np.arange(1, 11) / 10)
+        assert len(ax.collections) == 2, "a shadow for each interval"
+    assert {"round", "payout (coins)", "tail endowment (coins)", "RM", "libertarian", "head player", "tail players", NOTE} <= set(words(figure))
+    assert figure.axes[0].get_ylabel() == "libertarian", "in the paper's order"
+    assert not curves_of(society().drop(columns=["low", "high"])).axes[0].collections
+
+
+def test_role_scatter_ends_each_line_where_its_dots_end():
+    dots, fits = games()
+    figure = scatter_of(dots, fits)
+    assert len(figure.axes) == 2
+    for ax in figure.axes:
+        points = [line for line in ax.lines if line.get_marker() != "None"]
+        lines = [line for line in ax.lines if line.get_marker() == "None"]
+        assert {line.get_marker() for line in points} == {"o", "^"} and all(line.get_rasterized() for line in points)
+        assert sorted(line.get_linestyle() for line in lines) == ["-", "--"], "solid for the head, dashed for the tails"
+        for line, slope in zip(lines, (10, 4)):
+            assert np.allclose(line.get_xdata(), [0.2, 0.9]) and np.allclose(line.get_ydata(), 1 + slope * np.array([0.2, 0.9]))
+    assert {"given", "payout (coins)", "tail endowment (coins): 4", "human\nreferee", NOTE} <= set(words(figure))
+
+
+@pytest.mark.parametrize("column", ["mechanism", "tail_endowment", "role", "slope", "intercept"])
+def test_role_scatter_names_a_column_that_the_lines_lack(column):
+    dots, fits = games()
+    with pytest.raises(ValueError, match=f"^role_scatter needs the column '{column}'"):
+        scatter_of(dots, fits.drop(columns=column))
+
+
+def test_heat_panels_centre_cells_on_their_values_and_share_colours():
+    figure = heat_of(sand(tails=(2, 4)).sample(frac=1, random_state=0), row="tail_endowment", column="mechanism")
+    *panels, bar = figure.axes
+    assert [ax.images[0].get_array().shape for ax in panels] == [(11, 7), (11, 13)]
+    assert {ax.images[0].get_clim() for ax in panels} == {(0, 1)}, "one scale"
+    assert all(ax.images[0].get_extent()[0] == -0.5 for ax in panels) and panels[0].get_xlim() == (-0.5, 12.5), "the widest panel is seen"
+    assert bar.get_ylabel() == "share" and {"tails (coins)", "head (coins)", "tail endowment: libertarian", NOTE} <= set(words(figure))
+
+
+def test_a_cell_without_a_value_stays_empty_and_a_panel_without_cells_is_left_out():
+    frame = sand(tails=(2,)).assign(head_share=lambda f: f["head_share"].where(f["head_contribution"] > 0))
+    ax = heat_of(frame).axes[0]
+    assert ax.images[0].get_array().mask[0].all() and not ax.images[0].get_array().mask[1:].any()
+    *panels, _ = heat_of(pd.concat([sand(tails=(2, 10)), sand("hcrm", tails=(2,))])).axes
+    assert [ax.get_visible() for ax in panels] == [True, True, True, False]
+
+
+def test_manifold_map_writes_bins_where_they_belong():
+    (ax,) = map_of(MAP).axes
+    assert [(line.get_marker(), line.get_xdata()[0], line.get_ydata()[0]) for line in ax.lines] == [("$1$", 0, 0), ("$10$", 1, 1), ("$10$", 1, -1)]
+    grey = [np.dot(mpl.colors.to_rgb(line.get_color()), [0.21, 0.72, 0.07]) for line in ax.lines]
+    assert grey[1] < grey[0] < grey[2], "the more relative, the lighter"
+
+
+@pytest.mark.parametrize(
+    ("sources", "n_seeds", "said"),
+    [
+        (["participants"], 1, "stand-in participants"),
+        (["participants"], 3, "stand-in participants, 3 runs"),
+        (["people"], 3, "people"),
+        (["participants", "people"], 2, "people and stand-in participants, 2 runs"),
+    ],
+)
+def test_the_note_says_whose_behaviour_it_is(sources, n_seeds, said):
+    assert figures.behaviour(pd.Series(sources), n_seeds=n_seeds) == said
+
+
 DRAWN = {
+    "role_curves": (curves_of, society()),
+    "role_scatter": (scatter_of, games()[0]),
+    "heat_panels": (heat_of, sand()),
+    "manifold_map": (map_of, MAP),
     "contribution_curves": (figures.contribution_curves, data.published("fig1c_relative_contribution").assign(source="published")),
     "vote_bars": (figures.vote_bars, data.published("table_s1b_virtual_votes").assign(low=0.4, high=0.7)),
     "beach_plot": (figures.beach_plot, sand()),
@@ -162,6 +277,10 @@ DRAWN = {
     "learning_curve": (lambda frame: figures.learning_curve(frame, value="votes", label="votes"), HISTORY),
 }
 NEEDED = {
+    "role_curves": ["mechanism", "tail_endowment", "role", "round", "paid"],
+    "role_scatter": ["mechanism", "tail_endowment", "role", "gave", "got"],
+    "heat_panels": ["mechanism", "tail_endowment", "tail_contribution_sum", "head_contribution", "head_share"],
+    "manifold_map": ["w_bin", "v", "mds_x", "mds_y"],
     "contribution_curves": ["source", "mechanism", "tail_endowment", "role", "round", "relative_contribution"],
     "vote_bars": ["rival", "tail_endowment", "vote_share", "low", "high"],
     "beach_plot": ["mechanism", "tail_endowment", "head_contribution", "tail_contribution_sum", "head_share"],

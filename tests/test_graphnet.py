@@ -114,3 +114,17 @@ def test_beach_averages_all_triples_of_tail_contributions(tail, name):
         expected = np.mean([mechanism(endowment, jnp.array([head, *t], float))[0] for t in triples])
         found = frame.query("head_contribution == @head and tail_contribution_sum == @total").head_share.item()
         np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("tail", [2, 6])
+@pytest.mark.parametrize("name", ["strict_egalitarian", "libertarian", "liberal_egalitarian"])
+def test_returns_from_shares_are_the_means_over_all_triples(tail, name):
+    mechanism, endowment = mechanisms.BASELINES[name], mechanisms.head_and_tails(tail)
+    frame = graphnet.beach_returns(graphnet.beach(mechanism, tail).assign(tail_endowment=tail))
+    for head, total in ((0, 0), (7, tail), (10, 3 * tail - 1)):
+        contribution = jnp.array([[head, *t] for t in np.ndindex(*[tail + 1] * 3) if sum(t) == total], float)
+        everybody = jnp.broadcast_to(endowment, contribution.shape)
+        expected = np.asarray(game.returns(everybody, contribution, game.payout(everybody, contribution, mechanism))).mean(0)
+        row = frame.query("head_contribution == @head and tail_contribution_sum == @total").iloc[0]
+        np.testing.assert_allclose([row.head_return, row.tail_return], [expected[0], expected[1:].mean()], rtol=1e-4)
+    assert (frame.head_return >= -1e-4).all() and (frame.tail_return >= -1e-4).all()

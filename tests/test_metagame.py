@@ -165,6 +165,29 @@ def test_the_same_mechanism_draws_its_own_blocks():
     assert abs(result.win[0, 1] - 0.5) < 4 * result.error[0, 1]
 
 
+def test_payout_curves_are_those_of_the_blocks_head_and_tails_apart():
+    points = metagame.Grid(w=jnp.array([0.25, 1.0]), v=jnp.array([0.0, 0.5]))
+    features = metagame.relative_payouts(jax.random.key(3), game.random_bots(), points, n_blocks=103)
+    assert features.shape == (2, 5, 10, 2), "twenty numbers for each mechanism and endowment"
+    seats = metagame.spread(metagame.EVALUATION, 103)
+    for i, key in enumerate(jax.random.split(jax.random.key(3), 2)):
+        block = game.play(key, game.random_bots(), seats, mechanisms.manifold(points.w[i], points.v[i]))
+        for j, tail in enumerate(mechanisms.TAILS):
+            paid = np.asarray(block.relative_payout)[np.asarray(seats[:, 1]) == tail]
+            assert np.allclose(features[i, j, :, 0], paid[..., 0].mean(0), atol=1e-5)
+            assert np.allclose(features[i, j, :, 1], paid[..., 1:].mean((0, 2)), atol=1e-5)
+
+
+def test_bots_are_paid_what_the_mechanism_says():
+    rules = list(mechanisms.BASELINES.values())
+    strict, libertarian, _ = np.asarray(metagame.relative_payouts(jax.random.key(4), game.random_bots(), rules, n_blocks=20_000)).mean(2)
+    fund = np.array([1.6 * (5 + 1.5 * tail) for tail in mechanisms.TAILS])  # bots give half
+    expected = np.c_[fund / 4 / 10, fund / 4 / np.array(mechanisms.TAILS)]
+    assert np.allclose(strict, expected, rtol=0.03) and np.allclose(libertarian, 0.8, rtol=0.03)
+    with pytest.raises(ValueError, match="candidates is empty"):
+        metagame.relative_payouts(jax.random.key(4), game.random_bots(), [])
+
+
 @pytest.mark.parametrize("n_blocks", [5, 9, 203, 4096])
 def test_endowments_are_dealt_evenly(n_blocks):
     tails = np.asarray(metagame.spread(metagame.EVALUATION, n_blocks)[:, 1])

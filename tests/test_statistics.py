@@ -109,6 +109,37 @@ def test_the_group_interval_covers():
     assert 0.88 <= np.mean([i.low <= 0.6 <= i.high for i in intervals]) <= 0.99
 
 
+def test_with_one_run_the_interval_is_that_of_its_groups():
+    rng = np.random.default_rng(3)
+    cast = rng.integers(1, 5, 200)
+    votes_for = rng.binomial(cast, 0.6)
+    in_runs = statistics.interval_over_groups_and_seeds(votes_for, cast, np.zeros(200), n_resamples=4000)
+    np.testing.assert_allclose(in_runs, statistics.interval_over_groups(votes_for, cast), atol=0.006)
+    assert in_runs == statistics.interval_over_groups_and_seeds(votes_for, cast, np.full(200, 7), n_resamples=4000), "repeatable"
+
+
+def test_runs_that_differ_make_the_interval_longer():
+    votes_for = np.r_[np.full(50, 1), np.full(50, 2), np.full(50, 3)]  # groups of a run agree, runs do not
+    by_run, mixed = np.repeat(range(3), 50), np.tile(range(3), 50)
+    apart, alike = (statistics.interval_over_groups_and_seeds(votes_for, 4, seed) for seed in (by_run, mixed))
+    assert apart.value == alike.value == 0.5
+    assert apart.low == 0.25 and apart.high == 0.75 and alike.high - alike.low < 0.12
+
+
+@pytest.mark.parametrize(
+    ("total", "count", "seed", "words"),
+    [
+        ([3], 4, [0], "two or more groups"),
+        ([3, 2], 4, [0], "give one of each"),
+        ([3, np.nan], 4, [0, 0], "leave that group out"),
+        ([3, 2], [4, 0], [0, 1], "leave that group out"),
+    ],
+)
+def test_groups_that_make_no_interval_are_refused(total, count, seed, words):
+    with pytest.raises(statistics.StatisticsError, match=words):
+        statistics.interval_over_groups_and_seeds(total, count, seed)
+
+
 @few
 @given(st.integers(2, 8), st.floats(0.5, 0.99), st.integers(0, 1000))
 def test_the_seed_interval_is_students(n_seeds, level, seed):

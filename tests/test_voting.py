@@ -125,6 +125,16 @@ def test_units_of_the_predictors_do_not_matter(scale, shift):
     np.testing.assert_allclose(voting.determinants(rescaled), voting.determinants(frame), rtol=1e-3, atol=1e-5)
 
 
+def test_any_columns_can_be_asked_and_an_answer_that_says_nothing_is_found_out():
+    frame = synthetic(3, 3000, [1.0, 0.0, 0.0])
+    rng = np.random.default_rng(4)
+    answers = {"says_so": np.where(rng.random(3000) < 0.8, frame["vote"], 1 - frame["vote"]), "coin": rng.integers(0, 2, 3000)}
+    found = voting.determinants(frame.assign(**answers), predictors=["says_so", "coin"])
+    assert list(found.index) == ["intercept", "says_so", "coin"] and found.loc["says_so", "t"] > 20 and abs(found.loc["coin", "t"]) < 4
+    with pytest.raises(voting.VoteError, match="no column 'mood'"):
+        voting.determinants(frame, predictors=["mood"])
+
+
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [

@@ -94,7 +94,7 @@ print(sorted(path.name for path in (ROOT / "data" / "published").glob("*.csv")))
 # %% [markdown]
 # ## Numbers that are already known
 #
-# Five small tables hold what the originals printed. They are our measuring stick, so nothing in this repository ever writes
+# A few small tables hold what the originals printed. They are our measuring stick, so nothing in this repository ever writes
 # into their folder.
 
 # %%
@@ -105,6 +105,7 @@ PUBLISHED = (
     "table_s1a_votes",  # the same, as the preprint prints it
     "table_s1b_virtual_votes",  # virtual players: share of votes for HCRM
     "table_s2_metagame",  # virtual players: nine mechanisms against one another
+    "figure_s2_t",  # people: what votes depended on, t statistics of the regressions
 )
 
 
@@ -1094,6 +1095,41 @@ assert len(read_plays("plays.parquet")) == 720
 # For a dozen blocks it does not matter; for hundreds parquet is many times smaller, since it writes a word like "libertarian"
 # once and not in every row. Big tables of play go to parquet, results that somebody may want to open go to CSV.
 #
+# A run writes each of its tables once per seed, and whoever draws a figure wants them all. The trap is people: where the authors' files stand in
+# for stand-ins, every seed holds the *same* people, and three copies of them would make their intervals too short by $\sqrt 3$.
+
+# %%
+#| export
+def read_seeds(
+    run: Path | str,  # the run's folder, with seed0, seed1, ... below it
+    name: str,  # of a table in each seed's folder, .csv or .parquet, e.g. "iter1/beach.csv"
+    n_seeds: int,
+) -> pd.DataFrame:  # with a column `seed`; what people did (source "people") from seed 0 only
+    "Read one table of every seed of a run; raises DataError for a table that is not there."
+    tables = []
+    for seed in range(n_seeds):
+        path = Path(run) / f"seed{seed}" / name
+        if not path.exists():
+            raise DataError(f"{path}: there is no such file; run the pipeline with at least {n_seeds} seeds first.")
+        read = pd.read_parquet if path.suffix == ".parquet" else pd.read_csv
+        tables.append(read(path).assign(seed=seed))
+    together = pd.concat(tables, ignore_index=True)
+    if "source" not in together:
+        return together
+    return together[(together["source"] != "people") | (together["seed"] == 0)]
+
+
+# %%
+for seed in range(2):
+    write_table(f"seed{seed}/votes.csv", pd.DataFrame({"source": ["people", "participants"], "vote": [1, seed]}))
+seeds = read_seeds(".", "votes.csv", 2)
+assert seeds["source"].value_counts().to_dict() == {"participants": 2, "people": 1}, "the same person does not vote twice"
+with pytest.raises(DataError, match="seed2/votes.csv: there is no such file"):
+    read_seeds(".", "votes.csv", 3)
+seeds
+
+
+# %% [markdown]
 # *Parameters*: safetensors, a flat list of named arrays. Unlike a pickle it cannot run anything when it is opened. Our
 # parameters are trees, so every leaf is saved under its path, like `params/Dense_0/kernel`. A random key is not an array, but
 # made of one.
@@ -1242,8 +1278,8 @@ print({key: made_by[key] for key in ("versions", "machine", "profile", "seed")})
 # ## Recap
 #
 # In: `published` for the paper's numbers; `fetch_released`, `read_released`, `released_to_plays`, `counted_votes` and
-# `check_counted_votes` for the authors' files; `read_plays` for tables of play; `DataError` when something is wrong with any
-# of them. In memory: `Plays`, made by `record` and `join`. Out: `plays_to_table`, `write_table`, `write_json`,
+# `check_counted_votes` for the authors' files; `read_plays` for tables of play, `read_seeds` for what the seeds of a run wrote; `DataError`
+# when something is wrong with any of them. In memory: `Plays`, made by `record` and `join`. Out: `plays_to_table`, `write_table`, `write_json`,
 # `save_parameters` and back with `plays_from_table`, `load_parameters`, `read_metadata`; `replacing` under all of them and
 # `stamp` beside them.
 #

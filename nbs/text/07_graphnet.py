@@ -405,15 +405,48 @@ fig.colorbar(image, ax=axes, label="head's share of the fund")
 low, high = surface["untrained"].head_share.agg(["min", "max"])
 print(f"untrained: the head's share lies between {low:.2f} and {high:.2f}")
 
+
 # %% [markdown]
 # Left, the familiar fan of a proportional rule. Right, what random weights think: nearly flat, no ideology at all. Training
 # starts from there.
 #
+# A player, though, does not look at shares but at coins: what came back and what was kept. Figure S8 paints the same beaches with
+# returns. Does that take another walk through all triples? The whole fund is the same in all triples of one cell, so the mean of the payouts is
+# the mean of the shares times that fund, and the shares of the three tails are what the head's leaves. Two lines of arithmetic do.
+
+# %%
+#| export
+def beach_returns(
+    frame: pd.DataFrame,  # tail_endowment, head_contribution, tail_contribution_sum (coins), head_share; as `beach` makes them
+    *,
+    growth: float = game.Game.growth,  # factor on the public fund
+) -> pd.DataFrame:  # the same with head_return and tail_return (mean of the tails), coins a round
+    "Turn a beach plot's shares into what head and tails end a round with (Koster et al., Figure S8)."
+    n_tails = game.Game.n_players - 1
+    fund = growth * (frame["head_contribution"] + frame["tail_contribution_sum"])
+    head = game.Game.most_coins - frame["head_contribution"] + fund * frame["head_share"]
+    tails = n_tails * frame["tail_endowment"] - frame["tail_contribution_sum"] + fund * (1 - frame["head_share"])
+    return frame.assign(head_return=head, tail_return=tails / n_tails)
+
+
+# %% [markdown]
+# A libertarian gives everybody 1.6 times what they put in, whatever the others do: a head who gives 5 coins ends with 13, three tails of 4
+# coins who give 6 together end with $(6 + 9.6)/3 = 5.2$ each. And nobody's coins get lost.
+
+# %%
+ended = beach_returns(surface["libertarian"].assign(tail_endowment=4))
+row = ended.query("head_contribution == 5 and tail_contribution_sum == 6").iloc[0]
+total = ended.head_return + 3 * ended.tail_return
+assert np.allclose([row.head_return, row.tail_return], [13, 5.2], atol=1e-4)
+assert np.allclose(total, 22 + 0.6 * (ended.head_contribution + ended.tail_contribution_sum), atol=1e-4)
+row.round(2)
+
+# %% [markdown]
 # ## Recap
 #
 # `observation` says what is seen; `MechanismNetwork` and `init` are the network in its readable form; `shares` is the same
 # network in a hurry, made of `split`, `arriving`, `first_network` and `second_network`; `mechanism` makes it playable;
-# `beach` makes it visible.
+# `beach` makes it visible, in shares, and `beach_returns` in coins.
 #
 # Questions to take along: the network has no memory. Can it nevertheless punish someone who gave little in the *last* round?
 # And what could a referee do with messages between players that it cannot do with each player's own three numbers?

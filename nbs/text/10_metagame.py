@@ -152,6 +152,28 @@ with pytest.raises(ValueError, match="n_blocks is 3"):
 
 # %%
 #| export
+def _play_each(key, players, candidates, seats, summary):
+    "Play every mechanism's blocks once and keep `summary(block)`, one mechanism after the other; raises ValueError for none."
+    n_candidates = len(candidates.w) if isinstance(candidates, Grid) else len(candidates)
+    if n_candidates == 0:
+        raise ValueError("candidates is empty: give at least one mechanism or point of the manifold")
+    keys = jax.random.split(key, n_candidates)
+
+    def kept(mechanism, key, seats):  # the seats are handed in: as constants they would be folded for seconds while compiling
+        return summary(game.play(key, players, seats, mechanism))
+
+    if isinstance(candidates, Grid):
+        w, v = (jnp.asarray(x) for x in candidates)
+        one_by_one = lambda seats: jax.lax.map(lambda at: kept(mechanisms.manifold(at[1], at[2]), at[0], seats), (keys, w, v))
+        return jax.jit(one_by_one)(seats)
+    return jnp.stack([jax.jit(partial(kept, mechanism))(key, seats) for mechanism, key in zip(candidates, keys)])
+
+
+# %% [markdown]
+# For an election the summary of a block is the voters' sums.
+
+# %%
+#| export
 def simulate(
     key: Array,  # consumed: one part per mechanism, so that their blocks are independent
     players: game.Players,
@@ -161,20 +183,7 @@ def simulate(
     n_blocks: int = 4096,  # G, per mechanism (the paper's number)
 ) -> Array:  # [M, G, P] sums over rounds of payout / 10 / endowment
     "Play every mechanism's blocks once and keep what the voters will compare; raises ValueError if there is no candidate."
-    seats = spread(endowment, n_blocks)
-    n_candidates = len(candidates.w) if isinstance(candidates, Grid) else len(candidates)
-    if n_candidates == 0:
-        raise ValueError("candidates is empty: give at least one mechanism or point of the manifold")
-    keys = jax.random.split(key, n_candidates)
-
-    def sums(mechanism, key, seats):  # the seats are handed in: as constants they would be folded for seconds while compiling
-        return voting.relative_payout_sum(game.play(key, players, seats, mechanism))
-
-    if isinstance(candidates, Grid):
-        w, v = (jnp.asarray(x) for x in candidates)
-        one_by_one = lambda seats: jax.lax.map(lambda at: sums(mechanisms.manifold(at[1], at[2]), at[0], seats), (keys, w, v))
-        return jax.jit(one_by_one)(seats)
-    return jnp.stack([jax.jit(partial(sums, mechanism))(key, seats) for mechanism, key in zip(candidates, keys)])
+    return _play_each(key, players, candidates, spread(endowment, n_blocks), voting.relative_payout_sum)
 
 
 # %% [markdown]
@@ -606,6 +615,70 @@ assert liberal in [best, *level] or fine_robin.win[best, liberal] < 0.52, "liber
 # So the opponent for the training is liberal egalitarian, as in the paper: not because it wins by much, but because nothing
 # beats it by anything that matters.
 #
+# ## What a mechanism does to payouts
+#
+# The paper draws its manifold as a map (Figures 1B and S9). Near means alike, but alike in what? Not in w and v, which would give a
+# square, but in what happens to people: the mean payout relative to the endowment in each of ten rounds, for the head and for the tails.
+# Twenty numbers describe a mechanism at one tail endowment. The whole curves are kept and not only their sums, because mechanisms
+# that start alike may part as players learn.
+
+# %%
+#| export
+def relative_payouts(
+    key: Array,  # consumed: one part per mechanism
+    players: game.Players,
+    candidates: Grid | Sequence[game.Mechanism],  # M points of the manifold, or any M mechanisms
+    endowment: Array = EVALUATION,  # [E, P] coins, the head first, dealt to the blocks in turn
+    *,
+    n_blocks: int = 4096,  # per mechanism, over all endowments together
+) -> Array:  # [M, E, T, 2] mean payout / endowment by round, of the head and of the tails
+    "Average what head and tails are paid in each round (Koster et al., \"The ideological manifold\"); raises ValueError."
+    n_endowments = len(endowment)
+
+    def curves(block):
+        paid = block.relative_payout
+        by_role = jnp.stack([paid[..., 0], paid[..., 1:].mean(-1)], -1)
+        return jnp.stack([by_role[i::n_endowments].mean(0) for i in range(n_endowments)])
+
+    return _play_each(key, players, candidates, spread(endowment, n_blocks), curves)
+
+
+# %% [markdown]
+# Bots give half of what they have, so we know the answer. With tails of 2 the fund is $1.6 \cdot 8 = 12.8$ coins. Shared equally, everybody gets
+# 3.2: a third of the head's ten coins, but more than a tail ever had. A libertarian gives back 0.8 of each endowment, to head and tail alike.
+
+# %%
+baselines = Grid(w=jnp.array([0.25, 1, 1]), v=jnp.array([0.0, 0, 1]))  # strict egalitarian, libertarian, liberal egalitarian
+described = relative_payouts(jax.random.key(4), game.random_bots(), baselines, n_blocks=20_000)
+equally, by_coins, _ = np.asarray(described[:, 0].mean(1))  # mechanisms at [10, 2, 2, 2], mean over rounds
+print("strict egalitarian: head {:.2f}, tail {:.2f}   libertarian: head {:.2f}, tail {:.2f}".format(*equally, *by_coins))
+assert described.shape == (3, 5, 10, 2)
+assert np.allclose(equally, [0.32, 1.6], rtol=0.02) and np.allclose(by_coins, 0.8, rtol=0.02)
+
+# %% [markdown]
+# Bots do not learn, so their ten rounds are all alike; with the crowd they are not. Which baselines part company most between round 1 and round 10?
+
+# %%
+learned = np.asarray(relative_payouts(jax.random.key(4), crowd, baselines, n_blocks=5000)[:, 0])
+names = [name.replace("_", " ") for name in mechanisms.BASELINES]
+fig, axes = plt.subplots(1, 3, figsize=(7, 2.2), sharey=True)
+for ax, name, curve in zip(axes, names, learned):
+    ax.plot(range(1, 11), curve[:, 0], "o-", ms=3, color="#0b3c6f", label="head")
+    ax.plot(range(1, 11), curve[:, 1], "^-", ms=3, color="#e08a00", mfc="white", label="tails")
+    ax.set(title=name, xlabel="round", xticks=(1, 4, 7, 10), ylim=(0, 2.4))
+axes[0].set_ylabel("mean payout / endowment,\ntails of 2 coins")
+axes[0].legend(frameon=False)
+fig.tight_layout()
+distance = lambda a, b: float(np.linalg.norm(learned[a] - learned[b]))
+apart = {f"{names[a]} - {names[b]}": round(distance(a, b), 2) for a, b in ((0, 1), (0, 2), (1, 2))}
+print("distance in twenty dimensions", apart)
+assert max(apart, key=apart.get) == "libertarian - liberal egalitarian"
+
+
+# %% [markdown]
+# The two mechanisms that people think of as opposites, strict egalitarian and libertarian, are not the ones farthest apart: seen from the
+# payouts, libertarian and liberal egalitarian are. 22_metagame draws the map of a hundred mechanisms.
+#
 # ## Elections, condition by condition
 #
 # Once a mechanism is trained, the question is Table S1b's: which share of the votes does it get against each baseline at each tail
@@ -664,7 +737,7 @@ fig.tight_layout()
 #
 # `Grid`, `grid`, `NINE` name candidates; `spread` deals endowments; `simulate` plays once, `pair` and `pairing` hold the elections;
 # `equilibrium`, `unbeaten`, `dominant`, `condorcet_cycles`, `standing`, `winner` read the result; `tournament_table` writes it;
-# `elect` runs one mechanism against its rivals.
+# `relative_payouts` describes mechanisms by what they pay; `elect` runs one mechanism against its rivals.
 #
 # Questions to take along: HCRM will not lie on this manifold. Must it beat *all* of it once it beats the best point? And what
 # would bots have had us train against?

@@ -23,8 +23,8 @@
 #| default_exp figures
 
 # %% [markdown]
-# *In this notebook*: the pictures of Koster et al. that this book redraws (Figures 1C, 2 and 3A, Table S2) as functions of a
-# table. It uses nothing but the way files are written (02_data); the picture notebooks use it. No number is computed here:
+# *In this notebook*: the forms that the pictures of Koster et al. share (curves, dots, bars, cells), as functions of a
+# table; what occurs once is drawn where it occurs. It uses nothing but the way files are written (02_data); the picture notebooks use it. No number is computed here:
 # a figure shows the rows that it is given, says where they came from, and refuses rows that lack a column.
 
 # %%
@@ -46,6 +46,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 
 from democratic_ai import data, game
 
@@ -148,16 +149,40 @@ TITLES = {
     "libertarian": "libertarian",
     "liberal_egalitarian": "liberal egalitarian",
     "hcrm": "HCRM",
-    "rm": "RM",
+    "rational": "RM",
+    "human_referee": "human referee",
     "published": "published (markers)",
 }
 
 
 def title(
-    name: str,  # as it stands in a table
+    name: str | float,  # as it stands in a table
 ) -> str:
-    "Spell a mechanism's or a source's name as a reader wants to see it."
-    return TITLES.get(name, str(name).replace("_", " "))
+    "Spell a mechanism's or a source's name, or a number, as a reader wants to see it."
+    return TITLES.get(name, str(name).replace("_", " ")) if isinstance(name, str) else f"{name:g}"
+
+
+# %% [markdown]
+# The note itself is read off the table: play and votes carry a column `source`, and a figure that mixes people with stand-ins must say both.
+
+# %%
+#| export
+BEHAVIOUR = {"people": "people", "participants": "stand-in participants", "virtual_players": "virtual players"}
+
+
+def behaviour(
+    source: pd.Series,  # people | participants | virtual_players, as in the column of that name
+    *,
+    n_seeds: int = 1,  # independent runs that the figure rests on
+) -> str:
+    "Say whose behaviour a figure shows, for its note."
+    words = " and ".join(word for name, word in BEHAVIOUR.items() if name in set(source))
+    return words + (f", {n_seeds} runs" if n_seeds > 1 and words != "people" else "")
+
+
+# %%
+assert behaviour(pd.Series(["participants", "participants"]), n_seeds=3) == "stand-in participants, 3 runs"
+assert behaviour(pd.Series(["participants", "people"])) == "people and stand-in participants"
 
 
 # %% [markdown]
@@ -195,8 +220,10 @@ print(refusal.value)
 #| export
 def in_order(
     names: pd.Series,
-) -> list:  # each name once: known mechanisms first, in the paper's order, then the others as they come
+) -> list:  # each once: numbers by size; known mechanisms first, in the paper's order, then the other names as they come
     "List what a column contains in the order in which panels are drawn."
+    if pd.api.types.is_numeric_dtype(names):
+        return sorted(names.unique())
     rank = {name: i for i, name in enumerate(TITLES)}
     return sorted(names.unique(), key=lambda name: rank.get(name, len(rank)))
 
@@ -215,6 +242,7 @@ def finished(
 
 # %%
 assert in_order(pd.Series(["hcrm", "mine", "libertarian"])) == ["libertarian", "hcrm", "mine"]
+assert in_order(pd.Series([10, 2, 10])) == [2, 10] and title(10) == "10"
 
 
 # %% [markdown]
@@ -227,21 +255,28 @@ assert in_order(pd.Series(["hcrm", "mine", "libertarian"])) == ["libertarian", "
 # %%
 #| export
 def panels(
-    frame: pd.DataFrame,  # mechanism, tail_endowment
+    frame: pd.DataFrame,  # the columns that `row` and `column` name
     *,
     width: float,  # of a panel, inches
     height: float,  # of a panel, inches
-    heading: str,  # of a column, with {} for the tail endowment
-) -> tuple[Figure, dict[tuple, Axes]]:  # axes by (mechanism, tail_endowment)
-    "Lay out one panel per mechanism (rows) and tail endowment (columns), all with the same axes."
-    rows, columns = in_order(frame["mechanism"]), sorted(frame["tail_endowment"].unique())
+    heading: str = "{}",  # of a column, with {} for its value
+    row: str = "mechanism",  # what a row of panels has in common
+    column: str = "tail_endowment",  # and a column of panels
+    above: str | None = None,  # what the columns' values are, with unit
+) -> tuple[Figure, dict[tuple, Axes]]:  # axes by (row, column)
+    "Lay out one panel per mechanism (rows) and tail endowment (columns), or any two others, all with the same axes."
+    rows, columns = in_order(frame[row]), in_order(frame[column])
     size = (min(FULL, 0.9 + width * len(columns)), 0.9 + height * len(rows))
     figure, axes = plt.subplots(len(rows), len(columns), figsize=size, sharex=True, sharey=True, squeeze=False)
-    for ax, tail in zip(axes[0], columns):
-        ax.set_title(heading.format(f"{tail:g}"))
-    for ax, mechanism in zip(axes[:, 0], rows):
-        ax.set_ylabel(title(mechanism), weight="bold")
-    return figure, {(row, column): axes[i, j] for i, row in enumerate(rows) for j, column in enumerate(columns)}
+    alone = above and len(columns) == 1
+    for ax, name in zip(axes[0], columns):
+        ax.set_title(f"{above}: {title(name)}" if alone else heading.format(title(name)))
+    if above and not alone:
+        figure.suptitle(above, fontsize=8)
+    for ax, name in zip(axes[:, 0], rows):
+        words = title(name) if height > 1.2 else title(name).replace(" ", "\n")  # low panels: one word a line
+        ax.set_ylabel(words, weight="bold", fontsize=8 if height > 1.2 else 7)
+    return figure, {(a, b): axes[i, j] for i, a in enumerate(rows) for j, b in enumerate(columns)}
 
 
 # %% [markdown]
@@ -306,10 +341,105 @@ markers = {line.get_marker() for line in curves.axes[0].lines if line.get_label(
 assert len(curves.axes) == 9 and markers == {"o", "^"}
 assert "an invented society" in [text.get_text() for text in curves.texts]
 
+
 # %% [markdown]
 # See how under strict egalitarian everybody's giving decays, how under liberal egalitarian heads and tails part at tail endowment 2 and meet
 # at 10, where the two roles are one. The solid lines know nothing of this.
 #
+# ### One source, many conditions
+#
+# Figures S3 and S4 have one source and so many conditions that nothing is left for markers to tell apart but the roles. There a curve is a line
+# *through* its markers, so that the role shows at every round and in every grey, and an interval is a shadow.
+
+# %%
+#| export
+def role_curves(
+    frame: pd.DataFrame,  # mechanism, tail_endowment, role, round, the measured value; optionally low, high; one row a point
+    *,
+    value: str,  # the column to draw
+    label: str,  # what it is, with its unit
+    limits: tuple[float, float | None] = (0, None),  # of the vertical axis
+    note: str | None = None,  # whose behaviour it is, written below
+) -> Figure:
+    "Draw a value of head and tails by round, mechanism and tail endowment (Koster et al., Figures S3, S4); raises ValueError."
+    required(frame, "role_curves", ["mechanism", "tail_endowment", "role", "round", value])
+    with style():
+        figure, axes = panels(frame, width=1.25, height=1.1, above="tail endowment (coins)")
+        for (*panel, role), curve in frame.sort_values("round").groupby(["mechanism", "tail_endowment", "role"]):
+            axes[tuple(panel)].plot(curve["round"], curve[value], **ROLES[role], lw=1, label=role)
+            if "low" in curve:
+                axes[tuple(panel)].fill_between(curve["round"], curve["low"], curve["high"], color=ROLES[role]["color"], alpha=0.25, lw=0)
+        figure.axes[0].set(ylim=limits, xlim=(0.3, 10.7), xticks=[1, 4, 7, 10])
+        figure.supxlabel("round", fontsize=8)
+        figure.supylabel(label, fontsize=8)
+        _role_legend(figure, frame)
+    return finished(figure, note)
+
+
+def _role_legend(figure: Figure, frame: pd.DataFrame, **more) -> None:
+    "Explain circles and triangles above a figure."
+    handles = [Line2D([], [], **ROLES[role] | more, label=f"{role} player" + "s" * (role == "tail")) for role in ROLES if role in set(frame["role"])]
+    figure.legend(handles=handles, loc="outside upper right", ncols=2)
+
+
+# %%
+by_role = role_curves(invented[invented["tail_endowment"] == 2], value="relative_contribution", label="fraction", note="an invented society")
+head, tail = by_role.axes[0].lines
+assert head.get_marker() == "o" and tail.get_marker() == "^" and tail.get_markerfacecolor() == "white"
+
+# %% [markdown]
+# ### A dot a game
+#
+# Figures 3C and 4C ask what a player gets for giving: a dot is one game, the head's or the mean of its tails', and a line through each. Hundreds of
+# dots per panel are drawn as pixels (a vector file would weigh megabytes), the lines as lines. Which line belongs to whom is said by its
+# dashes too: solid for the head, dashed for the tails. The lines come with the table, since they may rest on more games than are shown.
+
+# %%
+#| export
+FITS = {"head": "-", "tail": (0, (4, 1.5))}
+
+
+def role_scatter(
+    dots: pd.DataFrame,  # mechanism, tail_endowment, role and two measured values; one row a dot
+    fits: pd.DataFrame,  # mechanism, tail_endowment, role, slope, intercept; one row a line
+    *,
+    x: str,
+    y: str,
+    labels: tuple[str, str],  # of x and y, with units
+    size: tuple[float, float] = (1.25, 1.2),  # of a panel, inches
+    note: str | None = None,  # whose behaviour it is, written below
+) -> Figure:
+    "Draw games as dots with a line for head and tails each (Koster et al., Figures 3C, 4C); raises ValueError."
+    required(dots, "role_scatter", ["mechanism", "tail_endowment", "role", x, y])
+    required(fits, "role_scatter", ["mechanism", "tail_endowment", "role", "slope", "intercept"])
+    with style():
+        figure, axes = panels(dots, width=size[0], height=size[1], above="tail endowment (coins)")
+        for (*panel, role), games in dots.groupby(["mechanism", "tail_endowment", "role"]):
+            axes[tuple(panel)].plot(games[x], games[y], **ROLES[role], ls="none", ms=2.5, mew=0.5, alpha=0.5, rasterized=True)
+        reach = dots.groupby(["mechanism", "tail_endowment", "role"])[x].agg(["min", "max"])  # a line ends where its dots end
+        for line in fits.itertuples():
+            ends = reach.loc[(line.mechanism, line.tail_endowment, line.role)].to_numpy()
+            look = dict(lw=1, color=ROLES[line.role]["color"], ls=FITS[line.role], path_effects=[withStroke(linewidth=2, foreground="white")])
+            axes[line.mechanism, line.tail_endowment].plot(ends, line.intercept + line.slope * ends, **look)
+        figure.supxlabel(labels[0], fontsize=8)
+        figure.supylabel(labels[1], fontsize=8)
+        _role_legend(figure, dots)
+    return finished(figure, note)
+
+
+# %% [markdown]
+# A society of misers and spendthrifts, in which a head gets back what it gave and tails twice that:
+
+# %%
+gave = np.random.default_rng(0).uniform(0, 1, 60)
+games = pd.concat([pd.DataFrame({"role": role, "gave": gave, "got": gain * gave}) for role, gain in (("head", 10), ("tail", 4))])
+games = games.assign(mechanism="libertarian", tail_endowment=2)
+lines = pd.DataFrame({"role": ["head", "tail"], "slope": [10, 4], "intercept": 0}).assign(mechanism="libertarian", tail_endowment=2)
+scatter = role_scatter(games, lines, x="gave", y="got", labels=("relative contribution", "payout (coins)"), note="made up")
+assert {line.get_marker() for line in scatter.axes[0].lines} == {"o", "^", "None"}
+assert all(line.get_rasterized() for line in scatter.axes[0].lines if line.get_marker() != "None")
+
+# %% [markdown]
 # ## Vote bars
 #
 # Figure 2 asks who wins. A bar is a share of votes, so it starts at zero, ends at one, and has the line of a drawn election across.
@@ -318,7 +448,7 @@ assert "an invented society" in [text.get_text() for text in curves.texts]
 
 # %%
 #| export
-BARS = {"tail": ("#f0c27b", "tails"), "head": ("#5f86b3", "heads"), "all": ("#a9bfda", "all players, 95 % interval")}
+BARS = {"tail": ("#f0c27b", "tails (left)"), "head": ("#5f86b3", "heads (middle)"), "all": ("#a9bfda", "all players, 95 % interval")}
 
 
 def _bars(ax: Axes, panel: pd.DataFrame, tails: list) -> None:
@@ -352,14 +482,14 @@ def vote_bars(
     frame = frame if "role" in frame else frame.assign(role="all")
     rivals, tails = in_order(frame["rival"]), sorted(frame["tail_endowment"].unique())
     with style():
-        figure, axes = plt.subplots(1, len(rivals), figsize=(min(FULL, 0.7 + 2.1 * len(rivals)), 2.4), sharey=True, squeeze=False)
+        figure, axes = plt.subplots(1, len(rivals), figsize=(np.clip(0.7 + 2.1 * len(rivals), COLUMN, FULL), 2.4 + 0.2 * (len(rivals) == 1)), sharey=True, squeeze=False)
         for ax, rival in zip(axes[0], rivals):
             _bars(ax, frame[frame["rival"] == rival], tails)
             ax.axhline(0.5, color=CHANCE, lw=0.8, ls=(0, (4, 2)))
             ax.set(title=f"against {title(rival)}", ylim=(0, 1), xlabel="tail endowment (coins)")
             ax.set_xticks(range(len(tails)), [f"{tail:g}" for tail in tails])
         axes[0, 0].set_ylabel(f"share of the votes for {agent}")
-        figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+        figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4 if len(rivals) > 1 else 2)
     return finished(figure, note)
 
 
@@ -412,47 +542,126 @@ turns
 
 # %%
 #| export
-def _edges(share: pd.DataFrame, tail: float) -> list[float]:
-    "Give the outer edges of a picture whose cells are centred at the relative contributions they stand for."
-    edges = []
-    for coins, most in ((share.columns, 3 * tail), (share.index, game.Game.most_coins)):
-        relative = coins.to_numpy(float) / most
-        half = np.diff(relative).mean() / 2
-        edges += [relative[0] - half, relative[-1] + half]
-    return edges
+def _edges(values: pd.Index) -> tuple[float, float]:
+    "Give the outer edges of a row of cells that are centred at these evenly spaced values."
+    values = values.to_numpy(float)
+    half = np.diff(values).mean() / 2 if len(values) > 1 else 0.5
+    return values[0] - half, values[-1] + half
 
 
 # %%
-cells = pd.DataFrame(np.zeros((11, 7)), index=range(11), columns=range(7))  # head 0..10, tails with 2 coins each 0..6
-left, right, bottom, top = _edges(cells, tail=2)
-assert np.allclose([left, right], [-1 / 12, 13 / 12]) and np.allclose([bottom, top], [-0.05, 1.05])
+assert np.allclose(_edges(pd.Index(np.arange(7) / 6)), [-1 / 12, 13 / 12]) and np.allclose(_edges(pd.Index(np.arange(11) / 10)), [-0.05, 1.05])
+assert _edges(pd.Index([3])) == (2.5, 3.5)
 
+
+# %% [markdown]
+# Beach plots are not the only pictures made of cells. How often every number of coins was given (Figure S1), how head and tails give together
+# (S7), what they end a round with (S8): always a table with a row per cell, a panel for each mechanism and endowment, or each round, and one scale of
+# colours for all panels. So the cells get a function of their own. Where nothing was measured there is no cell, and the panel stays grey.
+
+# %%
+#| export
+def heat_panels(
+    frame: pd.DataFrame,  # one row a cell: the columns that the next five names pick
+    *,
+    x: str,  # evenly spaced values
+    y: str,
+    value: str,  # gives the colour
+    row: str = "mechanism",  # of panels
+    column: str = "tail_endowment",
+    labels: tuple[str, str, str],  # of x, y and the colours, with units
+    limits: tuple[float, float] | None = None,  # of the colours; default: 0 and the largest value
+    cmap: str = "Blues",
+    window: tuple | None = None,  # ((left, right), (bottom, top)); default: all cells
+    ticks: tuple | None = None,  # (of x, of y)
+    size: tuple[float, float] = (1.3, 1.25),  # of a panel, inches
+    above: str | None = None,  # what the columns of panels are, with unit
+    note: str | None = None,  # whose behaviour it is, written below
+) -> Figure:
+    "Draw tables of cells as coloured panels with one scale (Koster et al., Figures 3A, S1, S7, S8); raises ValueError."
+    required(frame, "heat_panels", [row, column, x, y, value])
+    look = dict(cmap=cmap, interpolation="nearest", origin="lower", aspect="auto")
+    look["vmin"], look["vmax"] = limits or (0, frame[value].max())
+    with style():
+        figure, axes = panels(frame, row=row, column=column, width=size[0], height=size[1], above=above)
+        for at, panel in frame.groupby([row, column]):
+            cells = panel.pivot(index=y, columns=x, values=value)
+            image = axes[at].imshow(cells, extent=(*_edges(cells.columns), *_edges(cells.index)), **look)
+        _scale(figure, image, labels, window, ticks)
+    return finished(figure, note)
+
+
+# %% [markdown]
+# What the panels share stands once: the axes' names, the window, the ticks, and one bar of colours. A default window would be that of the
+# panel drawn last, since drawing a picture sets the axes to it; so the widest is found first.
+
+# %%
+#| export
+def _scale(figure: Figure, image, labels: tuple, window: tuple | None, ticks: tuple | None) -> None:
+    "Give panels of cells a common window, ticks, labels and bar of colours."
+    if window is None:
+        left, right, bottom, top = np.array([ax.images[0].get_extent() for ax in figure.axes if ax.images]).T
+        window = (left.min(), right.max()), (bottom.min(), top.max())
+    figure.axes[0].set(xlim=window[0], ylim=window[1])
+    short = lambda values: [f"{value:g}".replace("0.", ".") for value in values]
+    if ticks:
+        figure.axes[0].set_xticks(ticks[0], short(ticks[0]))
+        figure.axes[0].set_yticks(ticks[1], short(ticks[1]))
+    for ax in figure.axes:
+        ax.set_facecolor("#e6e6e6")
+        ax.set_visible(bool(ax.images))
+    figure.supxlabel(labels[0], fontsize=8)
+    figure.supylabel(labels[1], fontsize=8)
+    bar = figure.colorbar(image, ax=figure.axes, fraction=0.03, pad=0.02, aspect=25)
+    bar.set_label(labels[2])
+
+
+# %% [markdown]
+# A beach is measured in coins, but a tail's 2 coins and a head's 10 are both all that they have; so both axes become fractions.
+
+# %%
+#| export
+def relative_cells(
+    frame: pd.DataFrame,  # tail_endowment, head_contribution, tail_contribution_sum (coins)
+) -> pd.DataFrame:  # the same with head and tails, fractions of what they have
+    "Say which fraction of their endowments head and tails gave in each cell of a beach."
+    n_tails = game.Game.n_players - 1
+    head, tails = frame["head_contribution"] / game.Game.most_coins, frame["tail_contribution_sum"] / (n_tails * frame["tail_endowment"])
+    return frame.assign(head=head.round(6), tails=tails.round(6))
+
+
+# %%
+everything = relative_cells(pd.DataFrame({"tail_endowment": [2, 4], "head_contribution": [10, 5], "tail_contribution_sum": [6, 3]}))
+assert everything[["head", "tails"]].to_numpy().tolist() == [[1, 1], [0.5, 0.25]]
+
+
+# %% [markdown]
+# The beach plot is then a few words more.
 
 # %%
 #| export
 def beach_plot(
     frame: pd.DataFrame,  # mechanism, tail_endowment, head_contribution, tail_contribution_sum, head_share; one row a cell
     *,
+    size: tuple[float, float] = (1.3, 1.25),  # of a panel, inches
     note: str | None = None,  # whose behaviour it is, written below
 ) -> Figure:
     "Draw the head's share of the fund over head and mean tail contribution (Koster et al., Figure 3A); raises ValueError."
     required(frame, "beach_plot", ["mechanism", "tail_endowment", "head_contribution", "tail_contribution_sum", "head_share"])
-    with style():
-        figure, axes = panels(frame, width=1.3, height=1.25, heading="{}")
-        for (mechanism, tail), panel in frame.groupby(["mechanism", "tail_endowment"]):
-            share = panel.pivot(index="head_contribution", columns="tail_contribution_sum", values="head_share")
-            look = dict(cmap=DIVERGING, vmin=0, vmax=1, interpolation="nearest", origin="lower", aspect="auto")
-            image = axes[mechanism, tail].imshow(share, extent=_edges(share, tail), **look)
-        ticks = [0, 0.5, 1], ["0", ".5", "1"]
-        figure.axes[0].set(xlim=(0, 1), ylim=(0, 1))
-        figure.axes[0].set_xticks(*ticks)
-        figure.axes[0].set_yticks(*ticks)
-        figure.suptitle("tail endowment (coins)", fontsize=8)
-        figure.supxlabel("mean relative contribution of the tails", fontsize=8)
-        figure.supylabel("head's relative contribution", fontsize=8)
-        bar = figure.colorbar(image, ax=figure.axes, ticks=[0, 0.25, 0.5, 0.75, 1], fraction=0.03, pad=0.02, aspect=25)
-        bar.set_label("head's share of the fund")
-    return finished(figure, note)
+    return heat_panels(
+        relative_cells(frame),
+        x="tails",
+        y="head",
+        value="head_share",
+        labels=("mean relative contribution of the tails", "head's relative contribution", "head's share of the fund"),
+        limits=(0, 1),
+        cmap=DIVERGING,
+        window=((0, 1), (0, 1)),
+        ticks=((0, 0.5, 1), (0, 0.5, 1)),
+        size=size,
+        above="tail endowment (coins)",
+        note=note,
+    )
 
 
 # %% [markdown]
@@ -474,11 +683,43 @@ beach = beach_plot(sand)
 pictures = [ax.images[0].get_array() for ax in beach.axes[:9]]
 assert np.allclose(pictures[0], 0.25) and np.allclose(pictures[5], pictures[8], atol=1e-6)
 
-
 # %% [markdown]
 # Look along the lowest row of cells: a head who gives nothing is paid nothing by two of the three, and only the very corner,
 # where nobody gives, is shared out equally.
 #
+# ## The map of the manifold
+#
+# A hundred mechanisms on one map (Figures 1B, S9). The paper prints a number on each dot, the bin of w, and shades it by v. Digits are a good
+# marker: they are read, not matched with a legend, and they need no colour. The shade runs from dark (coins count) to light (fractions of the endowment do).
+
+# %%
+#| export
+SHADES = "YlOrRd_r"  # of v: 0, absolute, is dark, 1, relative, is light
+MAP_KEY = "digit: tenth of w (1: what others gave, 10: what one gave oneself)\ndark: v = 0 (coins count), light: v = 1 (fractions of the endowment)"
+
+
+def manifold_map(
+    ax: Axes,
+    frame: pd.DataFrame,  # w_bin, v (0 to 1), mds_x, mds_y; one row a mechanism
+) -> None:
+    "Write every mechanism of the manifold as its bin of w, shaded by v, at its place (Koster et al., Figures 1B, S9); raises ValueError."
+    required(frame, "manifold_map", ["w_bin", "v", "mds_x", "mds_y"])
+    colors = mpl.colormaps[SHADES](0.6 * frame["v"].to_numpy(float))  # the palest yellow would not show
+    for bin_of_w, color, x, y in zip(frame["w_bin"], colors, frame["mds_x"], frame["mds_y"]):
+        ax.plot(x, y, marker=f"${bin_of_w}$", color=color, ms=5.5 if bin_of_w < 10 else 8, mew=0, ls="none")
+    ax.set_aspect("equal", adjustable="box")
+
+
+# %%
+corner = pd.DataFrame({"w_bin": [1, 10, 10], "v": [0, 0, 1], "mds_x": [0.0, 1, 1], "mds_y": [0.0, 1, -1]})
+with style():
+    figure, ax = plt.subplots(figsize=(2, 1.6))
+    manifold_map(ax, corner)
+assert [line.get_marker() for line in ax.lines] == ["$1$", "$10$", "$10$"]
+assert contrast(ax.lines[1].get_color(), ax.lines[2].get_color()) > 3, "dark and light, also in grey"
+
+
+# %% [markdown]
 # ## A round robin
 #
 # The metagame's result is a square of numbers, the row's share of votes against the column. Colour shows the pattern, the number
@@ -657,8 +898,9 @@ print(len(ours[0]) // 1024, "KB")
 # %% [markdown]
 # ## Recap
 #
-# `style` and the constants of the house; `title`, `required`, `in_order`, `finished` the shared habits; `contribution_curves`,
-# `vote_bars`, `beach_plot`, `matrix_plot`, `learning_curve` draw; `table` and `markdown` compare; `save` writes.
+# `style` and the constants of the house; `title`, `required`, `in_order`, `finished` the shared habits; `behaviour` says whose
+# it is; `contribution_curves`, `role_curves`, `role_scatter`, `vote_bars`, `heat_panels`, `beach_plot`, `matrix_plot`,
+# `learning_curve` draw; `table` and `markdown` compare; `save` writes.
 #
 # Questions to take along: which of these figures would you believe less if its note were missing? Why may a bar not start at .4,
 # while a learning curve may?

@@ -17,7 +17,7 @@
 # %% [markdown]
 # # Metagame
 #
-# > Virtual players go in; the mechanism of the ideological manifold that is hardest to beat comes out.
+# > Virtual players go in; the mechanism of the ideological manifold that is hardest to beat comes out, and a map of the manifold.
 
 # %% tags=["parameters"]
 folder = "runs/smoke/seed0/iter0"
@@ -33,8 +33,11 @@ metagame_blocks = 320
 from pathlib import Path
 
 import jax
+import numpy as np
+import pandas as pd
+from sklearn.manifold import MDS
 
-from democratic_ai import cloning, data, metagame
+from democratic_ai import cloning, data, mechanisms, metagame
 
 here = Path(folder)
 key = jax.random.fold_in(jax.random.key(seed), 2200 + iteration)
@@ -70,3 +73,45 @@ outcome
 # %%
 data.write_table(here / "metagame.csv", table.assign(error=pairing.error.ravel()))
 data.write_json(here / "metagame.json", outcome)
+
+# %% [markdown]
+# ## A map of the manifold
+#
+# A hundred mechanisms, ten values of w and ten of v, at five tail endowments: 500 points, each described by the mean relative payout of
+# head and tails in ten rounds. Multidimensional scaling puts them on paper so that distances are kept as well as two dimensions allow.
+# One scaling over all 500, so that the five panels of Figure S9 share their axes; it starts from the classical solution, which leaves
+# nothing to chance.
+
+# %%
+hundred = metagame.grid(10)
+payouts = metagame.relative_payouts(jax.random.fold_in(key, 1), players, hundred, n_blocks=metagame_blocks)
+features = np.asarray(payouts, np.float64).reshape(100 * len(mechanisms.TAILS), -1)  # one row per mechanism and tail endowment
+scaling = MDS(n_components=2, metric_mds=True, init="classical_mds", n_init=1, random_state=0)
+place = scaling.fit_transform(features).reshape(100, len(mechanisms.TAILS), 2)
+kept = np.corrcoef(*(np.linalg.norm(x[:, None] - x[None], axis=-1)[np.triu_indices(len(x), 1)] for x in (features, place.reshape(-1, 2))))[0, 1]
+print(f"correlation of distances on the map with those in {features.shape[1]} dimensions: {kept:.3f}")
+
+# %% [markdown]
+# And what the three baselines pay, round by round, for the insets of Figure 1B.
+
+# %%
+at, tail = np.indices(place.shape[:2]).reshape(2, -1)
+manifold = pd.DataFrame(
+    {
+        "tail_endowment": np.array(mechanisms.TAILS)[tail],
+        "w_bin": at // 10 + 1,
+        "v_bin": at % 10 + 1,
+        "w": np.asarray(hundred.w)[at],
+        "v": np.asarray(hundred.v)[at],
+        "mds_x": place[at, tail, 0],
+        "mds_y": place[at, tail, 1],
+    }
+)
+baselines = metagame.relative_payouts(jax.random.fold_in(key, 2), players, list(mechanisms.BASELINES.values()), n_blocks=metagame_blocks)
+axes = {"mechanism": list(mechanisms.BASELINES), "tail_endowment": mechanisms.TAILS, "round": range(1, 11), "role": ["head", "tail"]}
+curves = pd.MultiIndex.from_product(axes.values(), names=axes).to_frame(index=False).assign(relative_payout=np.asarray(baselines).ravel())
+curves[curves["round"].isin((1, 10))].pivot_table(index=["mechanism", "tail_endowment"], columns=["role", "round"], sort=False).round(2)
+
+# %%
+data.write_table(here / "manifold.csv", manifold.sort_values(["tail_endowment", "w_bin", "v_bin"]).round(5))
+data.write_table(here / "manifold_payouts.csv", curves.round(5))

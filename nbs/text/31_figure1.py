@@ -17,22 +17,124 @@
 # %% [markdown]
 # # Figure 1
 #
-# > What all seeds measured in Experiment 1 goes in; Figure 1C, and the data behind it, come out.
+# > What all seeds measured in Experiment 1, and the map of the manifold, go in; Figures 1A to 1D, and the data behind them, come out.
 
 # %% tags=["parameters"]
 folder = "runs/smoke"
 n_seeds = 1
+last_iteration = 0
 
 # %%
 from pathlib import Path
 
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
+from matplotlib.patches import ConnectionPatch, FancyArrowPatch, FancyBboxPatch, Rectangle
 
-from democratic_ai import data, figures
+from democratic_ai import data, figures, game, mechanisms
 
 here = Path(folder)
-curves = pd.concat([pd.read_csv(here / f"seed{k}" / "fig1c.csv").assign(seed=k) for k in range(n_seeds)])
-curves = curves.groupby(["source", "mechanism", "tail_endowment", "role", "round"], sort=False).relative_contribution.mean().reset_index()
+drawings, numbers = here / "results" / "figures", here / "results" / "data"
+
+# %% [markdown]
+# ## 1A: one round of the game
+#
+# A round in real coins, under liberal egalitarian: what each player has, gives (filled) and keeps (empty), how the fund grows, and what comes
+# back. The tail who gave everything is paid most; the one who gave nothing, nothing. The original shows the same steps as a cartoon.
+
+# %%
+endowment, contribution = jnp.array([10.0, 4, 4, 4]), jnp.array([5.0, 4, 2, 0])
+payout = np.asarray(game.payout(endowment, contribution, mechanisms.liberal_egalitarian))
+fund = float(contribution.sum())
+assert np.isclose(payout.sum(), game.Game.growth * fund)
+
+
+def blank(width, height):
+    "Give an empty sheet measured in inches."
+    figure = plt.figure(figsize=(width, height), layout="none")
+    ax = figure.add_axes((0, 0, 1, 1))
+    ax.set(xlim=(0, width), ylim=(0, height))
+    ax.axis("off")
+    return figure, ax
+
+
+def arrow(ax, start, end, bend=0.0):
+    "Draw an arrow between two places."
+    ax.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=7, lw=0.8, color="#444444", connectionstyle=f"arc3,rad={bend}"))
+
+
+def box(ax, left, bottom, width, height, words, **look):
+    "Write words into a box with round corners."
+    shape = FancyBboxPatch((left, bottom), width, height, boxstyle="round,pad=0,rounding_size=0.06", lw=0.8, ec="#444444", fc="#f2f2f2")
+    ax.add_patch(shape)
+    ax.text(left + width / 2, bottom + height / 2, words, ha="center", va="center", **dict(fontsize=7, linespacing=1.25) | look)
+
+
+# %%
+with figures.style():
+    figure, ax = blank(figures.COLUMN, 2.2)
+    for i, (has, gives, gets) in enumerate(zip(endowment, contribution, payout)):
+        role, y = "head" if i == 0 else "tail", 1.6 - 0.4 * i
+        ax.plot(0.07, y, **figures.ROLES[role], ms=5)
+        ax.text(0.16, y, role, va="center", fontsize=7)
+        for coin in range(int(has)):
+            given = coin < gives
+            color = figures.ROLES[role]["color"]
+            ax.add_patch(Rectangle((0.46 + 0.085 * coin, y - 0.05), 0.065, 0.1, fc=color if given else "white", ec=color, lw=0.7))
+        arrow(ax, (0.49 + 0.085 * int(has), y), (1.54, 1.0 + 0.1 * (1.5 - i)))
+        arrow(ax, (2.82, 1.0 + 0.26 * (1.5 - i)), (3.08, y))
+        ax.text(3.11, y, f"{gets:.1f}", va="center", fontsize=7, weight="bold")
+    box(ax, 1.55, 0.7, 0.52, 0.6, f"{fund:g} coins\n× {game.Game.growth:g}\n= {payout.sum():.1f}")
+    arrow(ax, (2.08, 1.0), (2.26, 1.0))
+    box(ax, 2.27, 0.52, 0.52, 0.96, "shares\n" + "\n".join(f"{share:.0%}" for share in payout / payout.sum()))
+    for x, words in ((0.88, "given ■  kept □"), (1.81, "public\nfund"), (2.53, "mechanism"), (3.2, "payout\n(coins)")):
+        ax.text(x, 1.95, words, fontsize=7, ha="center", va="center", color="#444444", linespacing=1.1)
+    ax.text(1.7, 0.06, "ten rounds make a block; after two blocks, a vote", ha="center", fontsize=7, style="italic", color="#444444")
+figures.save(figures.finished(figure, None), drawings / "fig1a.svg")
+
+# %% [markdown]
+# ## 1B: the map of the manifold
+#
+# A number is a mechanism and says which tenth of w it comes from (1: only what the others gave counts, 10: only what one gave oneself); its colour
+# says how much relative contributions count (dark: coins count, light: fractions of the endowment do). Near means: pays head and tails alike, round by
+# round. See how w orders the map from one end to the other, while v opens it like a fan where w is large and closes it at the strict
+# egalitarian. In the original, too, payouts fall under strict egalitarian, libertarian is the unequal one, and under liberal egalitarian the head stops
+# giving.
+
+# %%
+every = data.read_seeds(here, f"iter{last_iteration}/manifold.csv", 1)
+mapped = every[every.tail_endowment == 2]
+curves = data.read_seeds(here, f"iter{last_iteration}/manifold_payouts.csv", 1)
+on_the_map = {
+    "libertarian": mapped[(mapped.w_bin == 10) & (mapped.v_bin == 1)],
+    "liberal_egalitarian": mapped[(mapped.w_bin == 10) & (mapped.v_bin == 10)],
+    "strict_egalitarian": mapped[mapped.w_bin.isin((3, 4))],  # w = 1/4 lies between the third value, 2/9, and the fourth, 1/3
+}
+
+# %%
+with figures.style():
+    by_height = sorted(on_the_map, key=lambda name: -on_the_map[name].mds_y.mean())
+    figure, axes = plt.subplot_mosaic([["map", name] for name in by_height], figsize=(5.6, 3.7), width_ratios=[2.7, 1])
+    figures.manifold_map(axes["map"], mapped)
+    axes["map"].set(xlabel="first dimension (distances in payout / endowment)", ylabel="second dimension")
+    axes["map"].patch.set_visible(False)  # it would hide the lines to the insets
+    top = curves[curves.tail_endowment == 2].relative_payout.max()
+    for name in by_height:
+        inset = axes[name]
+        for role, curve in curves[(curves.mechanism == name) & (curves.tail_endowment == 2)].groupby("role"):
+            inset.plot(curve["round"], curve.relative_payout, **figures.ROLES[role], ms=2.5, lw=1, label=role)
+        inset.set(ylim=(0, 1.08 * top), xlim=(0.5, 10.5), xticks=[1, 10], title=figures.title(name))
+        spot = on_the_map[name][["mds_x", "mds_y"]].mean().to_numpy()
+        figure.add_artist(ConnectionPatch(spot, (0.0, 1.12), "data", "axes fraction", axesA=axes["map"], axesB=inset, color="#777777", lw=0.6, zorder=0))
+    inset.set_xlabel("round")
+    figure.suptitle(figures.MAP_KEY, fontsize=7, x=0.02, ha="left")
+    figure.legend(*inset.get_legend_handles_labels(), loc="outside upper right", ncols=2, title="payout / endowment of", title_fontsize=7.5)
+figure = figures.finished(figure, "virtual players, tails of 2 coins, first run")
+figures.save(figure, drawings / "fig1b.svg")
+data.write_table(numbers / "fig1b.csv", mapped)
+data.write_table(numbers / "fig1b_payouts.csv", curves)
 
 # %% [markdown]
 # ## 1C: contributions under three mechanisms
@@ -42,8 +144,10 @@ curves = curves.groupby(["source", "mechanism", "tail_endowment", "role", "round
 # while the head did not.
 
 # %%
+curves = data.read_seeds(here, "fig1c.csv", n_seeds)
+curves = curves.groupby(["source", "mechanism", "tail_endowment", "role", "round"], sort=False).relative_contribution.mean().reset_index()
 figure = figures.contribution_curves(curves, note="stand-in participants")
-figures.save(figure, here / "results" / "figures" / "fig1c.svg")
+figures.save(figure, drawings / "fig1c.svg")
 
 # %%
 cells = curves.pivot_table(index=["mechanism", "tail_endowment", "role", "round"], columns="source", values="relative_contribution")
@@ -56,4 +160,28 @@ errors = pd.DataFrame(
 errors.round(3)
 
 # %%
-data.write_table(here / "results" / "data" / "fig1c.csv", curves)
+data.write_table(numbers / "fig1c.csv", curves)
+
+# %% [markdown]
+# ## 1D: how a mechanism is found
+#
+# Four steps in a circle, and the notebooks that take them. The original's picture has the same circle; what is learned from the people of one round
+# trains the mechanism of the next.
+
+# %%
+steps = {  # left, bottom, words
+    "acquire": (0.02, 1.2, "groups play under\nmany mechanisms", "20"),
+    "model": (2.0, 1.2, "networks learn to play\nas the groups did", "21"),
+    "optimise": (2.0, 0.05, "a mechanism learns to\nwin the networks' votes", "22, 23"),
+    "elect": (0.02, 0.05, "new groups play under\nit and a rival, and vote", "24, 25"),
+}
+with figures.style():
+    figure, ax = blank(figures.COLUMN, 1.95)
+    for name, (left, bottom, words, notebooks) in steps.items():
+        box(ax, left, bottom, 1.38, 0.5, words)
+        ax.text(left + 0.69, bottom + 0.57, f"{name}  ({notebooks})", ha="center", fontsize=8, weight="bold")
+    for start, end in (((1.42, 1.45), (1.98, 1.45)), ((2.69, 1.18), (2.69, 0.78)), ((1.98, 0.3), (1.42, 0.3)), ((0.71, 0.78), (0.71, 1.18))):
+        arrow(ax, start, end)
+    for x, y, words, side in ((1.7, 1.5, "play", "center"), (2.64, 0.94, "virtual players", "right"), (1.7, 0.35, "HCRM", "center"), (0.76, 0.94, "repeat", "left")):
+        ax.text(x, y, words, ha=side, fontsize=7, style="italic")
+figures.save(figures.finished(figure, None), drawings / "fig1d.svg")

@@ -17,7 +17,7 @@
 # %% [markdown]
 # # Figure 3
 #
-# > The learned mechanisms of all seeds go in; Figure 3A, their mean beach plot beside the baselines', comes out.
+# > The learned mechanisms and the games of all seeds go in; Figures 3A to 3C, what mechanisms do and what comes of it, come out.
 
 # %% tags=["parameters"]
 folder = "runs/smoke"
@@ -27,24 +27,28 @@ last_iteration = 0
 # %%
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from scipy import stats
 
-from democratic_ai import data, figures, mechanisms
+from democratic_ai import data, experiments, figures
 
 here = Path(folder)
-beach = pd.concat([pd.read_csv(here / f"seed{k}" / f"iter{last_iteration}" / "beach.csv").assign(seed=k) for k in range(n_seeds)])
-axes = ["mechanism", "tail_endowment", "head_contribution", "tail_contribution_sum"]
-surface = beach.groupby(axes, sort=False).head_share.agg(["mean", "std"]).reset_index().rename(columns={"mean": "head_share"})
+drawings, numbers = here / "results" / "figures", here / "results" / "data"
 
 # %% [markdown]
 # ## 3A: who gets the fund
 #
 # Every possible round, head player's contribution upwards, tails' to the right. The original HCRM looked like liberal
-# egalitarian with a shore: below about half of its endowment the head gets almost nothing back.
+# egalitarian with a shore: below about half of its endowment the head gets almost nothing back. The original RM, under unequal endowments, paid
+# principally the tails.
 
 # %%
-figure = figures.beach_plot(surface, note="trained with stand-in participants")
-figures.save(figure, here / "results" / "figures" / "fig3a.svg")
+beach = data.read_seeds(here, f"iter{last_iteration}/beach.csv", n_seeds)
+axes = ["mechanism", "tail_endowment", "head_contribution", "tail_contribution_sum"]
+surface = beach.groupby(axes, sort=False).head_share.agg(["mean", "std"]).reset_index().rename(columns={"mean": "head_share"})
+figure = figures.beach_plot(surface, size=(1.3, 1.2), note="trained with networks that imitate stand-in participants; RM with rational players")
+figures.save(figure, drawings / "fig3a.svg")
 
 # %% [markdown]
 # The shore in numbers: the head's share when the tails give everything, for a head that gives less than half of its ten coins
@@ -62,4 +66,82 @@ generous.groupby(["mechanism", side, "tail_endowment"], sort=False).head_share.m
 surface[surface.mechanism == "hcrm"].groupby("tail_endowment")["std"].mean().round(3)
 
 # %%
-data.write_table(here / "results" / "data" / "fig3a_beach.csv", surface.drop(columns="std"))
+data.write_table(numbers / "fig3a_beach.csv", surface.drop(columns="std"))
+
+# %% [markdown]
+# ## 3B: how rich and how equal
+#
+# A dot is one game of Experiments 2 and 3: to the right, the surplus that the group made (the logarithm of all returns over all endowments; 0 is
+# what a group gets that gives nothing, ln 1.6 what one gets that gives everything); upwards, the Gini coefficient of what its four players ended with.
+# Dark is where games are dense (in the original, light was). In the original HCRM struck the best bargain between surplus and equality.
+
+# %%
+trials = data.read_seeds(here, "trials.parquet", n_seeds).query("experiment in (2, 3) and session > 0")
+games = pd.concat([experiments.games(of_seed).assign(seed=seed) for seed, of_seed in trials.groupby("seed")], ignore_index=True)
+games["log_surplus"] = np.log(games.surplus)
+note = figures.behaviour(trials.source, n_seeds=n_seeds)
+games.groupby("mechanism")[["surplus", "gini"]].agg(["mean", "std"]).round(3)
+
+# %%
+edge = np.linspace(-0.02, 0.5, 53), np.linspace(-0.01, 0.53, 55)  # log surplus, Gini
+
+
+def density(of_mechanism):
+    "Smooth the games of one mechanism into games per cell, the densest cell being 1."
+    points = of_mechanism[["log_surplus", "gini"]].to_numpy().T
+    x, y = (grid.ravel() for grid in np.meshgrid(*edge))
+    height = stats.gaussian_kde(points)([x, y])
+    return pd.DataFrame({"log_surplus": x, "gini": y, "density": height / height.max(), "all": ""})
+
+
+shore = pd.concat([density(rows).assign(mechanism=name) for name, rows in games.groupby("mechanism")])
+figure = figures.heat_panels(
+    shore.assign(log_surplus=shore.log_surplus.round(4), gini=shore.gini.round(4)),
+    x="log_surplus",
+    y="gini",
+    value="density",
+    row="all",
+    column="mechanism",
+    labels=("surplus (ln of returns / endowments)", "Gini coefficient of returns", "density\n(fraction of the highest)"),
+    ticks=((0, 0.2, 0.4), (0, 0.2, 0.4)),
+    size=(1.25, 1.2),
+    note=f"{note}, all endowments; dots: up to 80 of the games",
+)
+shown = games.sample(frac=1, random_state=0).groupby("mechanism").head(80)
+for ax, name in zip(figure.axes, figures.in_order(games.mechanism)):
+    of_it = shown[shown.mechanism == name]
+    ax.plot(of_it.log_surplus, of_it.gini, ".", color="black", ms=2, mew=0, alpha=0.6, rasterized=True)
+figures.save(figure, drawings / "fig3b.svg")
+columns = ["experiment", "group", "mechanism", "tail_endowment", "log_surplus", "gini"]
+data.write_table(numbers / "fig3b.csv", games.loc[games.seed == 0, columns].round(4))
+
+# %% [markdown]
+# ## 3C: what one gets for giving
+#
+# A dot is one game: its head, or the mean of its tails. Contribution as a fraction of the endowment, payout in mean coins a round, because the head's
+# coins and the tails' come from one fund. Lines are fitted to heads and tails separately, over all runs. In the original libertarian paid both
+# by coins, strict egalitarian paid everybody the same whatever they gave, and HCRM gave almost nothing to those who contributed less than about half.
+
+# %%
+roles = {role: {f"{role}_relative_contribution": "contribution", f"{role}_payout": "payout"} for role in ("head", "tail")}
+keys = ["seed", "experiment", "group", "mechanism", "tail_endowment"]
+dots = pd.concat([games[[*keys, *names]].rename(columns=names).assign(role=role) for role, names in roles.items()])
+panel = ["mechanism", "tail_endowment", "role"]
+fits = pd.DataFrame([(*cell, *np.polyfit(rows.contribution, rows.payout, 1)) for cell, rows in dots.groupby(panel)], columns=[*panel, "slope", "intercept"])
+figure = figures.role_scatter(
+    dots[dots.seed == 0],
+    fits,
+    x="contribution",
+    y="payout",
+    labels=("relative contribution (mean of the game)", "payout (mean coins a round)"),
+    note=f"{note}" + ("; dots: the first run, lines: all" if n_seeds > 1 else ""),
+)
+figures.save(figure, drawings / "fig3c.svg")
+data.write_table(numbers / "fig3c.csv", dots.loc[dots.seed == 0, keys[1:] + ["role", "contribution", "payout"]].round(3))
+data.write_table(numbers / "fig3c_fits.csv", fits.round(4))
+
+# %% [markdown]
+# The slopes: coins a round for giving everything instead of nothing.
+
+# %%
+fits.pivot_table(index=["mechanism", "role"], columns="tail_endowment", values="slope", sort=False).round(1)

@@ -1,0 +1,66 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,-all
+#     notebook_metadata_filter: kernelspec,jupytext,-all
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: python3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Figure 2
+#
+# > The votes of all seeds go in; Figure 2, HCRM's share of them against four rivals, beside the published shares, comes out.
+
+# %% tags=["parameters"]
+folder = "runs/smoke"
+n_seeds = 1
+
+# %%
+from pathlib import Path
+
+import pandas as pd
+
+from democratic_ai import data, figures, statistics
+
+here = Path(folder)
+cast = data.read_seeds(here, "votes.parquet", n_seeds).query("experiment in (2, 3) and vote == vote")  # a vote not cast is NaN
+cast.groupby(["source", "experiment", "rival"], sort=False).vote.agg(["size", "mean"]).round(3)
+
+# %% [markdown]
+# ## 2: who votes for HCRM
+#
+# Bars are shares of votes, tails and heads apart and all together; the diamonds are what people did. The interval draws runs and, within
+# them, whole groups, because the four votes of a group are not four opinions. In the original HCRM won against strict egalitarian and libertarian at
+# every tail endowment, against liberal egalitarian at all but tails of 2, and against RM overall, but not where all had the same.
+
+# %%
+everybody = pd.concat([cast.assign(role="all"), cast.assign(role=cast.player.eq(0).map({True: "head", False: "tail"}))])
+by_group = everybody.groupby(["rival", "tail_endowment", "role", "seed", "group"]).vote.agg(["sum", "size"]).reset_index()
+cells = [
+    (*cell, *statistics.interval_over_groups_and_seeds(groups["sum"], groups["size"], groups["seed"]))
+    for cell, groups in by_group.groupby(["rival", "tail_endowment", "role"])
+]
+shares = pd.DataFrame(cells, columns=["rival", "tail_endowment", "role", "vote_share", "low", "high"])
+people = data.published("fig2_votes").assign(role="all", published=lambda f: f.votes_for_hcrm / f.votes_cast)
+shares = shares.merge(people[["rival", "tail_endowment", "role", "published"]], how="left")
+
+# %%
+figure = figures.vote_bars(shares, note=figures.behaviour(cast.source, n_seeds=n_seeds))
+figures.save(figure, here / "results" / "figures" / "fig2.svg")
+data.write_table(here / "results" / "data" / "fig2.csv", shares.round(5))
+
+# %% [markdown]
+# The bars of all players in numbers, and how far they are from the diamonds.
+
+# %%
+together = shares[shares.role == "all"].assign(difference=lambda f: f.vote_share - f.published)
+print("mean absolute difference from the published shares", round(together.difference.abs().mean(), 3))
+together.pivot(index="tail_endowment", columns="rival", values=["vote_share", "published"]).round(2)

@@ -1,0 +1,310 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,-all
+#     notebook_metadata_filter: kernelspec,jupytext,-all
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: python3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Supplementary figures
+#
+# > Play, votes, answers and surfaces of all seeds go in; Figures S1 to S9, and what votes depended on, come out.
+
+# %% tags=["parameters"]
+folder = "runs/smoke"
+n_seeds = 1
+last_iteration = 0
+
+# %%
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from democratic_ai import data, experiments, figures, game, graphnet, mechanisms, statistics, voting
+
+here = Path(folder)
+drawings, numbers, tables = (here / "results" / kind for kind in ("figures", "data", "tables"))
+trials = data.read_seeds(here, "trials.parquet", n_seeds).query("experiment in (2, 3) and session > 0")
+trials["role"] = trials.player.eq(0).map({True: "head", False: "tail"})
+votes = data.read_seeds(here, "votes.parquet", n_seeds).query("experiment in (2, 3) and vote == vote")  # a vote not cast is NaN
+note = figures.behaviour(trials.source, n_seeds=n_seeds)
+conditions = ["mechanism", "tail_endowment"]
+
+# %% [markdown]
+# ## S1: do virtual players play like participants?
+#
+# How often every number of coins was given in each round (the first at the top), by participants and, to their right, by virtual players left alone with
+# a mechanism. Heads above, tails below; two neighbours should look alike, as they did in the original. Half and all are dark columns.
+
+# %%
+played = trials[trials.mechanism.isin([*mechanisms.BASELINES, "hcrm"])]
+cells = [*conditions, "role", "round"]
+given = played.groupby(cells).contribution.value_counts(normalize=True).rename("frequency").rename_axis([*cells, "coins"]).reset_index()
+virtual = data.read_seeds(here, f"iter{last_iteration}/virtual_coins.csv", n_seeds).groupby([*cells, "coins"]).frequency.mean().reset_index()
+both = pd.concat([virtual.assign(source="virtual"), given.assign(source="people" if note == "people" else "participants")])
+every = virtual[[*cells, "coins"]].merge(pd.DataFrame({"source": both.source.unique()}), how="cross")
+coins = every.merge(both, how="left").fillna({"frequency": 0})
+coins["row"] = coins.role + " " + coins.mechanism.map(figures.title)
+coins["column"] = coins.tail_endowment.astype(str) + " coins\n" + coins.source.str.replace("participants", "stand-ins")
+order = {name: i for i, name in enumerate(mechanisms.BASELINES)}
+coins = coins.sort_values(["role", "mechanism", "tail_endowment", "source"], key=lambda c: c.map(order).fillna(9) if c.name == "mechanism" else c)
+figure = figures.heat_panels(
+    coins,
+    x="coins",
+    y="round",
+    value="frequency",
+    row="row",
+    column="column",
+    labels=("coins given", "round", "fraction of the choices of a round"),
+    limits=(0, 0.5),
+    ticks=((0, 5, 10), (1, 10)),
+    size=(0.61, 0.68),
+    above="tail endowment, and who played",
+    note=f"{note}, and virtual players",
+)
+figure.axes[0].invert_yaxis()
+figures.save(figure, drawings / "figS1.svg")
+data.write_table(numbers / "figS1.csv", coins[[*cells, "source", "coins", "frequency"]].query("frequency > 0").round(4))
+
+# %%
+wide = coins.pivot_table(index=[*cells, "coins"], columns="source", values="frequency").diff(axis=1).iloc[:, -1].abs()
+apart = wide.groupby(cells).sum().div(2).groupby([*conditions, "role"]).mean().rename("total variation distance")
+apart.unstack(["role"]).round(2)
+
+# %% [markdown]
+# ## S2: what votes depended on
+#
+# A bar is the log-odds of a vote for HCRM per standard deviation of a difference between the two blocks: relative payout, coins paid, and all contributions of
+# the group; bars are means over runs, the whisker is the 95 % interval of one experiment of the original's size, the dots are the runs. In the
+# original's table relative payout counted against all four rivals, and coins counted more against libertarian and liberal egalitarian.
+
+# %%
+player = ["seed", "experiment", "group", "player"]
+block = ["seed", "experiment", "group", "mechanism"]
+seen = trials.assign(rpay=trials.payout / trials.endowment, apay=trials.payout)
+seen = seen.groupby([*block, "player"])[["rpay", "apay"]].sum().join(trials.groupby(block).contribution.sum().rename("cont")).reset_index()
+agent = seen.mechanism == "hcrm"
+difference = seen[agent].set_index(player)[list(voting.PREDICTORS)] - seen[~agent].set_index(player)[list(voting.PREDICTORS)]
+asked = votes.merge(difference.reset_index(), on=player)
+found = pd.concat(
+    [voting.determinants(rows).rename_axis("predictor").reset_index().assign(rival=rival, seed=seed) for (rival, seed), rows in asked.groupby(["rival", "seed"])]
+)
+s2 = found.groupby(["rival", "predictor"], sort=False).agg(
+    coefficient=("coefficient", "mean"), standard_error=("standard_error", "mean"), t=("t", "mean"), p=("p", "median"), runs=("t", "size")
+)
+s2 = s2.reset_index().merge(data.published("figure_s2_t").rename(columns={"t": "published_t"}), how="left")
+data.write_table(tables / "figS2.csv", s2.round(5))
+s2.round(3)
+
+# %%
+names = {"intercept": "intercept", "rpay": "relative\npayout", "apay": "payout\n(coins)", "cont": "group's\ncontributions"}
+rivals = figures.in_order(s2.rival)
+with figures.style():
+    figure, axes = plt.subplots(1, len(rivals), figsize=(figures.FULL, 2.3), sharey=True, squeeze=False)
+    for ax, rival in zip(axes[0], rivals):
+        rows, runs = s2[s2.rival == rival].set_index("predictor").loc[list(names)], found[found.rival == rival]
+        ax.bar(range(4), rows.coefficient, yerr=1.96 * rows.standard_error, color="#a9bfda", width=0.7, error_kw=dict(lw=1, capsize=2))
+        ax.plot(runs.predictor.map(list(names).index) + 0.22, runs.coefficient, "o", color="black", ms=1.8)
+        ax.axhline(0, color=figures.CHANCE, lw=0.6)
+        ax.set_xticks(range(4), names.values(), rotation=90)
+        ax.set_title(f"against {figures.title(rival)}")
+    axes[0, 0].set_ylabel("coefficient (log-odds per\nstandard deviation)")
+figures.save(figures.finished(figure, note), drawings / "figS2.svg")
+data.write_table(numbers / "figS2.csv", found.round(5))
+
+# %% [markdown]
+# ## S3 and S4: payouts and contributions, round by round
+#
+# Means over games, with the 95 % interval that groups leave (a shadow, mostly thinner than the line). In the original RM paid principally the tails where endowments
+# were unequal, and heads whom it neglected soon stopped giving; HCRM compensated tails as liberal egalitarian did.
+
+# %%
+by_game = trials.assign(relative_payout=trials.payout / trials.endowment, relative_contribution=trials.contribution / trials.endowment)
+by_game = by_game.groupby([*conditions, "role", "round", "seed", "experiment", "group"])[["relative_payout", "relative_contribution"]].mean()
+for name, value, label, limits in (
+    ("figS3", "relative_payout", "mean relative payout (payout / endowment)", (0, None)),
+    ("figS4", "relative_contribution", "mean relative contribution (fraction of the endowment)", (0, 1)),
+):
+    curves = by_game[value].groupby([*conditions, "role", "round"]).agg(["mean", "sem"]).reset_index().rename(columns={"mean": value})
+    curves = curves.assign(low=curves[value] - 1.96 * curves["sem"], high=curves[value] + 1.96 * curves["sem"]).drop(columns="sem")
+    figure = figures.role_curves(curves, value=value, label=label, limits=limits, note=note)
+    figures.save(figure, drawings / f"{name}.svg")
+    data.write_table(numbers / f"{name}.csv", curves.round(4))
+
+# %% [markdown]
+# ## S5: how unequal games ended
+#
+# The Gini coefficient of what the four players of a game ended with, in ten bins from 0 to 1 whose bars sum to one; the line is the Gini coefficient of the
+# endowments. Left of the line the mechanism has made people more equal than they came. The original shows the same bins and line, and says that HCRM's
+# bargain between surplus and equality was a good one among its rivals.
+
+# %%
+games = pd.concat([experiments.games(of_seed).assign(seed=seed) for seed, of_seed in trials.groupby("seed")], ignore_index=True)
+games["bin"] = np.minimum((10 * games.gini).astype(int), 9)
+ginis = games.groupby(conditions).bin.value_counts(normalize=True).rename("fraction").reset_index()
+initial = {tail: float(game.gini(mechanisms.head_and_tails(float(tail)))) for tail in sorted(ginis.tail_endowment.unique())}
+with figures.style():
+    figure, axes = figures.panels(ginis, width=1.25, height=1.0, above="tail endowment (coins)")
+    for (mechanism, tail), bars in ginis.groupby(conditions):
+        axes[mechanism, tail].bar(bars.bin / 10 + 0.05, bars.fraction, width=0.09, color="#5f86b3")
+        axes[mechanism, tail].axvline(initial[tail], color="black", lw=1, ls=(0, (4, 2)))
+    figure.axes[0].set(xlim=(0, 1), ylim=(0, 1), xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
+    figure.supxlabel("Gini coefficient of the returns of a game (dashes: of the endowments)", fontsize=8)
+    figure.supylabel("fraction of games", fontsize=8)
+figures.save(figures.finished(figure, note), drawings / "figS5.svg")
+data.write_table(numbers / "figS5.csv", ginis.assign(initial_gini=ginis.tail_endowment.map(initial)).round(5))
+
+# %% [markdown]
+# ## S6: what they said afterwards
+#
+# Seven questions, each answered with one of the two referees: the share of answers that name HCRM, tails and heads apart and, as a line with its interval, all together. In the
+# original every answer but the sixth went with the vote (t above 4), the second by far the most (t about 26). The authors' released files hold no answers, so these
+# are always stand-ins', made by a stated model.
+
+# %%
+QUESTIONS = {
+    "q1": "all do\nbetter",
+    "q2": "I do\nbetter",
+    "q3": "most do\nbetter",
+    "q4": "fairer",
+    "q5": "collab-\noration",
+    "q6": "lenient",
+    "q7": "trans-\nparent",
+}
+answered = votes.dropna(subset=list(QUESTIONS))
+answers = answered.melt(id_vars=["seed", "experiment", "group", "player", "rival", "tail_endowment"], value_vars=list(QUESTIONS), var_name="question")
+answers = pd.concat([answers.assign(role="all"), answers.assign(role=answers.player.eq(0).map({True: "head", False: "tail"}))])
+by_group = answers.groupby(["question", "rival", "tail_endowment", "role", "seed", "group"]).value.agg(["sum", "size"]).reset_index()
+named = [
+    (*cell, *statistics.interval_over_groups_and_seeds(groups["sum"], groups["size"], groups["seed"], n_resamples=300))
+    for cell, groups in by_group.groupby(["question", "rival", "tail_endowment", "role"])
+]
+named = pd.DataFrame(named, columns=["question", "rival", "tail_endowment", "role", "share", "low", "high"])
+
+# %%
+with figures.style():
+    figure, axes = figures.panels(named.assign(question=named.question.map(QUESTIONS)), row="question", column="rival", width=1.6, height=0.85, heading="against {}")
+    for (question, rival, role), rows in named.groupby(["question", "rival", "role"]):
+        ax = axes[QUESTIONS[question], rival]
+        if role == "all":
+            ax.errorbar(rows.tail_endowment, rows.share, yerr=np.abs(rows[["low", "high"]].T - rows.share), color="black", lw=1, capsize=1.5, label="all, 95 % interval")
+        else:
+            ax.plot(rows.tail_endowment, rows.share, **figures.ROLES[role], ls="none", label=f"{role}s")
+        ax.axhline(0.5, color=figures.CHANCE, lw=0.6, ls=(0, (4, 2)))
+    figure.axes[0].set(ylim=(0, 1), xticks=mechanisms.TAILS, yticks=[0, 0.5, 1])
+    figure.supxlabel("tail endowment (coins)", fontsize=8)
+    figure.supylabel("share of the answers that name HCRM", fontsize=8)
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+figures.save(figures.finished(figure, figures.behaviour(answered.source, n_seeds=n_seeds)), drawings / "figS6.svg")
+data.write_table(numbers / "figS6.csv", named.round(4))
+
+# %% [markdown]
+# Which answers go with the vote? One logistic regression on all seven, over all rivals; t is the mean over runs.
+
+# %%
+predicting = pd.concat(
+    [voting.determinants(rows, predictors=list(QUESTIONS)).rename_axis("question").reset_index().assign(seed=seed) for seed, rows in answered.groupby("seed")]
+)
+s6 = predicting.groupby("question", sort=False).agg(coefficient=("coefficient", "mean"), t=("t", "mean"), p=("p", "median")).reset_index()
+s6["published"] = s6.question.map({f"q{i}": "t > 4, p < .001" for i in (1, 3, 4, 5, 7)} | {"q2": "t about 26", "q6": "does not predict"})
+data.write_table(tables / "figS6.csv", s6.round(5))
+s6.round(3)
+
+# %% [markdown]
+# ## S7: how head and tails give together
+#
+# Each panel is one round of all games at one tail endowment, over all mechanisms: upwards what the head gave, to the right what its tails gave on average, as fractions of
+# what they had, in steps of a tenth. In the original heads opened with nothing, half or all: three dark bands in round 1. Tails with 2 coins each give a number of
+# sixths, which leaves some steps empty.
+
+# %%
+relative = trials.assign(relative=trials.contribution / trials.endowment).groupby(
+    ["seed", "experiment", "group", "session", "tail_endowment", "round", "role"]
+).relative.mean()
+tenths = (relative.unstack("role") * 10).round().astype(int).div(10)
+joint = tenths.groupby(["tail_endowment", "round"])[["head", "tail"]].value_counts(normalize=True).rename("fraction").reset_index()
+grid = pd.MultiIndex.from_product(
+    [sorted(joint.tail_endowment.unique()), range(1, 11), np.arange(11) / 10, np.arange(11) / 10], names=["tail_endowment", "round", "head", "tail"]
+)
+joint = joint.set_index(grid.names).reindex(grid, fill_value=0).reset_index()
+figure = figures.heat_panels(
+    joint,
+    x="tail",
+    y="head",
+    value="fraction",
+    row="tail_endowment",
+    column="round",
+    labels=("mean relative contribution of the tails", "head's relative contribution; tail endowment (coins, bold)", "fraction of games (darkest: .12 and more)"),
+    limits=(0, 0.12),
+    cmap="Greens",
+    ticks=((0, 1), (0, 0.5, 1)),
+    size=(0.61, 0.75),
+    above="round",
+    note=note,
+)
+figures.save(figure, drawings / "figS7.svg")
+data.write_table(numbers / "figS7.csv", joint.query("fraction > 0").round(5))
+
+# %% [markdown]
+# ## S8: what a round leaves in the hand
+#
+# The beach plots of Figure 3A again, with what the tails (left) or the head (right) end a round with, in coins, payout and what was kept. Colours that change only upwards
+# say that only the head's contribution counts. In the original HCRM set head and tails to compete in giving: each one's return rose with the own contribution.
+
+# %%
+beach = data.read_seeds(here, f"iter{last_iteration}/beach.csv", n_seeds)
+cell = [*conditions, "head_contribution", "tail_contribution_sum"]
+ended = graphnet.beach_returns(beach.groupby(cell).head_share.mean().reset_index())
+long = pd.concat([ended.assign(coins=ended[f"{role}_return"], who=f"{role}s" if role == "tail" else role) for role in ("tail", "head")])
+long["column"] = long.who + "\n" + long.tail_endowment.astype(str)
+figure = figures.heat_panels(
+    figures.relative_cells(long),
+    x="tails",
+    y="head",
+    value="coins",
+    column="column",
+    labels=("mean relative contribution of the tails", "head's relative contribution", "return of a round (coins)"),
+    limits=(0, 20),
+    cmap="viridis",
+    window=((0, 1), (0, 1)),
+    ticks=((0, 1), (0, 0.5, 1)),
+    size=(0.61, 0.85),
+    above="whose return, and tail endowment (coins)",
+    note="trained with networks that imitate stand-in participants; RM with rational players",
+)
+figures.save(figure, drawings / "figS8.svg")
+data.write_table(numbers / "figS8.csv", ended.drop(columns="head_share").round(3))
+
+# %% [markdown]
+# ## S9: the map of the manifold, for all endowments and for each
+#
+# As Figure 1B, for every tail endowment; all panels are cut from one scaling and share its axes. The first lays the five maps over one another, a form and colour
+# for each. With equal endowments v means nothing and the map shrinks to a line; as tails get poorer it opens. The original showed the same six maps.
+
+# %%
+manifold = data.read_seeds(here, f"iter{last_iteration}/manifold.csv", 1)
+with figures.style():
+    figure, axes = plt.subplots(2, 3, figsize=(figures.FULL, 5.0), sharex=True, sharey=True)
+    together, *each = axes.flat
+    for ax, (tail, rows), marker, color in zip(each, manifold.groupby("tail_endowment"), "os^Dv", figures.RUNS):
+        figures.manifold_map(ax, rows)
+        ax.set_title(f"tail endowment {tail}")
+        together.plot(rows.mds_x, rows.mds_y, marker, color=color, ms=2.5, mfc="none", mew=0.7, label=f"{tail}")
+    together.set(title="all", aspect="equal")
+    figure.legend(*together.get_legend_handles_labels(), title="panel “all”: tail endowment (coins)", title_fontsize=7, loc="outside upper right", ncols=5)
+    figure.suptitle(figures.MAP_KEY, fontsize=7, x=0.02, ha="left")
+    figure.supxlabel("first dimension (distances in payout / endowment)", fontsize=8)
+    figure.supylabel("second dimension", fontsize=8)
+figures.save(figures.finished(figure, "virtual players, first run"), drawings / "figS9.svg")
+data.write_table(numbers / "figS9.csv", manifold)
