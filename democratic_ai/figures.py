@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['COLUMN', 'FULL', 'HEAD', 'TAIL', 'CHANCE', 'ROLES', 'LINES', 'RUNS', 'DIVERGING', 'TITLES', 'BEHAVIOUR', 'FITS',
            'BARS', 'SHADES', 'MAP_KEY', 'style', 'title', 'behaviour', 'required', 'in_order', 'finished', 'panels',
-           'form', 'contribution_curves', 'role_curves', 'role_scatter', 'vote_bars', 'heat_panels', 'beach_plot',
-           'relative_cells', 'manifold_map', 'matrix_plot', 'learning_curve', 'table', 'markdown', 'save']
+           'form', 'contribution_curves', 'role_curves', 'role_scatter', 'vote_bars', 'heat_panels', 'relative_cells',
+           'beach_plot', 'manifold_map', 'matrix_plot', 'learning_curve', 'table', 'markdown', 'save']
 
 # %% ../nbs/13_figures.ipynb #ae03a6eb
 from collections.abc import Sequence
@@ -338,6 +338,15 @@ def _scale(figure: Figure, image, labels: tuple, window: tuple | None, ticks: tu
     bar.set_label(labels[2])
 
 # %% ../nbs/13_figures.ipynb #cce8407d
+def relative_cells(
+    frame: pd.DataFrame,  # tail_endowment, head_contribution, tail_contribution_sum (coins)
+) -> pd.DataFrame:  # the same with head and tails, fractions of what they have
+    "Say which fraction of their endowments head and tails gave in each cell of a beach."
+    n_tails = game.Game.n_players - 1
+    head, tails = frame["head_contribution"] / game.Game.most_coins, frame["tail_contribution_sum"] / (n_tails * frame["tail_endowment"])
+    return frame.assign(head=head.round(6), tails=tails.round(6))
+
+# %% ../nbs/13_figures.ipynb #134e67b6
 def beach_plot(
     frame: pd.DataFrame,  # mechanism, tail_endowment, head_contribution, tail_contribution_sum, head_share; one row a cell
     *,
@@ -360,15 +369,6 @@ def beach_plot(
         above="tail endowment (coins)",
         note=note,
     )
-
-
-def relative_cells(
-    frame: pd.DataFrame,  # tail_endowment, head_contribution, tail_contribution_sum (coins)
-) -> pd.DataFrame:  # the same with head and tails, fractions of what they have
-    "Say which fraction of their endowments head and tails gave in each cell of a beach."
-    n_tails = game.Game.n_players - 1
-    head, tails = frame["head_contribution"] / game.Game.most_coins, frame["tail_contribution_sum"] / (n_tails * frame["tail_endowment"])
-    return frame.assign(head=head.round(6), tails=tails.round(6))
 
 # %% ../nbs/13_figures.ipynb #084068d3
 SHADES = "YlOrRd_r"  # of v: 0, absolute, is dark, 1, relative, is light
