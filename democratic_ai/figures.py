@@ -28,7 +28,7 @@ from . import data, game
 COLUMN, FULL = 3.4, 7.0  # widths of one and two text columns, inches
 HEAD, TAIL, CHANCE = "#0b3c6f", "#e08a00", "#777777"  # told apart by eyes of every kind, and in grey
 ROLES = {"head": dict(color=HEAD, marker="o"), "tail": dict(color=TAIL, marker="^", markerfacecolor="white")}
-LINES = {"participants": "-", "virtual_players": (0, (3, 1.2))}
+LINES = {"participants": "-", "people": "-", "virtual_players": (0, (3, 1.2))}
 RUNS = ("#0b3c6f", "#e08a00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
 DIVERGING = "RdYlBu_r"  # warm = more for the head, cold = more for the tails
 

@@ -139,22 +139,23 @@ data.write_table(numbers / "fig1b_payouts.csv", curves)
 # %% [markdown]
 # ## 1C: contributions under three mechanisms
 #
-# Published points are people; lines are stand-in participants, and virtual players that imitate them. In the original, strict
+# Published points are people; lines are stand-in participants (or people, where the released files are), and virtual players that imitate stand-ins. In the original, strict
 # egalitarian let contributions slide for everybody, libertarian raised them, and under liberal egalitarian tails climbed
 # while the head did not.
 
 # %%
 curves = data.read_seeds(here, "fig1c.csv", n_seeds)
 curves = curves.groupby(["source", "mechanism", "tail_endowment", "role", "round"], sort=False).relative_contribution.mean().reset_index()
-figure = figures.contribution_curves(curves, note="stand-in participants")
+played = "people" if "people" in set(curves.source) else "participants"
+figure = figures.contribution_curves(curves, note=f"{figures.behaviour(pd.Series([played]), n_seeds=n_seeds)}, and virtual players")
 figures.save(figure, drawings / "fig1c.svg")
 
 # %%
 cells = curves.pivot_table(index=["mechanism", "tail_endowment", "role", "round"], columns="source", values="relative_contribution")
 errors = pd.DataFrame(
     {
-        "participants - published": (cells.participants - cells.published).abs().groupby(["mechanism", "role"]).mean(),
-        "virtual players - participants": (cells.virtual_players - cells.participants).abs().groupby(["mechanism", "role"]).mean(),
+        f"{played} - published": (cells[played] - cells.published).abs().groupby(["mechanism", "role"]).mean(),
+        f"virtual players - {played}": (cells.virtual_players - cells[played]).abs().groupby(["mechanism", "role"]).mean(),
     }
 )
 errors.round(3)

@@ -25,11 +25,14 @@ n_seeds = 1
 last_iteration = 0
 
 # %%
+import io
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from IPython.display import display
+from PIL import Image
 
 from democratic_ai import data, experiments, figures, game, graphnet, mechanisms, statistics, voting
 
@@ -40,6 +43,16 @@ trials["role"] = trials.player.eq(0).map({True: "head", False: "tail"})
 votes = data.read_seeds(here, "votes.parquet", n_seeds).query("experiment in (2, 3) and vote == vote")  # a vote not cast is NaN
 note = figures.behaviour(trials.source, n_seeds=n_seeds)
 conditions = ["mechanism", "tail_endowment"]
+
+
+def keep(figure, name):
+    "Save a figure and show it in 64 colours: nine in full colour would make this notebook too heavy."
+    figures.save(figure, drawings / f"{name}.svg")
+    full = io.BytesIO()
+    figure.savefig(full, dpi=100, bbox_inches="tight")
+    plt.close(figure)
+    display(Image.open(full).convert("RGB").quantize(64, dither=Image.Dither.NONE))
+
 
 # %% [markdown]
 # ## S1: do virtual players play like participants?
@@ -74,7 +87,7 @@ figure = figures.heat_panels(
     note=f"{note}, and virtual players",
 )
 figure.axes[0].invert_yaxis()
-figures.save(figure, drawings / "figS1.svg")
+keep(figure, "figS1")
 data.write_table(numbers / "figS1.csv", coins[[*cells, "source", "coins", "frequency"]].query("frequency > 0").round(4))
 
 # %%
@@ -120,7 +133,7 @@ with figures.style():
         ax.set_xticks(range(4), names.values(), rotation=90)
         ax.set_title(f"against {figures.title(rival)}")
     axes[0, 0].set_ylabel("coefficient (log-odds per\nstandard deviation)")
-figures.save(figures.finished(figure, note), drawings / "figS2.svg")
+keep(figures.finished(figure, note), "figS2")
 data.write_table(numbers / "figS2.csv", found.round(5))
 
 # %% [markdown]
@@ -139,7 +152,7 @@ for name, value, label, limits in (
     curves = by_game[value].groupby([*conditions, "role", "round"]).agg(["mean", "sem"]).reset_index().rename(columns={"mean": value})
     curves = curves.assign(low=curves[value] - 1.96 * curves["sem"], high=curves[value] + 1.96 * curves["sem"]).drop(columns="sem")
     figure = figures.role_curves(curves, value=value, label=label, limits=limits, note=note)
-    figures.save(figure, drawings / f"{name}.svg")
+    keep(figure, name)
     data.write_table(numbers / f"{name}.csv", curves.round(4))
 
 # %% [markdown]
@@ -162,15 +175,15 @@ with figures.style():
     figure.axes[0].set(xlim=(0, 1), ylim=(0, 1), xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
     figure.supxlabel("Gini coefficient of the returns of a game (dashes: of the endowments)", fontsize=8)
     figure.supylabel("fraction of games", fontsize=8)
-figures.save(figures.finished(figure, note), drawings / "figS5.svg")
+keep(figures.finished(figure, note), "figS5")
 data.write_table(numbers / "figS5.csv", ginis.assign(initial_gini=ginis.tail_endowment.map(initial)).round(5))
 
 # %% [markdown]
 # ## S6: what they said afterwards
 #
 # Seven questions, each answered with one of the two referees: the share of answers that name HCRM, tails and heads apart and, as a line with its interval, all together. In the
-# original every answer but the sixth went with the vote (t above 4), the second by far the most (t about 26). The authors' released files hold no answers, so these
-# are always stand-ins', made by a stated model.
+# original every answer but the sixth went with the vote (t above 4), the second by far the most (t about 26). The authors' released files hold no answers: these
+# are stand-ins', made by a stated model, and where people take the stand-ins' place the figure can only say that it is empty.
 
 # %%
 QUESTIONS = {
@@ -192,9 +205,12 @@ named = [
 ]
 named = pd.DataFrame(named, columns=["question", "rival", "tail_endowment", "role", "share", "low", "high"])
 
+
 # %%
-with figures.style():
-    figure, axes = figures.panels(named.assign(question=named.question.map(QUESTIONS)), row="question", column="rival", width=1.6, height=0.85, heading="against {}")
+def answers_drawn():
+    "Draw the shares of answers, one panel a question and rival."
+    shown = named.assign(question=named.question.map(QUESTIONS))
+    figure, axes = figures.panels(shown, row="question", column="rival", width=1.6, height=0.85, heading="against {}")
     for (question, rival, role), rows in named.groupby(["question", "rival", "role"]):
         ax = axes[QUESTIONS[question], rival]
         if role == "all":
@@ -206,16 +222,20 @@ with figures.style():
     figure.supxlabel("tail endowment (coins)", fontsize=8)
     figure.supylabel("share of the answers that name HCRM", fontsize=8)
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
-figures.save(figures.finished(figure, figures.behaviour(answered.source, n_seeds=n_seeds)), drawings / "figS6.svg")
+    return figure
+
+
+with figures.style():
+    figure = plt.figure(figsize=(figures.FULL, 0.5)) if answered.empty else answers_drawn()
+keep(figures.finished(figure, figures.behaviour(answered.source, n_seeds=n_seeds) or "people; their answers were not released"), "figS6")
 data.write_table(numbers / "figS6.csv", named.round(4))
 
 # %% [markdown]
 # Which answers go with the vote? One logistic regression on all seven, over all rivals; t is the mean over runs.
 
 # %%
-predicting = pd.concat(
-    [voting.determinants(rows, predictors=list(QUESTIONS)).rename_axis("question").reset_index().assign(seed=seed) for seed, rows in answered.groupby("seed")]
-)
+predicting = [voting.determinants(rows, predictors=list(QUESTIONS)).rename_axis("question").reset_index() for _, rows in answered.groupby("seed")]
+predicting = pd.concat(predicting) if predicting else pd.DataFrame(columns=["question", "coefficient", "t", "p"])
 s6 = predicting.groupby("question", sort=False).agg(coefficient=("coefficient", "mean"), t=("t", "mean"), p=("p", "median")).reset_index()
 s6["published"] = s6.question.map({f"q{i}": "t > 4, p < .001" for i in (1, 3, 4, 5, 7)} | {"q2": "t about 26", "q6": "does not predict"})
 data.write_table(tables / "figS6.csv", s6.round(5))
@@ -253,7 +273,7 @@ figure = figures.heat_panels(
     above="round",
     note=note,
 )
-figures.save(figure, drawings / "figS7.svg")
+keep(figure, "figS7")
 data.write_table(numbers / "figS7.csv", joint.query("fraction > 0").round(5))
 
 # %% [markdown]
@@ -283,7 +303,7 @@ figure = figures.heat_panels(
     above="whose return, and tail endowment (coins)",
     note="trained with networks that imitate stand-in participants; RM with rational players",
 )
-figures.save(figure, drawings / "figS8.svg")
+keep(figure, "figS8")
 data.write_table(numbers / "figS8.csv", ended.drop(columns="head_share").round(3))
 
 # %% [markdown]
@@ -306,5 +326,5 @@ with figures.style():
     figure.suptitle(figures.MAP_KEY, fontsize=7, x=0.02, ha="left")
     figure.supxlabel("first dimension (distances in payout / endowment)", fontsize=8)
     figure.supylabel("second dimension", fontsize=8)
-figures.save(figures.finished(figure, "virtual players, first run"), drawings / "figS9.svg")
+keep(figures.finished(figure, "virtual players, first run"), "figS9")
 data.write_table(numbers / "figS9.csv", manifold)
