@@ -29,7 +29,7 @@ reproduce: setup  ## run the whole method; PROFILE=smoke|laptop|paper, SEEDS=n
 	@started=$$SECONDS; $(PIPELINE) all && \
 	printf 'Tables, figures and numbers are in runs/$(PROFILE)/results/ (%d min %02d s).\n' $$(((SECONDS - started) / 60)) $$(((SECONDS - started) % 60))
 
-sensitivity: setup  ## the same for every value of `losses` in settings.ini, one seed each
+sensitivity: setup  ## what hangs on assumptions: every value of `losses` in settings.ini, one seed each, and other readings of the paper
 	@$(PIPELINE) sensitivity
 
 calibrate: setup  ## fit the stand-in participants to Figure 1C again (three minutes, one core) and keep the result in data/participants/

@@ -71,11 +71,12 @@ def take_results(made):
 
 
 def take_sensitivity():
-    """Copy table, figure and provenance of the sensitivity analysis, and its notebook's outputs."""
-    for file in ("loss_sensitivity.csv", "loss_sensitivity.svg", "provenance.json"):
-        (RESULTS / "sensitivity").mkdir(parents=True, exist_ok=True)
+    """Copy tables, figure and provenance of the sensitivity analysis, and its notebooks' outputs."""
+    (RESULTS / "sensitivity").mkdir(parents=True, exist_ok=True)
+    for file in ("loss_sensitivity.csv", "loss_sensitivity.svg", "readings.csv", "slopes.csv", "provenance.json"):
         shutil.copy(SENSITIVITY / file, RESULTS / "sensitivity" / file)
-    take_outputs(ROOT / "nbs" / "37_sensitivity.ipynb", SENSITIVITY / "37_sensitivity.ipynb")
+    for name in ("28_readings.ipynb", "37_sensitivity.ipynb"):
+        take_outputs(ROOT / "nbs" / name, SENSITIVITY / name)
 
 
 def main():
