@@ -65,7 +65,7 @@ sync: setup  ## after editing nbs/text/NAME.py: pair with the notebook, clean, e
 	  notebook=nbs/$$(basename $${text%.py}).ipynb; touch $$text; \
 	  $(BIN)/jupytext --quiet --sync $$text && $(BIN)/nbdev-clean --fname $$notebook && $(BIN)/jupytext --quiet --sync $$notebook || exit 1; \
 	done
-	@$(BIN)/nbdev-export
+	@$(BIN)/nbdev-export && touch .venv/ready  # it rewrites pyproject.toml as it was, which is no reason to set up anew
 
 execute: sync  ## run the component notebooks and keep their outputs; NAME=04_cloning for one
 	@for notebook in $(or $(NAME:%=nbs/%.ipynb),$(COMPONENTS)); do \

@@ -51,6 +51,7 @@ PUBLISHED = (
     "table_s1a_votes",  # the same, as the preprint prints it
     "table_s1b_virtual_votes",  # virtual players: share of votes for HCRM
     "table_s2_metagame",  # virtual players: nine mechanisms against one another
+    "text_statistics",  # every test, share and count of the text and of Figure S6's caption
 )
 
 
