@@ -315,8 +315,7 @@ rule tables:
 # --- what hangs on assumptions: other values of `loss`, which Figure 1C cannot tell, one seed each; and other readings of the paper ------
 
 SENSITIVITY = f"{RUN}/sensitivity"
-OTHER = [f"{RUN}/loss{value}/seed0" for value in LOSSES]
-USUAL = f"{RUN}/loss{setting['loss']}/seed0/iter{LAST}"
+OTHER = [f"{RUN}/seed0" if value == setting["loss"] else f"{RUN}/loss{value}/seed0" for value in LOSSES]
 
 
 rule sensitivity:
@@ -333,7 +332,7 @@ rule sensitivity:
         notebook="37_sensitivity",
         code=fingerprint("37_sensitivity"),
         given=lambda w: parameters(
-            "37_sensitivity", "", folder=RUN, profile=PROFILE, losses=f"'{setting['losses']}'", last_iteration=LAST
+            "37_sensitivity", "", folder=RUN, profile=PROFILE, losses=f"'{setting['losses']}'", default=setting["loss"], last_iteration=LAST
         ),
     shell:
         EXECUTE
@@ -341,9 +340,9 @@ rule sensitivity:
 
 rule readings:
     input:
-        f"{RUN}/loss{setting['loss']}/seed0/iter0/plays.parquet",
-        f"{USUAL}/players.safetensors",
-        f"{USUAL}/metagame.json",
+        f"{RUN}/seed0/iter0/plays.parquet",
+        f"{RUN}/seed0/iter{LAST}/players.safetensors",
+        f"{RUN}/seed0/iter{LAST}/metagame.json",
     output:
         readings=f"{SENSITIVITY}/readings.csv",
         slopes=f"{SENSITIVITY}/slopes.csv",
@@ -351,6 +350,6 @@ rule readings:
     params:
         notebook="28_readings",
         code=fingerprint("28_readings"),
-        given=lambda w: parameters("28_readings", "train_games train_updates election_blocks", folder=USUAL, results=SENSITIVITY),
+        given=lambda w: parameters("28_readings", "train_games train_updates election_blocks", folder=f"{RUN}/seed0/iter{LAST}", results=SENSITIVITY),
     shell:
         EXECUTE

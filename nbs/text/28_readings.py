@@ -20,7 +20,7 @@
 # > Sentences of the paper that can be read in two ways go in; what each reading would have changed comes out.
 
 # %% tags=["parameters"]
-folder = "runs/smoke/loss1.0/seed0/iter0"  # a finished iteration: its pilot, its virtual players, its opponent
+folder = "runs/smoke/seed0/iter0"  # a finished iteration: its pilot, its virtual players, its opponent
 results = "runs/smoke/sensitivity"
 n_seeds = 3
 clone_updates = 3000
