@@ -326,6 +326,7 @@ rule sensitivity:
     output:
         table=f"{SENSITIVITY}/loss_sensitivity.csv",
         figure=f"{SENSITIVITY}/loss_sensitivity.svg",
+        summary=f"{SENSITIVITY}/summary.md",
         provenance=f"{SENSITIVITY}/provenance.json",
         notebook=f"{SENSITIVITY}/37_sensitivity.ipynb",
     params:
