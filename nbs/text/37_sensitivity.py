@@ -23,7 +23,7 @@
 folder = "runs/smoke"
 profile = "smoke"
 losses = "0.0 0.5 1.0 2.0"
-default = "1.0"  # the run itself
+default = 1.0  # the run itself
 last_iteration = 0
 
 # %% [markdown]
@@ -41,7 +41,7 @@ from democratic_ai import data, figures, mechanisms, statistics
 
 here = Path(folder)
 values = losses.split()
-place = {value: here / ("seed0" if value == default else f"loss{value}/seed0") for value in values}
+place = {value: here / ("seed0" if float(value) == default else f"loss{value}/seed0") for value in values}
 last = {value: place[value] / f"iter{last_iteration}" for value in values}
 
 # %%
