@@ -218,7 +218,8 @@ def test_the_interaction_is_that_of_a_repeated_measures_anova():
     rng = np.random.default_rng(3)
     first, second = rng.normal(size=(2, 20, 6)) + rng.normal(size=(1, 20, 1)) + np.linspace(0, 1, 6) * np.array([[[1.0]], [[0.4]]])
     game, bins = np.indices(first.shape)
-    long = pd.concat([pd.DataFrame(dict(game=game.ravel(), bin=bins.ravel(), who=who, y=y.ravel())) for who, y in (("a", first), ("b", second))])
+    place = {"game": game.ravel(), "bin": bins.ravel()}
+    long = pd.concat([pd.DataFrame(place | {"who": who, "y": y.ravel()}) for who, y in (("a", first), ("b", second))])
     table = AnovaRM(long, "y", "game", within=["who", "bin"]).fit().anova_table.loc["who:bin"]
     ours = statistics.interaction_test(first, second)
     assert np.isclose(ours.f, table["F Value"])
