@@ -829,6 +829,11 @@ def votes_of_people(
     return votes.assign(**dict.fromkeys(QUESTIONS, np.nan), source="people")
 
 
+# %% [markdown]
+# And the door itself, file by file.
+
+# %%
+#| export
 def from_released(
     folder: Path | str,  # with the five files
 ) -> tuple[pd.DataFrame, pd.DataFrame]:  # trials, votes
