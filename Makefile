@@ -29,7 +29,7 @@ reproduce: setup  ## run the whole method; PROFILE=smoke|laptop|paper, SEEDS=n
 	@started=$$SECONDS; $(PIPELINE) all && \
 	printf 'Tables, figures and numbers are in runs/$(PROFILE)/results/ (%d min %02d s).\n' $$(((SECONDS - started) / 60)) $$(((SECONDS - started) % 60))
 
-sensitivity: setup  ## the same for every value of `losses` in settings.ini, one seed each
+sensitivity: setup  ## what hangs on assumptions: every value of `losses` in settings.ini, one seed each, and other readings of the paper
 	@$(PIPELINE) sensitivity
 
 calibrate: setup  ## fit the stand-in participants to Figure 1C again (three minutes, one core) and keep the result in data/participants/
@@ -65,7 +65,7 @@ sync: setup  ## after editing nbs/text/NAME.py: pair with the notebook, clean, e
 	  notebook=nbs/$$(basename $${text%.py}).ipynb; touch $$text; \
 	  $(BIN)/jupytext --quiet --sync $$text && $(BIN)/nbdev-clean --fname $$notebook && $(BIN)/jupytext --quiet --sync $$notebook || exit 1; \
 	done
-	@$(BIN)/nbdev-export
+	@$(BIN)/nbdev-export && touch .venv/ready  # it rewrites pyproject.toml as it was, which is no reason to set up anew
 
 execute: sync  ## run the component notebooks and keep their outputs; NAME=04_cloning for one
 	@for notebook in $(or $(NAME:%=nbs/%.ipynb),$(COMPONENTS)); do \

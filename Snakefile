@@ -378,25 +378,45 @@ rule tables:
         EXECUTE
 
 
-# --- what Figure 1C cannot tell: the same run under other values of `loss`, one seed each ------------------------------------------
+# --- what hangs on assumptions: other values of `loss`, which Figure 1C cannot tell, one seed each; and other readings of the paper ------
 
-OTHER = [f"{RUN}/loss{value}/seed0" for value in LOSSES]
+SENSITIVITY = f"{RUN}/sensitivity"
+OTHER = [f"{RUN}/seed0" if value == setting["loss"] else f"{RUN}/loss{value}/seed0" for value in LOSSES]
 
 
 rule sensitivity:
     input:
+        f"{SENSITIVITY}/slopes.csv",
         expand("{run}/{name}", run=OTHER, name=["fig1c.csv", "experiment2.csv"]),
         expand(f"{{run}}/iter{LAST}/{{name}}", run=OTHER, name=["votes.csv", "metagame.csv", "beach.csv"]),
     output:
-        table=f"{RUN}/sensitivity/loss_sensitivity.csv",
-        figure=f"{RUN}/sensitivity/loss_sensitivity.svg",
-        provenance=f"{RUN}/sensitivity/provenance.json",
-        notebook=f"{RUN}/sensitivity/37_sensitivity.ipynb",
+        table=f"{SENSITIVITY}/loss_sensitivity.csv",
+        figure=f"{SENSITIVITY}/loss_sensitivity.svg",
+        summary=f"{SENSITIVITY}/summary.md",
+        provenance=f"{SENSITIVITY}/provenance.json",
+        notebook=f"{SENSITIVITY}/37_sensitivity.ipynb",
     params:
         notebook="37_sensitivity",
         code=fingerprint("37_sensitivity"),
         given=lambda w: parameters(
-            "37_sensitivity", "", folder=RUN, profile=PROFILE, losses=f"'{setting['losses']}'", last_iteration=LAST
+            "37_sensitivity", "", folder=RUN, profile=PROFILE, losses=f"'{setting['losses']}'", default=setting["loss"], last_iteration=LAST
         ),
+    shell:
+        EXECUTE
+
+
+rule readings:
+    input:
+        f"{RUN}/seed0/iter0/plays.parquet",
+        f"{RUN}/seed0/iter{LAST}/players.safetensors",
+        f"{RUN}/seed0/iter{LAST}/metagame.json",
+    output:
+        readings=f"{SENSITIVITY}/readings.csv",
+        slopes=f"{SENSITIVITY}/slopes.csv",
+        notebook=f"{SENSITIVITY}/28_readings.ipynb",
+    params:
+        notebook="28_readings",
+        code=fingerprint("28_readings"),
+        given=lambda w: parameters("28_readings", "train_games train_updates election_blocks", folder=f"{RUN}/seed0/iter{LAST}", results=SENSITIVITY),
     shell:
         EXECUTE

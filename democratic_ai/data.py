@@ -7,9 +7,9 @@ __all__ = ['ROOT', 'PUBLISHED', 'TABLE_COLUMNS', 'MECHANISM_CODES', 'CODE', 'FLA
            'RELEASED', 'ADDRESS', 'PLAYS', 'DataError', 'published', 'Plays', 'record', 'join', 'plays_to_table',
            'plays_from_table', 'as_cube', 'Column', 'whole', 'number', 'Form', 'fault', 'read_lines', 'read_cells',
            'check_cells', 'rules', 'check_rows', 'counted_votes', 'check_counted_votes', 'read_released', 'fetch_one',
-           'fetch_released', 'released_to_plays', 'are_real', 'read_parquet', 'read_plays', 'replacing', 'write_table',
-           'plain', 'write_json', 'read_seeds', 'is_key', 'path_name', 'named_leaves', 'save_parameters',
-           'load_parameters', 'read_metadata', 'git_state', 'stamp']
+           'fetch_released', 'gather_released', 'released_to_plays', 'are_real', 'read_parquet', 'read_plays',
+           'replacing', 'write_table', 'plain', 'write_json', 'read_seeds', 'is_key', 'path_name', 'named_leaves',
+           'save_parameters', 'load_parameters', 'read_metadata', 'git_state', 'stamp']
 
 # %% ../nbs/02_data.ipynb #933cf04d
 import contextlib
@@ -52,6 +52,7 @@ PUBLISHED = (
     "table_s1b_virtual_votes",  # virtual players: share of votes for HCRM
     "table_s2_metagame",  # virtual players: nine mechanisms against one another
     "figure_s2_t",  # people: what votes depended on, t statistics of the regressions
+    "text_statistics",  # every test, share and count of the text and of Figure S6's caption
 )
 
 
@@ -432,10 +433,10 @@ def fetch_released(
     return [folder / name for name in RELEASED]
 
 # %% ../nbs/02_data.ipynb #0b40b305
-def released_to_plays(
-    frame: pd.DataFrame,  # data_exp1.csv, data_exp2.csv or data_exp4.csv, in the order of the file
+def gather_released(
+    frame: pd.DataFrame,  # data_exp1.csv, data_exp2.csv or data_exp4.csv, in the order of the file; further columns come along
     players: pd.DataFrame | None = None,  # the table of the same experiment's players; without it all count as real
-) -> Plays:
+) -> dict[str, np.ndarray]:  # column -> [G, T, P], with `real` beside the file's
     "Gather released rows into blocks of ten rounds; raises DataError when the rows of a group are not in step."
     condition = ["baseline", "endowcond", "session", "mechanism_code"]
     group, n_rows = [*condition, "turn"], game.Game.n_rounds * game.Game.n_players
@@ -446,6 +447,15 @@ def released_to_plays(
     if not len(gap) or gap.max() > 0.05:
         problem = f"in {(gap > 0.05).sum()} of {len(gap)} blocks the payouts are not 1.6 times the contributions"
         raise DataError(f"The rows cannot be gathered into groups: {problem}; give them in the order of the original file.")
+    return cube
+
+# %% ../nbs/02_data.ipynb #339be333
+def released_to_plays(
+    frame: pd.DataFrame,  # as for gather_released
+    players: pd.DataFrame | None = None,
+) -> Plays:
+    "Read released rows as a data set of blocks; raises DataError when the rows of a group are not in step."
+    cube = gather_released(frame, players)
     coins = {name: jnp.asarray(cube[name], jnp.float32) for name in ("endowment", "contribution", "payout")}
     refereed = 1 + np.searchsorted(list(MECHANISM_CODES.values()), cube["mechanism_code"][:, 0, 0])
     session = cube["session"][:, 0, 0]
@@ -555,7 +565,7 @@ def write_json(
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
-# %% ../nbs/02_data.ipynb #8e449f66
+# %% ../nbs/02_data.ipynb #1930e695
 def read_seeds(
     run: Path | str,  # the run's folder, with seed0, seed1, ... below it
     name: str,  # of a table in each seed's folder, .csv or .parquet, e.g. "iter1/beach.csv"

@@ -328,17 +328,18 @@ SLOPE = 1.4  # of the vote in the summed relative payout, in units of 10 coins (
 
 def vote(
     key: Array,  # consumed: one part for the persons, one for the votes
-    block_a: game.Block,
-    block_b: game.Block,
+    block_a: game.Block,  # met first
+    block_b: game.Block,  # met second
     *,
     absolute: float = 0.01,  # weight of a coin, summed over the block
+    recency: float = 0.2,  # for whichever referee was met second, logits
     whim: float = 0.5,  # standard deviation of what else moves a person, logits
 ) -> Array:  # [..., P] bool, True for a
-    "Vote by relative payout, a little by coins, and by whim: an assumption, not fitted to anything."
+    "Vote by relative payout, a little by coins and by order, and by whim: an assumption, not fitted to anything."
     key_whim, key_vote = jax.random.split(key)
     relative = (block_a.relative_payout - block_b.relative_payout).sum(-2) / 10
     coins = (block_a.payout - block_b.payout).sum(-2)
-    score = SLOPE * relative + absolute * coins + whim * jax.random.normal(key_whim, relative.shape)
+    score = SLOPE * relative + absolute * coins - recency + whim * jax.random.normal(key_whim, relative.shape)
     return jax.random.uniform(key_vote, score.shape) < jax.nn.sigmoid(score)
 
 # %% ../nbs/03_participants.ipynb #a607f6b9
@@ -395,16 +396,21 @@ def sketch(
 
 # %% ../nbs/03_participants.ipynb #ec87c4d0
 def by_group(
-    choices: Sequence[game.Mechanism],
+    choices: Sequence[game.Mechanism | game.Referee],
     which: Array,  # [G] position in `choices`
-) -> game.Mechanism:
-    "Let every group play under its own one of several mechanisms."
+) -> game.Referee:
+    "Let every group play under its own one of several mechanisms or referees."
+    referees = [game.as_referee(choice) for choice in choices]
 
-    def mechanism(endowment, contribution):
-        shares = jnp.stack([choice(endowment, contribution) for choice in choices])
+    def share(states, endowment, contribution):
+        shares = jnp.stack([referee.share(state, endowment, contribution) for referee, state in zip(referees, states)])
         return jnp.take_along_axis(shares, which.reshape(1, *(1,) * (endowment.ndim - 2), -1, 1), 0)[0]
 
-    return mechanism
+    return game.Referee(
+        start=lambda key, endowment: [r.start(k, endowment) for r, k in zip(referees, jax.random.split(key, len(referees)))],
+        share=share,
+        learn=lambda states, *seen: [referee.learn(state, *seen) for referee, state in zip(referees, states)],
+    )
 
 # %% ../nbs/03_participants.ipynb #a6e0f928
 def with_dropouts(

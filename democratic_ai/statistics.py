@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['StatisticsError', 'naive_binomial', 'permutation_test', 'Interval', 'interval_over_groups', 'interval_over_seeds',
-           'interval_over_groups_and_seeds', 'Trend', 'effect_of_time', 'FTest', 'f_test', 'beside',
-           'mean_absolute_error']
+           'interval_over_groups_and_seeds', 'Trend', 'effect_of_time', 'FTest', 'f_test', 'TTest', 'paired_t_test',
+           'interaction_test', 'beside', 'mean_absolute_error', 'verdict']
 
 # %% ../nbs/11_statistics.ipynb #bb3a7421
 from collections.abc import Sequence
@@ -102,7 +102,7 @@ def interval_over_seeds(
     half = stats.t.ppf((1 + level) / 2, n_seeds - 1) * values.std(0, ddof=1) / np.sqrt(n_seeds)
     return Interval(mean, mean - half, mean + half)
 
-# %% ../nbs/11_statistics.ipynb #0eb0e1e9
+# %% ../nbs/11_statistics.ipynb #ee1cb9a0
 def interval_over_groups_and_seeds(
     total: np.ndarray,  # [G] what a group adds up to, for example its votes for the agent
     count: np.ndarray | int,  # [G] over how many, for example its votes cast
@@ -155,8 +155,8 @@ class FTest(NamedTuple):
     "A ratio of variances between and within samples, with its degrees of freedom."
 
     f: float
-    df_between: int
-    df_within: int
+    df_between: float
+    df_within: float
     p: float
 
 
@@ -171,6 +171,47 @@ def f_test(
         raise StatisticsError("no value differs from the others of its sample: there is no variance to compare with")
     test = stats.f_oneway(*samples)
     return FTest(float(test.statistic), len(samples) - 1, sum(map(len, samples)) - len(samples), float(test.pvalue))
+
+# %% ../nbs/11_statistics.ipynb #13bc815f
+class TTest(NamedTuple):
+    "A mean difference within groups, with the test of its being none."
+
+    difference: float
+    t: float
+    df: int
+    p: float  # two-sided
+
+
+def paired_t_test(
+    first: np.ndarray,  # [G] a value per group under one mechanism, for example its surplus
+    second: np.ndarray,  # [G] and under the other
+) -> TTest:
+    "Test the mean difference within groups; StatisticsError for fewer than two or no variance (Koster et al., Results, Exp. 3)."
+    difference = np.asarray(first, float) - np.asarray(second, float)
+    if difference.ndim != 1 or len(difference) < 2 or not np.isfinite(difference).all() or difference.std() == 0:
+        raise StatisticsError(f"differences of shape {difference.shape} are not two or more finite values that vary: give one per group")
+    test = stats.ttest_1samp(difference, 0.0)
+    return TTest(float(difference.mean()), float(test.statistic), len(difference) - 1, float(test.pvalue))
+
+# %% ../nbs/11_statistics.ipynb #910927a0
+def interaction_test(
+    first: np.ndarray,  # [G, K] a profile over K bins for every group under one treatment
+    second: np.ndarray,  # [G, K] and under the other
+) -> FTest:  # degrees of freedom corrected, so not whole
+    "Ask whether two profiles differ in shape: repeated measures, Greenhouse-Geisser; StatisticsError if none does (Koster et al., Exp. 4)."
+    difference = np.asarray(first, float) - np.asarray(second, float)
+    if difference.ndim != 2 or min(difference.shape) < 2 or not np.isfinite(difference).all():
+        raise StatisticsError(f"profiles of shape {difference.shape} are not two or more groups by two or more bins, all finite")
+    n_groups, n_bins = difference.shape
+    by_bin = difference.mean(0) - difference.mean()
+    rest = difference - difference.mean(1, keepdims=True) - by_bin
+    covariance = rest.T @ rest / (n_groups - 1)
+    if np.trace(covariance) < 1e-12:
+        raise StatisticsError("all groups differ by the same profile: there is no variance to compare with")
+    f = n_groups * (by_bin**2).sum() / np.trace(covariance)
+    epsilon = np.trace(covariance) ** 2 / ((n_bins - 1) * (covariance**2).sum())
+    between, within = epsilon * (n_bins - 1), epsilon * (n_bins - 1) * (n_groups - 1)
+    return FTest(float(f), float(between), float(within), float(stats.f.sf(f, between, within)))
 
 # %% ../nbs/11_statistics.ipynb #8651b87b
 def beside(
@@ -204,3 +245,24 @@ def mean_absolute_error(
     if ours.shape != published.shape or ours.size == 0 or not np.isfinite(ours - published).all():
         raise StatisticsError(f"numbers of shapes {ours.shape} and {published.shape} cannot be compared one by one, or one is missing")
     return float(np.abs(ours - published).mean())
+
+# %% ../nbs/11_statistics.ipynb #5aba7a0d
+def verdict(
+    published: float,
+    value: float,  # ours
+    low: float,  # our interval; NaN where there is none
+    high: float,
+    *,
+    sign: str = "=",  # what is printed: the value (=), or an upper (<) or lower (>) bound
+    is_p: bool = False,  # whether it is a p-value
+    margin: float = 0.0,  # the published value's own 95 % sampling error, and its rounding
+) -> str:  # agree | differ
+    "Compare a published number with ours by a rule that does not depend on the outcome."
+    if is_p:
+        agree = (value < 0.05) == (published < 0.05 and sign != ">")
+    elif sign == "=":
+        low, high = (value if np.isnan(bound) else bound for bound in (low, high))
+        agree = low - margin <= published <= high + margin
+    else:
+        agree = value < published if sign == "<" else value > published
+    return "agree" if agree else "differ"

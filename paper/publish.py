@@ -55,27 +55,33 @@ def take_outputs(notebook, executed):
     nbformat.write(ours, notebook)
 
 
+def put_into_readme(name, summary):
+    """Replace what stands between two marks of README.md."""
+    readme = ROOT / "README.md"
+    marks = rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)"
+    readme.write_text(re.sub(marks, lambda found: found[1] + summary + found[2], readme.read_text(), flags=re.DOTALL))
+
+
 def take_results(made):
     """Copy results and summary of the paper profile, and the outputs of the notebooks that made them."""
     for name in KEPT:
         source, target = RUN / "results" / name, RESULTS / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(source, target, dirs_exist_ok=True) if source.is_dir() else shutil.copy(source, target)
-    readme = ROOT / "README.md"
-    marks = r"(<!-- results -->\n).*?(<!-- end of results -->)"
-    summary = (RUN / "results" / "summary.md").read_text()
-    readme.write_text(re.sub(marks, lambda found: found[1] + summary + found[2], readme.read_text(), flags=re.DOTALL))
+    put_into_readme("results", (RUN / "results" / "summary.md").read_text())
     for notebook in sorted((ROOT / "nbs").glob("[23]*.ipynb")):
         if executed := executed_copy(notebook.name, made["iterations"] - 1):
             take_outputs(notebook, executed)
 
 
 def take_sensitivity():
-    """Copy table, figure and provenance of the sensitivity analysis, and its notebook's outputs."""
-    for file in ("loss_sensitivity.csv", "loss_sensitivity.svg", "provenance.json"):
-        (RESULTS / "sensitivity").mkdir(parents=True, exist_ok=True)
+    """Copy tables, figure and provenance of the sensitivity analysis, and its notebooks' outputs."""
+    (RESULTS / "sensitivity").mkdir(parents=True, exist_ok=True)
+    for file in ("loss_sensitivity.csv", "loss_sensitivity.svg", "summary.md", "readings.csv", "slopes.csv", "provenance.json"):
         shutil.copy(SENSITIVITY / file, RESULTS / "sensitivity" / file)
-    take_outputs(ROOT / "nbs" / "37_sensitivity.ipynb", SENSITIVITY / "37_sensitivity.ipynb")
+    put_into_readme("sensitivity", (SENSITIVITY / "summary.md").read_text())
+    for name in ("28_readings.ipynb", "37_sensitivity.ipynb"):
+        take_outputs(ROOT / "nbs" / name, SENSITIVITY / name)
 
 
 def main():

@@ -151,11 +151,13 @@ def test_repeat_is_counterbalanced():
     np.testing.assert_allclose(mine, 1.6 * plays.block.contribution[plays.mechanism == 1], atol=1e-3)
 
 
-def test_votes_do_not_depend_on_the_names_of_the_referees():
+def test_votes_depend_on_the_order_of_the_referees_and_not_on_their_names():
     e = jnp.tile(mechanisms.head_and_tails(4.0), (20_000, 1))
     a, b = (game.play(jax.random.key(k), game.random_bots(), e, m) for k, m in enumerate(list(mechanisms.BASELINES.values())[:2]))
-    for_a, for_b = (participants.vote(jax.random.key(2), *pair).mean(0) for pair in ((a, b), (b, a)))
+    for_a, for_b = (participants.vote(jax.random.key(2), *pair, recency=0.0).mean(0) for pair in ((a, b), (b, a)))
     np.testing.assert_allclose(for_a + for_b, 1, atol=0.02)
+    twice = participants.vote(jax.random.key(2), a, a, whim=0.0).mean()
+    np.testing.assert_allclose(twice, 1 / (1 + np.exp(0.2)), atol=0.01)
 
 
 def test_a_pilot_without_blocks_is_refused():

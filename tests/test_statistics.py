@@ -241,3 +241,53 @@ def test_published_counts_and_what_the_text_makes_of_them():
     percent = lambda pair: round(100 * pair[0] / pair[1], 1)
     assert percent(preprint["libertarian"]) == 60.8 and percent(released["liberal_egalitarian"]) == 54.5
     assert percent(released["strict_egalitarian"]) == 66.1, "the text prints 66.2"
+
+
+def test_the_interaction_is_that_of_a_repeated_measures_anova():
+    from statsmodels.stats.anova import AnovaRM
+
+    rng = np.random.default_rng(3)
+    first, second = rng.normal(size=(2, 20, 6)) + rng.normal(size=(1, 20, 1)) + np.linspace(0, 1, 6) * np.array([[[1.0]], [[0.4]]])
+    game, bins = np.indices(first.shape)
+    place = {"game": game.ravel(), "bin": bins.ravel()}
+    long = pd.concat([pd.DataFrame(place | {"who": who, "y": y.ravel()}) for who, y in (("a", first), ("b", second))])
+    table = AnovaRM(long, "y", "game", within=["who", "bin"]).fit().anova_table.loc["who:bin"]
+    ours = statistics.interaction_test(first, second)
+    assert np.isclose(ours.f, table["F Value"])
+    epsilon = ours.df_between / 5
+    assert 1 / 5 <= epsilon <= 1 and np.isclose(ours.df_within, epsilon * 5 * 19)
+    assert np.isclose(ours.p, stats.f.sf(table["F Value"], 5 * epsilon, 95 * epsilon))
+
+
+def test_uncorrelated_bins_need_no_correction():
+    rng = np.random.default_rng(4)
+    ours = statistics.interaction_test(rng.normal(size=(20_000, 4)), np.zeros((20_000, 4)))
+    assert np.isclose(ours.df_between, 3, rtol=1e-3)
+
+
+@few
+@given(st.integers(0, 2**31))
+def test_the_paired_test_is_scipys_and_changes_sign_with_the_order(seed):
+    first, second = np.random.default_rng(seed).normal(size=(2, 12))
+    ours, turned = statistics.paired_t_test(first, second), statistics.paired_t_test(second, first)
+    peer = stats.ttest_rel(first, second)
+    assert np.isclose(ours.t, peer.statistic) and np.isclose(ours.p, peer.pvalue) and ours.df == 11
+    assert np.isclose(ours.t, -turned.t) and np.isclose(ours.difference, -turned.difference)
+
+
+@pytest.mark.parametrize("call", [
+    lambda: statistics.paired_t_test([1.0], [2.0]),
+    lambda: statistics.paired_t_test([1.0, 2.0], [0.0, 1.0]),
+    lambda: statistics.interaction_test(np.zeros((3, 1)), np.ones((3, 1))),
+    lambda: statistics.interaction_test(np.ones((5, 6)), np.zeros((5, 6))),
+])  # fmt: skip
+def test_nothing_to_compare_is_refused(call):
+    with pytest.raises(statistics.StatisticsError):
+        call()
+
+
+@few
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 0.2), st.floats(0, 0.2))
+def test_a_verdict_agrees_exactly_within_interval_and_margin(published, value, half, margin):
+    said = statistics.verdict(published, value, value - half, value + half, margin=margin)
+    assert (said == "agree") == (value - half - margin <= published <= value + half + margin)

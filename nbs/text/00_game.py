@@ -150,8 +150,8 @@ print("Ann, per coin she adds:", float(1.6 / 4), "back; all keep everything else
 # * `choose`: put coins in, as a draw from whatever one's inclination is;
 # * `learn`: look at the results screen, which shows everybody's contribution and payout.
 #
-# `learn` also receives the mechanism itself. Networks ignore it. A person who asks "what would one more coin have brought me?"
-# and the rational player of a later notebook need it.
+# `learn` also receives the mechanism itself, a plain function. Networks ignore it. A person who asks "what would one more coin
+# have brought me?" and the rational player of a later notebook need it.
 
 # %%
 #| export
@@ -187,30 +187,66 @@ class Block:
 
 
 # %% [markdown]
+# ### A referee who remembers
+#
+# A mechanism looks at this round and at nothing else. A person in the referee's chair may bear a grudge: in the paper's last
+# experiment people hand out the fund, and they know who gave nothing two rounds ago. So `play` also takes a *referee*, who may
+# carry a state from round to round. A plain mechanism is the referee who carries nothing.
+
+# %%
+#| export
+class Referee(NamedTuple):
+    "A mechanism that may remember (Koster et al., \"Human referee experiments\"); `state` is any pytree with the leading shape of the endowments."
+
+    start: Callable[[Array, Array], Any]  # (key, endowment [..., P]) -> state
+    share: Callable[[Any, Array, Array], Array]  # (state, endowment, contribution) -> [..., P] shares, as a mechanism's
+    learn: Callable[[Any, Array, Array, Array], Any]  # (state, endowment, contribution, payout) -> state
+
+
+def as_referee(
+    mechanism: Mechanism | Referee,
+) -> Referee:
+    "Seat a plain mechanism as the referee who remembers nothing; a referee stays as it is."
+    if isinstance(mechanism, Referee):
+        return mechanism
+    return Referee(
+        start=lambda key, endowment: (),
+        share=lambda state, endowment, contribution: mechanism(endowment, contribution),
+        learn=lambda state, endowment, contribution, payout: state,
+    )
+
+
+# %% [markdown]
 # The block itself is a loop over rounds. The key is split once for sitting down and once for every round: whoever consumes
-# randomness gets a key of their own, so the same key always replays the same block.
+# randomness gets a key of their own, so the same key always replays the same block. Players who ask about the mechanism are told
+# the one in force in this very round: the referee's, with what is remembered so far.
 
 # %%
 #| export
 def play(
-    key: Array,  # consumed: one part by `start`, one part per round by `choose`
+    key: Array,  # consumed: one part by the players' `start`, one part per round by `choose`, one part by the referee's `start`
     players: Players,
     endowment: Array,  # [..., P] coins
-    mechanism: Mechanism,
+    mechanism: Mechanism | Referee,
     *,
     game: Game = Game(),
     n_rounds: int | None = None,  # default: a full block
 ) -> Block:
-    "Play one block under one mechanism (Koster et al., \"Investment game\")."
+    "Play one block under one mechanism or referee (Koster et al., \"Investment game\")."
     key_start, key_rounds = jax.random.split(key)
+    referee = as_referee(mechanism)
 
     def one_round(state, key):
-        contribution = players.choose(key, state, endowment)
-        paid = payout(endowment, contribution, mechanism, growth=game.growth)
-        return players.learn(state, endowment, contribution, paid, mechanism), (contribution, paid)
+        minds, memory = state
+        in_force = lambda endowment, contribution: referee.share(memory, endowment, contribution)
+        contribution = players.choose(key, minds, endowment)
+        paid = payout(endowment, contribution, in_force, growth=game.growth)
+        minds = players.learn(minds, endowment, contribution, paid, in_force)
+        return (minds, referee.learn(memory, endowment, contribution, paid)), (contribution, paid)
 
     keys = jax.random.split(key_rounds, n_rounds or game.n_rounds)
-    _, (contribution, paid) = jax.lax.scan(one_round, players.start(key_start, endowment), keys)
+    start = players.start(key_start, endowment), referee.start(jax.random.fold_in(key, 2), endowment)
+    _, (contribution, paid) = jax.lax.scan(one_round, start, keys)
     return Block(endowment, jnp.moveaxis(contribution, 0, -2), jnp.moveaxis(paid, 0, -2))
 
 
@@ -237,6 +273,32 @@ assert bots.contribution.shape == (4096, 10, 4)
 assert (bots.contribution == jnp.round(bots.contribution)).all(), "coins are whole"
 assert ((bots.contribution >= 0) & (bots.contribution <= groups[:, None])).all(), "nobody gives what they do not have"
 assert jnp.allclose(bots.payout.sum(-1), 1.6 * bots.contribution.sum(-1), atol=1e-4), "the fund is handed out whole"
+
+
+# %% [markdown]
+# And a grudge: this referee splits equally, except that whoever gave nothing *last* round is left out. A bot with 2 coins gives
+# nothing one time in three, one with 10 coins one time in eleven. Who should feel it more?
+
+# %%
+def left_out(gave, endowment, contribution):
+    "Split equally among those who gave something in the round before; among all if nobody did."
+    counted = jnp.where(gave.any(-1, keepdims=True), gave, True)
+    return counted / counted.sum(-1, keepdims=True)
+
+
+grudge = Referee(
+    start=lambda key, endowment: endowment > 0,
+    share=left_out,
+    learn=lambda gave, endowment, contribution, payout: contribution > 0,
+)
+resented = play(jax.random.key(0), random_bots(), groups, grudge)
+missed = (resented.contribution[:, :-1] == 0) & (resented.contribution[:, :-1] > 0).any(-1, keepdims=True)
+assert (resented.payout[:, 1:][missed] == 0).all(), "who gave nothing is paid nothing a round later"
+assert jnp.array_equal(resented.contribution, bots.contribution), "bots play on, whoever hands out the fund"
+assert jnp.allclose(resented.payout.sum(-1), 1.6 * resented.contribution.sum(-1), atol=1e-4)
+ann, bob = resented.payout.mean((0, 1))[:2]
+assert ann > bob + 0.5
+print("mean payout, coins a round: Ann", ann.round(2), "Bob", bob.round(2), "| without a grudge", bots.payout.mean().round(2))
 
 # %% [markdown]
 # ### The naive way: sum the coins
@@ -299,8 +361,8 @@ def session(
     unrefereed: Players,  # how people play when there is no referee
     refereed: Players,  # how the same people play under one
     endowment: Array,  # [..., P] coins
-    a: Mechanism,  # referee of the second block
-    b: Mechanism,  # referee of the third block
+    a: Mechanism | Referee,  # referee of the second block
+    b: Mechanism | Referee,  # referee of the third block
     vote: Callable[[Array, Block, Block], Array],  # (key, block a, block b) -> [..., P] bool, True for a
     *,
     game: Game = Game(),
@@ -384,8 +446,8 @@ fig.tight_layout()
 #
 # ## Recap
 #
-# `Game` holds the rules, `Players` what a player can do, `play` a block, `session` the whole evening; `payout`, `returns`,
-# `surplus`, `gini` the book-keeping; `equal_split` and `random_bots` the two defaults that need no explanation.
+# `Game` holds the rules, `Players` what a player can do, `Referee` (made of a mechanism by `as_referee`) who hands out the fund, `play`
+# a block, `session` the whole evening; `payout`, `returns`, `surplus`, `gini` the book-keeping; `equal_split` and `random_bots` the two defaults that need no explanation.
 #
 # Questions to take along: who would propose equal splitting, and who would vote for it? Is there a mechanism under which Ann
 # gains by giving *and* the others prefer it?

@@ -94,7 +94,7 @@ print(sorted(path.name for path in (ROOT / "data" / "published").glob("*.csv")))
 # %% [markdown]
 # ## Numbers that are already known
 #
-# A few small tables hold what the originals printed. They are our measuring stick, so nothing in this repository ever writes
+# A handful of small tables hold what the originals printed. They are our measuring stick, so nothing in this repository ever writes
 # into their folder.
 
 # %%
@@ -106,6 +106,7 @@ PUBLISHED = (
     "table_s1b_virtual_votes",  # virtual players: share of votes for HCRM
     "table_s2_metagame",  # virtual players: nine mechanisms against one another
     "figure_s2_t",  # people: what votes depended on, t statistics of the regressions
+    "text_statistics",  # every test, share and count of the text and of Figure S6's caption
 )
 
 
@@ -835,10 +836,10 @@ assert not list(Path("released").iterdir()), "nothing half-fetched is left"
 
 # %%
 #| export
-def released_to_plays(
-    frame: pd.DataFrame,  # data_exp1.csv, data_exp2.csv or data_exp4.csv, in the order of the file
+def gather_released(
+    frame: pd.DataFrame,  # data_exp1.csv, data_exp2.csv or data_exp4.csv, in the order of the file; further columns come along
     players: pd.DataFrame | None = None,  # the table of the same experiment's players; without it all count as real
-) -> Plays:
+) -> dict[str, np.ndarray]:  # column -> [G, T, P], with `real` beside the file's
     "Gather released rows into blocks of ten rounds; raises DataError when the rows of a group are not in step."
     condition = ["baseline", "endowcond", "session", "mechanism_code"]
     group, n_rows = [*condition, "turn"], game.Game.n_rounds * game.Game.n_players
@@ -849,6 +850,21 @@ def released_to_plays(
     if not len(gap) or gap.max() > 0.05:
         problem = f"in {(gap > 0.05).sum()} of {len(gap)} blocks the payouts are not 1.6 times the contributions"
         raise DataError(f"The rows cannot be gathered into groups: {problem}; give them in the order of the original file.")
+    return cube
+
+
+# %% [markdown]
+# From there to blocks of play is a matter of names. In the tutorial the mechanism's code is that of strict egalitarian; we keep the
+# two apart.
+
+# %%
+#| export
+def released_to_plays(
+    frame: pd.DataFrame,  # as for gather_released
+    players: pd.DataFrame | None = None,
+) -> Plays:
+    "Read released rows as a data set of blocks; raises DataError when the rows of a group are not in step."
+    cube = gather_released(frame, players)
     coins = {name: jnp.asarray(cube[name], jnp.float32) for name in ("endowment", "contribution", "payout")}
     refereed = 1 + np.searchsorted(list(MECHANISM_CODES.values()), cube["mechanism_code"][:, 0, 0])
     session = cube["session"][:, 0, 0]
@@ -1277,9 +1293,9 @@ print({key: made_by[key] for key in ("versions", "machine", "profile", "seed")})
 # %% [markdown]
 # ## Recap
 #
-# In: `published` for the paper's numbers; `fetch_released`, `read_released`, `released_to_plays`, `counted_votes` and
-# `check_counted_votes` for the authors' files; `read_plays` for tables of play, `read_seeds` for what the seeds of a run wrote; `DataError`
-# when something is wrong with any of them. In memory: `Plays`, made by `record` and `join`. Out: `plays_to_table`, `write_table`, `write_json`,
+# In: `published` for the paper's numbers; `fetch_released`, `read_released`, `gather_released`, `released_to_plays`, `counted_votes` and
+# `check_counted_votes` for the authors' files; `read_plays` for tables of play, `read_seeds` for what the seeds of a run wrote; `DataError` when
+# something is wrong with any of them. In memory: `Plays`, made by `record` and `join`. Out: `plays_to_table`, `write_table`, `write_json`,
 # `save_parameters` and back with `plays_from_table`, `load_parameters`, `read_metadata`; `replacing` under all of them and
 # `stamp` beside them.
 #

@@ -701,10 +701,18 @@ fig.tight_layout()
 # ## Votes
 #
 # The vote model of a later notebook (05_voting) uses one number, the relative payout. If stand-in participants voted by exactly that
-# rule, an election would only test what was put in. So they vote by a richer one, an assumption and fitted to nothing: the same
-# weight on relative payout, a weaker one on plain coins, and a whim that belongs to the person.
+# rule, an election would only test what was put in. So they vote by a richer one, an assumption and fitted to nothing. With A met
+# first and B second,
 #
-# $$P(A) = \sigma\Big(1.4 \sum_t \frac{y^A_t - y^B_t}{10\, e} + 0.01 \sum_t (y^A_t - y^B_t) + 0.5\,\varepsilon\Big).$$
+# $$P(A) = \sigma\Big(1.4 \sum_t \frac{y^A_t - y^B_t}{10\, e} + 0.01 \sum_t (y^A_t - y^B_t) - 0.2 + 0.5\,\varepsilon\Big):$$
+#
+# the same weight on relative payout and a weaker one on plain coins; a slight preference for the referee met *second*, whose rounds
+# are fresher in mind, which makes a coin flip 45 to 55; and a whim that belongs to the person.
+#
+# What is *not* in it is a liking for the learned mechanism. When the authors ask what decided real votes, they find one: an intercept for
+# HCRM, significant against libertarian and liberal egalitarian, that no payout explains. Put in by hand, it would come back as votes, and
+# every election here would prove only that it had been put in. So our intercepts belong to the person (mean zero) and to the order
+# (which a counterbalanced experiment cancels), and where our data show no intercept for HCRM and people's do, the two differ.
 
 # %%
 #| export
@@ -713,30 +721,32 @@ SLOPE = 1.4  # of the vote in the summed relative payout, in units of 10 coins (
 
 def vote(
     key: Array,  # consumed: one part for the persons, one for the votes
-    block_a: game.Block,
-    block_b: game.Block,
+    block_a: game.Block,  # met first
+    block_b: game.Block,  # met second
     *,
     absolute: float = 0.01,  # weight of a coin, summed over the block
+    recency: float = 0.2,  # for whichever referee was met second, logits
     whim: float = 0.5,  # standard deviation of what else moves a person, logits
 ) -> Array:  # [..., P] bool, True for a
-    "Vote by relative payout, a little by coins, and by whim: an assumption, not fitted to anything."
+    "Vote by relative payout, a little by coins and by order, and by whim: an assumption, not fitted to anything."
     key_whim, key_vote = jax.random.split(key)
     relative = (block_a.relative_payout - block_b.relative_payout).sum(-2) / 10
     coins = (block_a.payout - block_b.payout).sum(-2)
-    score = SLOPE * relative + absolute * coins + whim * jax.random.normal(key_whim, relative.shape)
+    score = SLOPE * relative + absolute * coins - recency + whim * jax.random.normal(key_whim, relative.shape)
     return jax.random.uniform(key_vote, score.shape) < jax.nn.sigmoid(score)
 
 
 # %% [markdown]
-# Ann (10 coins) and Bob (2 coins) both get one coin a round more from A than from B. For Bob that is half his endowment. The vote
-# should be a coin flip between equals, and Bob should be much surer than Ann.
+# Ann (10 coins) and Bob (2 coins) both get one coin a round more from A than from B. For Bob that is half his endowment. Between equal
+# blocks the vote should be a coin flip with a slight lean to the second, and Bob should be much surer than Ann.
 
 # %%
 ten = jnp.zeros((20_000, 10, 4))
 blocks = [game.Block(jnp.tile(ann, (20_000, 1)), ten, ten + extra) for extra in (0.0, 1.0)]
 same, better = (vote(jax.random.key(5), a, blocks[0]).mean(0) for a in blocks)
-print("A equals B:", same.round(2), "| a coin a round more from A:", better.round(2))
-assert jnp.allclose(same, 0.5, atol=0.02) and (better[1:] > better[0] + 0.05).all() and better[0] > 0.52
+either_order = (better + 1 - vote(jax.random.key(6), blocks[0], blocks[1]).mean(0)) / 2
+print("A equals B:", same.round(2), "| a coin a round more from A:", better.round(2), "| in either order:", either_order.round(2))
+assert jnp.allclose(same, 0.45, atol=0.02) and (better[1:] > better[0] + 0.05).all() and (either_order > better).all()
 
 # %% [markdown]
 # ## The pilot
@@ -838,16 +848,21 @@ def sketch(
 # %%
 #| export
 def by_group(
-    choices: Sequence[game.Mechanism],
+    choices: Sequence[game.Mechanism | game.Referee],
     which: Array,  # [G] position in `choices`
-) -> game.Mechanism:
-    "Let every group play under its own one of several mechanisms."
+) -> game.Referee:
+    "Let every group play under its own one of several mechanisms or referees."
+    referees = [game.as_referee(choice) for choice in choices]
 
-    def mechanism(endowment, contribution):
-        shares = jnp.stack([choice(endowment, contribution) for choice in choices])
+    def share(states, endowment, contribution):
+        shares = jnp.stack([referee.share(state, endowment, contribution) for referee, state in zip(referees, states)])
         return jnp.take_along_axis(shares, which.reshape(1, *(1,) * (endowment.ndim - 2), -1, 1), 0)[0]
 
-    return mechanism
+    return game.Referee(
+        start=lambda key, endowment: [r.start(k, endowment) for r, k in zip(referees, jax.random.split(key, len(referees)))],
+        share=share,
+        learn=lambda states, *seen: [referee.learn(state, *seen) for referee, state in zip(referees, states)],
+    )
 
 
 # %% [markdown]

@@ -23,7 +23,7 @@
 #| default_exp statistics
 
 # %% [markdown]
-# *In this notebook*: the tests behind Exp. 1 and 2 of Koster et al. (Results; Materials and Methods, "Data pre-processing and
+# *In this notebook*: the tests behind Exp. 1 to 4 of Koster et al. (Results; Materials and Methods, "Data pre-processing and
 # analysis") and the intervals that we put around our own numbers. It uses the published numbers from the data notebook; the
 # run and table notebooks use it. One idea runs through all of it: four people who have played ten rounds together are *one*
 # observation. At the end the paper's own figures are recomputed from its counts, and some of them resist.
@@ -464,8 +464,8 @@ class FTest(NamedTuple):
     "A ratio of variances between and within samples, with its degrees of freedom."
 
     f: float
-    df_between: int
-    df_within: int
+    df_between: float
+    df_within: float
     p: float
 
 
@@ -521,6 +521,104 @@ assert np.isclose(f_test(*two).f, stats.ttest_ind(*two).statistic ** 2), "with t
 
 
 # %% [markdown]
+# ## Which of two mechanisms made more?
+#
+# In Exp. 3 every group plays under HCRM and under RM, and the paper says that the surplus was higher under HCRM, with $t_{183} = 7.96$.
+# The degrees of freedom give the method away: 736 players are 184 groups, so it was one *difference* per group, tested against zero.
+# Comparing the two heaps of 184 surpluses instead would throw away that both come from the same four people.
+
+# %%
+#| export
+class TTest(NamedTuple):
+    "A mean difference within groups, with the test of its being none."
+
+    difference: float
+    t: float
+    df: int
+    p: float  # two-sided
+
+
+def paired_t_test(
+    first: np.ndarray,  # [G] a value per group under one mechanism, for example its surplus
+    second: np.ndarray,  # [G] and under the other
+) -> TTest:
+    "Test the mean difference within groups; StatisticsError for fewer than two or no variance (Koster et al., Results, Exp. 3)."
+    difference = np.asarray(first, float) - np.asarray(second, float)
+    if difference.ndim != 1 or len(difference) < 2 or not np.isfinite(difference).all() or difference.std() == 0:
+        raise StatisticsError(f"differences of shape {difference.shape} are not two or more finite values that vary: give one per group")
+    test = stats.ttest_1samp(difference, 0.0)
+    return TTest(float(difference.mean()), float(test.statistic), len(difference) - 1, float(test.pvalue))
+
+
+# %% [markdown]
+# Groups differ a lot (some simply give more), mechanisms a little. The paired test should see through it, the other one not.
+
+# %%
+rng = np.random.default_rng(7)
+thrift = rng.normal(1.35, 0.15, 184)
+under_hcrm, under_rm = thrift + 0.02 + rng.normal(0, 0.04, 184), thrift + rng.normal(0, 0.04, 184)
+paired, heaps = paired_t_test(under_hcrm, under_rm), stats.ttest_ind(under_hcrm, under_rm)
+print(f"within groups t = {paired.t:.2f} (df {paired.df}), two heaps t = {heaps.statistic:.2f} (df {heaps.df:.0f})")
+assert paired.df == 183 and paired.p < 0.001 < 0.05 < heaps.pvalue
+assert np.isclose(paired.t, stats.ttest_rel(under_hcrm, under_rm).statistic)
+
+
+# %% [markdown]
+# ## Two referees, six bins
+#
+# Exp. 4 asks whether human referees give heads low payouts as readily as HCRM. For each game and referee the ten payouts of the
+# head, as fractions of all payouts, fall into six bins; if the two profiles differ in *shape*, referee and bin interact. The paper
+# prints $F_{2,128} = 5.541$ for 61 games. Where do 2 and 128 come from? Six bins have 5 degrees of freedom and 61 games 60, so one
+# expects $F_{5,300}$. But frequencies of one game hang together (what is in one bin is missing in another), and the usual cure, due to Greenhouse
+# and Geisser, shrinks both by a factor $\epsilon$ estimated from their covariance. With $\epsilon = 128/300 = 0.43$ the first becomes 2.1: there they are.
+#
+# With two referees the interaction is one analysis of variance of the *differences* $d_{gk}$ between them:
+#
+# $$F = \frac{G \sum_k (\bar d_k - \bar d)^2 / (K-1)}{\sum_{gk} (d_{gk} - \bar d_g - \bar d_k + \bar d)^2 / ((G-1)(K-1))}, \qquad
+# \epsilon = \frac{(\operatorname{tr} S)^2}{(K-1) \operatorname{tr} S^2},$$
+#
+# with $S$ the covariance of the bins after the double centring of the denominator.
+
+# %%
+#| export
+def interaction_test(
+    first: np.ndarray,  # [G, K] a profile over K bins for every group under one treatment
+    second: np.ndarray,  # [G, K] and under the other
+) -> FTest:  # degrees of freedom corrected, so not whole
+    "Ask whether two profiles differ in shape: repeated measures, Greenhouse-Geisser; StatisticsError if none does (Koster et al., Exp. 4)."
+    difference = np.asarray(first, float) - np.asarray(second, float)
+    if difference.ndim != 2 or min(difference.shape) < 2 or not np.isfinite(difference).all():
+        raise StatisticsError(f"profiles of shape {difference.shape} are not two or more groups by two or more bins, all finite")
+    n_groups, n_bins = difference.shape
+    by_bin = difference.mean(0) - difference.mean()
+    rest = difference - difference.mean(1, keepdims=True) - by_bin
+    covariance = rest.T @ rest / (n_groups - 1)
+    if np.trace(covariance) < 1e-12:
+        raise StatisticsError("all groups differ by the same profile: there is no variance to compare with")
+    f = n_groups * (by_bin**2).sum() / np.trace(covariance)
+    epsilon = np.trace(covariance) ** 2 / ((n_bins - 1) * (covariance**2).sum())
+    between, within = epsilon * (n_bins - 1), epsilon * (n_bins - 1) * (n_groups - 1)
+    return FTest(float(f), float(between), float(within), float(stats.f.sf(f, between, within)))
+
+
+# %% [markdown]
+# Sixty-one games in which one referee now and then leaves the head next to nothing, and another sixty-one in which both do the same.
+
+# %%
+def profiles(chances, rng):
+    return rng.multinomial(10, chances, 61) / 10
+
+
+strict, mild = [0.3, 0.2, 0.2, 0.2, 0.05, 0.05], [0.1, 0.3, 0.3, 0.2, 0.05, 0.05]
+rng = np.random.default_rng(8)
+different = interaction_test(profiles(strict, rng), profiles(mild, rng))
+alarms = np.mean([interaction_test(profiles(mild, rng), profiles(mild, rng)).p <= 0.05 for _ in range(400)])
+print(f"different shapes: F({different.df_between:.1f}, {different.df_within:.0f}) = {different.f:.1f}; false alarms {alarms:.3f}")
+assert different.p < 1e-6 and alarms < 0.08
+assert 0.25 * 5 < different.df_between < 5 and np.isclose(different.df_within, 60 * different.df_between)
+
+
+# %% [markdown]
 # ## Ours beside theirs
 #
 # Every published number that we can recompute is to stand next to ours with the difference. Two tables are joined row by row;
@@ -565,6 +663,52 @@ def mean_absolute_error(
         raise StatisticsError(f"numbers of shapes {ours.shape} and {published.shape} cannot be compared one by one, or one is missing")
     return float(np.abs(ours - published).mean())
 
+
+# %% [markdown]
+# ## Agree or differ?
+#
+# At the end of the paper stands a list of every published number beside ours, and a word for each. Words must follow a rule that was
+# fixed before the numbers were seen:
+#
+# * a share, a mean or a statistic *agrees* if the published value lies in our 95 % interval, widened by the published
+#   value's own sampling error (its *margin*; people are a sample too, and prints are rounded);
+# * a printed bound ("p < .001", "all t > 4") agrees if our value keeps it; for p-values only the side of .05 counts, since a p-value
+#   just says how much data there was;
+# * everything else *differs*, however near it comes.
+
+# %%
+#| export
+def verdict(
+    published: float,
+    value: float,  # ours
+    low: float,  # our interval; NaN where there is none
+    high: float,
+    *,
+    sign: str = "=",  # what is printed: the value (=), or an upper (<) or lower (>) bound
+    is_p: bool = False,  # whether it is a p-value
+    margin: float = 0.0,  # the published value's own 95 % sampling error, and its rounding
+) -> str:  # agree | differ
+    "Compare a published number with ours by a rule that does not depend on the outcome."
+    if is_p:
+        agree = (value < 0.05) == (published < 0.05 and sign != ">")
+    elif sign == "=":
+        low, high = (value if np.isnan(bound) else bound for bound in (low, high))
+        agree = low - margin <= published <= high + margin
+    else:
+        agree = value < published if sign == "<" else value > published
+    return "agree" if agree else "differ"
+
+
+# %% [markdown]
+# 54.5 % of 1,744 votes, and we find 52 % with seeds from 50 to 54 %: luck among people alone reaches 2.3 points to each side. With 48 %, 47
+# to 49, it does not help.
+
+# %%
+margin = 1.96 * np.sqrt(0.545 * 0.455 / 1744)
+assert verdict(0.545, 0.52, 0.50, 0.54, margin=margin) == "agree" and verdict(0.545, 0.48, 0.47, 0.49, margin=margin) == "differ"
+assert verdict(0.001, 0.03, np.nan, np.nan, sign="<", is_p=True) == "agree", "both see an effect, with different amounts of data"
+assert verdict(0.15, 0.03, np.nan, np.nan, sign=">", is_p=True) == "differ" and verdict(4, 11.0, 9.0, 13.0, sign=">") == "agree"
+print(f"margin of 951 votes in 1744: {margin:.3f}")
 
 # %% [markdown]
 # As a first use, people against virtual players: how well did the *authors'* networks foretell the votes of people?
@@ -659,8 +803,8 @@ fig.tight_layout()
 # ## Recap
 #
 # `permutation_test` (and, for comparison only, `naive_binomial`) for votes; `interval_over_groups`, `interval_over_seeds` and
-# `interval_over_groups_and_seeds`, all giving an `Interval`; `effect_of_time` (a `Trend`) and `f_test` (an `FTest`) for contributions; `beside` and
-# `mean_absolute_error` for ours and theirs; `StatisticsError` for what cannot be computed.
+# `interval_over_groups_and_seeds`, all giving an `Interval`; `effect_of_time` (a `Trend`) and `f_test` (an `FTest`) for contributions; `paired_t_test` (a `TTest`) and
+# `interaction_test` for two mechanisms in the same groups; `beside`, `mean_absolute_error` and `verdict` for ours and theirs; `StatisticsError` for what cannot be computed.
 #
 # Questions to take along: is a *session* perhaps the unit, rather than a group? What would the paper's p-values be if the head's vote
 # and the tails' were flipped separately, and which hypothesis would that test?

@@ -23,6 +23,7 @@
 folder = "runs/smoke"
 profile = "smoke"
 losses = "0.0 0.5 1.0 2.0"
+default = 1.0  # the run itself
 last_iteration = 0
 
 # %% [markdown]
@@ -40,7 +41,7 @@ from democratic_ai import data, figures, mechanisms, statistics
 
 here = Path(folder)
 values = losses.split()
-place = {value: here / f"loss{value}" / "seed0" for value in values}
+place = {value: here / ("seed0" if float(value) == default else f"loss{value}/seed0") for value in values}
 last = {value: place[value] / f"iter{last_iteration}" for value in values}
 
 # %%
@@ -66,6 +67,17 @@ for value in values:
     )
 table = pd.DataFrame(rows)
 data.write_table(here / "sensitivity" / "loss_sensitivity.csv", table)
+WORDS = {
+    "loss": "`loss`",
+    "fig1c_participants_error": "Figure 1C, participants",
+    "fig1c_virtual_players_from_participants": "Figure 1C, virtual players from participants",
+    "s2_mean_absolute_error": "Table S2",
+    "s1b_mean_absolute_error": "Table S1b",
+    "s1b_smallest_share": "smallest share in Table S1b",
+    "fig3a_head_share_below_half": "head's share below half",
+}
+with data.replacing(here / "sensitivity" / "summary.md") as temporary:
+    temporary.write_text(figures.markdown(table[list(WORDS)].rename(columns=WORDS)) + "\n")
 table.set_index("loss").T.round(3)
 
 # %% [markdown]
