@@ -47,7 +47,7 @@ print(trials.groupby(["source", "seed"]).group.nunique().to_dict(), "groups by s
 # over its 219 votes (138 would be 63.0 %, 139 63.5 %).
 
 # %%
-PRINTED = 0.633
+printed = data.published("text_statistics").set_index("name").published["exp4_share"]
 everybody = pd.concat([votes.assign(role="all"), votes.assign(role=votes.player.eq(0).map({True: "head", False: "tail"}))])
 by_group = everybody.groupby(["rival", "tail_endowment", "role", "seed", "group"]).vote.agg(["sum", "size"]).reset_index()
 cells = [
@@ -55,7 +55,7 @@ cells = [
     for cell, groups in by_group.groupby(["rival", "tail_endowment", "role"])
 ]
 shares = pd.DataFrame(cells, columns=["rival", "tail_endowment", "role", "vote_share", "low", "high"])
-shares["published"] = shares.role.map({"all": PRINTED})
+shares["published"] = shares.role.map({"all": printed})
 figure = figures.vote_bars(shares, note=referee)
 figures.save(figure, drawings / "fig4a.svg")
 data.write_table(numbers / "fig4a.csv", shares.round(5))
