@@ -334,10 +334,10 @@ def share_and_slope(
 ) -> tuple[Array, Array]:  # shares [P, B]; what one's own coin adds to one's own share [P, B]
     "Share as `graphnet.shares` does, and differentiate each share in its owner's contribution."
     seats, n_features = range(len(endowment)), len(params["edge1"]["kernel"]) // 2
-    seen = lambda coins: [graphnet.observation(e, c, n_features=n_features).T for e, c in zip(endowment, coins)]
-    heard, pull = jax.vjp(lambda coins: graphnet.first_network(params, seen(coins)), list(contribution))
+    seen = lambda coins: [graphnet.observation(e, c, n_features=n_features).T for e, c in zip([*endowment], coins)]
+    heard, pull = jax.vjp(lambda coins: graphnet.first_network(params, seen(coins)), [*contribution])
     said, score = weighed(params, *heard)
-    share = jax.nn.softmax(score, 0)
+    share = [*jax.nn.softmax(score, 0)]  # players in lists, here too: slices of an array cost more on the way back
     by_edge, by_node, by_table = score_gradients(params, said)
     mean_node = [sum(share[r] * by_node[j, r] for r in seats) for j in seats]
     mean_table = sum(share[r] * by_table[r] for r in seats)
@@ -347,7 +347,7 @@ def share_and_slope(
         (moved,) = pull((edge, [by_node[j, i] - mean_node[j] for j in seats], by_table[i] - mean_table))
         return share[i] * moved[i]
 
-    return share, jnp.stack([slope(i) for i in seats])
+    return jnp.stack(share), jnp.stack([slope(i) for i in seats])
 
 # %% ../nbs/09_training.ipynb #cb7680e0
 def rational_votes(
@@ -357,7 +357,7 @@ def rational_votes(
     rival: Array,  # [P, B] relative payout sums under the opponent
     *,
     slope: float,  # of the vote
-) -> Array:  # expected votes of all B games
+) -> Array:  # expected votes of a group of four
     "Play a block with rational players and count votes; differentiable in the parameters, through the players' learning."
 
     def one_round(carried, _):
@@ -371,7 +371,7 @@ def rational_votes(
 
     begin = mind.generosity, jnp.zeros_like(endowment)
     (_, received), _ = jax.lax.scan(jax.checkpoint(one_round), begin, length=game.Game.n_rounds)
-    return voting.vote_from_sums(received / endowment / voting.UNIT, rival, slope=slope).sum()
+    return voting.vote_from_sums(received / endowment / voting.UNIT, rival, slope=slope).sum(0).mean()
 
 # %% ../nbs/09_training.ipynb #6e08c7f3
 def rational_gradient(
@@ -387,15 +387,7 @@ def rational_gradient(
     seated = endowments(config)
     mind = rational.sit_down(jax.random.split(key_own)[0], seated, population)  # as `game.play` would
     rival = voting.relative_payout_sum(game.play(key_rival, rational.players(population), seated, opponent))
-    size = math.gcd(len(seated), CHUNK)
-    lying = jax.tree.map(lambda x: x.reshape(-1, size, x.shape[-1]).swapaxes(1, 2), (seated, mind, rival))
-    votes = jax.value_and_grad(partial(rational_votes, slope=config.slope))
-
-    def add(total, chunk):
-        return jax.tree.map(jnp.add, total, votes(params, *chunk)), None
-
-    total, _ = jax.lax.scan(add, (jnp.zeros(()), jax.tree.map(jnp.zeros_like, params)), lying)
-    return jax.tree.map(lambda x: x / len(seated), total)
+    return jax.value_and_grad(partial(rational_votes, slope=config.slope))(params, *jax.tree.map(jnp.transpose, (seated, mind, rival)))
 
 # %% ../nbs/09_training.ipynb #51ca865d
 def train_rational(
