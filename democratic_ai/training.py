@@ -4,13 +4,16 @@
 
 # %% auto #0
 __all__ = ['CHUNK', 'Training', 'endowments', 'by_seat', 'remember', 'choose', 'roll_out', 'draws', 'by_chunks', 'play',
-           'play_tapped', 'through_mechanism', 'vote_gradient', 'optimiser', 'climb', 'train']
+           'play_tapped', 'through_mechanism', 'vote_gradient', 'optimiser', 'climb', 'ascend', 'train', 'weighed',
+           'score_gradients', 'share_and_slope', 'rational_votes', 'rational_gradient', 'train_rational']
 
 # %% ../nbs/09_training.ipynb #26039cd2
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +22,7 @@ import optax
 import pandas as pd
 from jax import Array
 
-from . import cloning, game, graphnet, mechanisms, scg, voting
+from . import cloning, game, graphnet, mechanisms, rational, scg, voting
 
 # %% ../nbs/09_training.ipynb #bed49c76
 @jax.tree_util.register_static
@@ -226,12 +229,13 @@ def optimiser(
     return optax.rmsprop(config.learning_rate, decay=config.decay, eps=config.eps, initial_scale=1.0, eps_in_sqrt=True)
 
 # %% ../nbs/09_training.ipynb #23a0cbf6
-@partial(jax.jit, static_argnames=("opponent", "config"))
+@partial(jax.jit, static_argnames=("estimate", "opponent", "config"))
 def climb(
-    virtual_params: dict,
+    players: Any,  # pytree: whatever `estimate` takes
     state: dict,  # params and moments of the mechanism in training, key
     steps: Array,  # [k] numbers of the updates
     *,
+    estimate: Callable[..., tuple[Array, dict]],  # such as `vote_gradient`
     opponent: game.Mechanism,
     config: Training,
 ) -> tuple[dict, dict]:  # state; vote_share [k]
@@ -239,7 +243,7 @@ def climb(
 
     def update(carried, step):
         params, moments = carried
-        votes, gradient = vote_gradient(params, jax.random.fold_in(state["key"], step), virtual_params, opponent, config=config)
+        votes, gradient = estimate(params, jax.random.fold_in(state["key"], step), players, opponent, config=config)
         change, moments = optimiser(config).update(jax.tree.map(jnp.negative, gradient), moments)
         return (optax.apply_updates(params, change), moments), {"vote_share": votes / game.Game.n_players}
 
@@ -247,6 +251,31 @@ def climb(
     return state | {"params": params, "moments": moments}, metrics
 
 # %% ../nbs/09_training.ipynb #93adc94f
+def ascend(
+    key: Array,  # consumed: one part by the first parameters, one by the games
+    players: Any,  # pytree: whatever `estimate` takes
+    opponent: game.Mechanism,
+    *,
+    estimate: Callable[..., tuple[Array, dict]],  # such as `vote_gradient`
+    config: Training,
+    checkpoint: Path | str | None,  # folder in which an interrupted training finds itself again
+    name: str,  # what the progress report calls it
+) -> tuple[dict, pd.DataFrame]:  # parameters of `graphnet.MechanismNetwork`; step, vote_share
+    "Train a mechanism for the votes of some kind of players (Koster et al., \"Training algorithm\"); raises MechanismError."
+    mechanisms.check(opponent, name="opponent", tails=config.tails)
+    key_init, key_games = jax.random.split(key)
+    params = graphnet.init(key_init)
+    state = {"params": params, "moments": optimiser(config).init(params), "key": key_games}
+    seated = endowments(config)
+    rules = opponent(seated, seated), opponent(seated, jnp.floor(seated / 2))  # two tables tell opponents apart
+    chunk = partial(climb, players, estimate=estimate, opponent=opponent, config=config)
+    settings = config, cloning.fingerprint((players, rules))
+    state, history = cloning.descend(
+        chunk, state, updates=config.updates, label=name.replace("/", "-"), checkpoint=checkpoint, settings=settings
+    )
+    return state["params"], pd.DataFrame({"step": np.arange(1, config.updates + 1), **history})
+
+# %% ../nbs/09_training.ipynb #8362d261
 def train(
     key: Array,  # consumed: one part by the first parameters, one by the games
     virtual_params: dict,
@@ -256,16 +285,119 @@ def train(
     checkpoint: Path | str | None = None,  # folder in which an interrupted training finds itself again
     name: str = "mechanism",  # what the progress report calls it
 ) -> tuple[dict, pd.DataFrame]:  # parameters of `graphnet.MechanismNetwork`; step, vote_share
-    "Train a mechanism for votes against an opponent; raises MechanismError for one that hands out the fund wrongly (Koster et al., \"Training algorithm\")."
-    mechanisms.check(opponent, name="opponent", tails=config.tails)
-    key_init, key_games = jax.random.split(key)
-    params = graphnet.init(key_init)
-    state = {"params": params, "moments": optimiser(config).init(params), "key": key_games}
-    seated = endowments(config)
-    rules = opponent(seated, seated), opponent(seated, jnp.floor(seated / 2))  # two tables tell opponents apart
-    chunk = partial(climb, virtual_params, opponent=opponent, config=config)
-    settings = config, cloning.fingerprint((virtual_params, rules))
-    state, history = cloning.descend(
-        chunk, state, updates=config.updates, label=name.replace("/", "-"), checkpoint=checkpoint, settings=settings
+    "Train HCRM against an opponent; raises MechanismError for one that hands out the fund wrongly (Koster et al., \"Training algorithm\")."
+    return ascend(key, virtual_params, opponent, estimate=vote_gradient, config=config, checkpoint=checkpoint, name=name)
+
+# %% ../nbs/09_training.ipynb #0205c325
+def weighed(
+    params: dict,  # of `graphnet.MechanismNetwork`
+    edge: dict,  # (sender, receiver) -> [width, B]
+    node: list[Array],  # per player, [width, B]
+    table: Array,  # [width, B]
+) -> tuple[dict, Array]:  # second edges (sender, receiver) -> [width, B]; scores [P, B]
+    "Weigh everybody as `graphnet.second_network` does, and keep what was said on the way."
+    width = len(table)
+    by_edge, by_sender, by_receiver, by_table, bias = graphnet.split(params["edge2"], *[width] * 4)
+    known, both = by_table @ table + bias, jnp.concatenate([by_sender, by_receiver])
+    told = [both @ v for v in node]
+    said = {(s, r): jnp.tanh(by_edge @ x + told[s][:width] + told[r][width:] + known) for (s, r), x in edge.items()}
+    by_said, by_node, by_table, bias = graphnet.split(params["node2"], *[width] * 3)
+    known = by_table @ table + bias
+    return said, jnp.concatenate([by_said @ h + by_node @ v + known for h, v in zip(graphnet.arriving(said), node)])
+
+# %% ../nbs/09_training.ipynb #b0cec299
+def score_gradients(
+    params: dict,  # of `graphnet.MechanismNetwork`
+    said: dict,  # second edges of `weighed`
+) -> tuple[dict, dict, list[Array]]:  # by edge (s, r), by node (j, r), by table r; [width, B] each, for the score of r
+    "Differentiate every player's score in what the first network says; each question is answered once for all."
+    width = len(params["edge1"]["bias"])
+    by_edge, by_sender, by_receiver, by_table, _ = graphnet.split(params["edge2"], *[width] * 4)
+    by_said, by_node, direct, _ = graphnet.split(params["node2"], *[width] * 3)
+    give = {arrow: 1 - x**2 for arrow, x in said.items()}  # of the tanh
+    back = jnp.concatenate([by_edge.T, by_sender.T]) * by_said
+    sent = {arrow: back @ x for arrow, x in give.items()}
+    back = jnp.concatenate([by_receiver.T, by_table.T]) * by_said
+    received = [back @ x for x in graphnet.arriving(give)]
+    own = {(r, r): x[:width] + by_node.T for r, x in enumerate(received)}
+    return (
+        {arrow: x[:width] for arrow, x in sent.items()},
+        {arrow: x[width:] for arrow, x in sent.items()} | own,
+        [x[width:] + direct.T for x in received],
     )
-    return state["params"], pd.DataFrame({"step": np.arange(1, config.updates + 1), **history})
+
+# %% ../nbs/09_training.ipynb #9b61a47c
+def share_and_slope(
+    params: dict,  # of `graphnet.MechanismNetwork`
+    endowment: Array,  # [P, B] coins
+    contribution: Array,  # [P, B] coins
+) -> tuple[Array, Array]:  # shares [P, B]; what one's own coin adds to one's own share [P, B]
+    "Share as `graphnet.shares` does, and differentiate each share in its owner's contribution."
+    seats, n_features = range(len(endowment)), len(params["edge1"]["kernel"]) // 2
+    seen = lambda coins: [graphnet.observation(e, c, n_features=n_features).T for e, c in zip([*endowment], coins)]
+    heard, pull = jax.vjp(lambda coins: graphnet.first_network(params, seen(coins)), [*contribution])
+    said, score = weighed(params, *heard)
+    share = [*jax.nn.softmax(score, 0)]  # players in lists, here too: slices of an array cost more on the way back
+    by_edge, by_node, by_table = score_gradients(params, said)
+    mean_node = [sum(share[r] * by_node[j, r] for r in seats) for j in seats]
+    mean_table = sum(share[r] * by_table[r] for r in seats)
+
+    def slope(i):
+        edge = {(s, r): ((r == i) - share[r]) * x for (s, r), x in by_edge.items()}
+        (moved,) = pull((edge, [by_node[j, i] - mean_node[j] for j in seats], by_table[i] - mean_table))
+        return share[i] * moved[i]
+
+    return jnp.stack(share), jnp.stack([slope(i) for i in seats])
+
+# %% ../nbs/09_training.ipynb #cb7680e0
+def rational_votes(
+    params: dict,  # of `graphnet.MechanismNetwork`
+    endowment: Array,  # [P, B] coins
+    mind: rational.Mind,  # [P, B] at the start
+    rival: Array,  # [P, B] relative payout sums under the opponent
+    *,
+    slope: float,  # of the vote
+) -> Array:  # expected votes of a group of four
+    "Play a block with rational players and count votes; differentiable in the parameters, through the players' learning."
+
+    def one_round(carried, _):
+        generosity, received = carried
+        contribution = rational.put_in(endowment, generosity)
+        fund = game.Game.growth * contribution.sum(0)
+        share, own = share_and_slope(params, endowment, contribution)
+        gain = game.Game.growth * share + fund * own - 1  # return per coin
+        climb = contribution * (1 - contribution / endowment)  # coins per logit
+        return (generosity + mind.rate * climb * gain, received + fund * share), None
+
+    begin = mind.generosity, jnp.zeros_like(endowment)
+    (_, received), _ = jax.lax.scan(jax.checkpoint(one_round), begin, length=game.Game.n_rounds)
+    return voting.vote_from_sums(received / endowment / voting.UNIT, rival, slope=slope).sum(0).mean()
+
+# %% ../nbs/09_training.ipynb #6e08c7f3
+def rational_gradient(
+    params: dict,  # of the mechanism in training
+    key: Array,  # consumed: one part by each of the two blocks
+    population: rational.Population,
+    opponent: game.Mechanism,
+    *,
+    config: Training = Training(),
+) -> tuple[Array, dict]:  # expected votes of a group of four, and its gradient
+    "Differentiate rational players' votes through their learning (Koster et al., \"Rational players without human data\")."
+    key_own, key_rival = jax.random.split(key)
+    seated = endowments(config)
+    mind = rational.sit_down(jax.random.split(key_own)[0], seated, population)  # as `game.play` would
+    rival = voting.relative_payout_sum(game.play(key_rival, rational.players(population), seated, opponent))
+    return jax.value_and_grad(partial(rational_votes, slope=config.slope))(params, *jax.tree.map(jnp.transpose, (seated, mind, rival)))
+
+# %% ../nbs/09_training.ipynb #51ca865d
+def train_rational(
+    key: Array,  # consumed: one part by the first parameters, one by the games
+    population: rational.Population,
+    opponent: game.Mechanism,
+    *,
+    config: Training = Training(),
+    checkpoint: Path | str | None = None,  # folder in which an interrupted training finds itself again
+    name: str = "rational mechanism",  # what the progress report calls it
+) -> tuple[dict, pd.DataFrame]:  # parameters of `graphnet.MechanismNetwork`; step, vote_share
+    "Train RM with rational players against an opponent; raises MechanismError (Koster et al., \"Rational players without human data\")."
+    return ascend(key, population, opponent, estimate=rational_gradient, config=config, checkpoint=checkpoint, name=name)

@@ -31,9 +31,11 @@
 # %%
 #| export
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -42,7 +44,7 @@ import optax
 import pandas as pd
 from jax import Array
 
-from democratic_ai import cloning, game, graphnet, mechanisms, scg, voting
+from democratic_ai import cloning, game, graphnet, mechanisms, rational, scg, voting
 
 # %%
 #| hide
@@ -443,17 +445,19 @@ assert np.isclose(step, by_hand, rtol=1e-6)
 
 
 # %% [markdown]
-# The training proper: many updates in one compiled call, in the resumable loop of 04. An opponent that does not hand out the
-# fund properly is turned away before anything starts.
+# The training proper: many updates in one compiled call, in the resumable loop of 04. Which players play and how their games
+# turn into a gradient is handed in as an *estimate*, so that whoever brings other players (the end of this notebook does) brings nothing
+# else. An opponent that does not hand out the fund properly is turned away before anything starts.
 
 # %%
 #| export
-@partial(jax.jit, static_argnames=("opponent", "config"))
+@partial(jax.jit, static_argnames=("estimate", "opponent", "config"))
 def climb(
-    virtual_params: dict,
+    players: Any,  # pytree: whatever `estimate` takes
     state: dict,  # params and moments of the mechanism in training, key
     steps: Array,  # [k] numbers of the updates
     *,
+    estimate: Callable[..., tuple[Array, dict]],  # such as `vote_gradient`
     opponent: game.Mechanism,
     config: Training,
 ) -> tuple[dict, dict]:  # state; vote_share [k]
@@ -461,12 +465,39 @@ def climb(
 
     def update(carried, step):
         params, moments = carried
-        votes, gradient = vote_gradient(params, jax.random.fold_in(state["key"], step), virtual_params, opponent, config=config)
+        votes, gradient = estimate(params, jax.random.fold_in(state["key"], step), players, opponent, config=config)
         change, moments = optimiser(config).update(jax.tree.map(jnp.negative, gradient), moments)
         return (optax.apply_updates(params, change), moments), {"vote_share": votes / game.Game.n_players}
 
     (params, moments), metrics = jax.lax.scan(update, (state["params"], state["moments"]), steps)
     return state | {"params": params, "moments": moments}, metrics
+
+
+# %%
+#| export
+def ascend(
+    key: Array,  # consumed: one part by the first parameters, one by the games
+    players: Any,  # pytree: whatever `estimate` takes
+    opponent: game.Mechanism,
+    *,
+    estimate: Callable[..., tuple[Array, dict]],  # such as `vote_gradient`
+    config: Training,
+    checkpoint: Path | str | None,  # folder in which an interrupted training finds itself again
+    name: str,  # what the progress report calls it
+) -> tuple[dict, pd.DataFrame]:  # parameters of `graphnet.MechanismNetwork`; step, vote_share
+    "Train a mechanism for the votes of some kind of players (Koster et al., \"Training algorithm\"); raises MechanismError."
+    mechanisms.check(opponent, name="opponent", tails=config.tails)
+    key_init, key_games = jax.random.split(key)
+    params = graphnet.init(key_init)
+    state = {"params": params, "moments": optimiser(config).init(params), "key": key_games}
+    seated = endowments(config)
+    rules = opponent(seated, seated), opponent(seated, jnp.floor(seated / 2))  # two tables tell opponents apart
+    chunk = partial(climb, players, estimate=estimate, opponent=opponent, config=config)
+    settings = config, cloning.fingerprint((players, rules))
+    state, history = cloning.descend(
+        chunk, state, updates=config.updates, label=name.replace("/", "-"), checkpoint=checkpoint, settings=settings
+    )
+    return state["params"], pd.DataFrame({"step": np.arange(1, config.updates + 1), **history})
 
 
 # %%
@@ -480,19 +511,8 @@ def train(
     checkpoint: Path | str | None = None,  # folder in which an interrupted training finds itself again
     name: str = "mechanism",  # what the progress report calls it
 ) -> tuple[dict, pd.DataFrame]:  # parameters of `graphnet.MechanismNetwork`; step, vote_share
-    "Train a mechanism for votes against an opponent; raises MechanismError for one that hands out the fund wrongly (Koster et al., \"Training algorithm\")."
-    mechanisms.check(opponent, name="opponent", tails=config.tails)
-    key_init, key_games = jax.random.split(key)
-    params = graphnet.init(key_init)
-    state = {"params": params, "moments": optimiser(config).init(params), "key": key_games}
-    seated = endowments(config)
-    rules = opponent(seated, seated), opponent(seated, jnp.floor(seated / 2))  # two tables tell opponents apart
-    chunk = partial(climb, virtual_params, opponent=opponent, config=config)
-    settings = config, cloning.fingerprint((virtual_params, rules))
-    state, history = cloning.descend(
-        chunk, state, updates=config.updates, label=name.replace("/", "-"), checkpoint=checkpoint, settings=settings
-    )
-    return state["params"], pd.DataFrame({"step": np.arange(1, config.updates + 1), **history})
+    "Train HCRM against an opponent; raises MechanismError for one that hands out the fund wrongly (Koster et al., \"Training algorithm\")."
+    return ascend(key, virtual_params, opponent, estimate=vote_gradient, config=config, checkpoint=checkpoint, name=name)
 
 
 # %%
@@ -548,7 +568,210 @@ assert head[:4].max() < 0.1, "next to nothing for a head that gives little"
 # who gets next to nothing whatever it gives. Why does the head not leave, and ruin it for everybody? Real heads did. These virtual
 # players have seen 240 blocks, none under a mechanism like this one, so they do not know. That is what the repeat is for: play the
 # mechanism, clone again, train again. Take the picture as a sign of life, from a twentieth of the real run, and not as a result.
+
+# %% [markdown]
+# ## Without human data
 #
+# The paper's rival from the same workshop is RM, the rational mechanism: the same network, optimiser, batches and votes, but in place
+# of imitations the calculating players of 06. What changes in the estimator? Something goes away. A rational player's coins are a
+# smooth function of its generosity, and generosity a smooth function of what the mechanism did the round before. Nothing is drawn after
+# everybody has sat down, and who sits down does not depend on the mechanism. So there is no draw to make more or less probable, no score term, no
+# baseline: the pathwise half is all. It leads through the players' own learning, round by round, and as each step of theirs is a derivative
+# of the mechanism, the gradient holds *second* derivatives of it: how should shares change, so that heads' incentives change, so that
+# they give more, so that tails are paid more?
+#
+# As one would write it:
+
+# %%
+def readable_rational(params, key, population, opponent, *, config=Training()):
+    players, seated = rational.players(population), endowments(config)
+    key_own, key_rival = jax.random.split(key)
+    rival = game.play(key_rival, players, seated, opponent)
+
+    def votes(params):
+        own = game.play(key_own, players, seated, graphnet.mechanism(params))
+        return voting.vote_probability(own, rival, slope=config.slope).sum(-1).mean()
+
+    return jax.value_and_grad(votes)(params)
+
+
+everyday = rational.Population()
+readable = jax.jit(lambda params, key: readable_rational(params, key, everyday, opponent, config=small))
+votes, gradient = readable(params, jax.random.key(3))
+print(f"untrained against liberal egalitarian, rational players: {votes:.2f} votes of 4")
+
+
+# %% [markdown]
+# ### Meeting in the middle
+#
+# Ten lines, and slow: in each round `own_slope` pushes each of four players through the whole network, and all of it is differentiated again.
+# What is needed is little. Of each player $i$ one number, $\partial\,\text{share}_i / \partial c_i$. With scores $z$ before the softmax,
+#
+# $$ \frac{\partial\,\text{share}_i}{\partial c_i} = \text{share}_i \Big( \frac{\partial z_i}{\partial c_i} - \sum_r \text{share}_r \frac{\partial z_r}{\partial c_i} \Big) . $$
+#
+# Going *backwards* from the scores, all four players ask the second network the same questions: what does score $r$ gain from an arrow, from a node,
+# from the table? They are answered once, and every player takes its own share-weighted difference. Only below, in the first network, do
+# they part, and there one player's coins move few things: its node and its six arrows of twelve.
+#
+# The second network, with its arrows kept:
+
+# %%
+#| export
+def weighed(
+    params: dict,  # of `graphnet.MechanismNetwork`
+    edge: dict,  # (sender, receiver) -> [width, B]
+    node: list[Array],  # per player, [width, B]
+    table: Array,  # [width, B]
+) -> tuple[dict, Array]:  # second edges (sender, receiver) -> [width, B]; scores [P, B]
+    "Weigh everybody as `graphnet.second_network` does, and keep what was said on the way."
+    width = len(table)
+    by_edge, by_sender, by_receiver, by_table, bias = graphnet.split(params["edge2"], *[width] * 4)
+    known, both = by_table @ table + bias, jnp.concatenate([by_sender, by_receiver])
+    told = [both @ v for v in node]
+    said = {(s, r): jnp.tanh(by_edge @ x + told[s][:width] + told[r][width:] + known) for (s, r), x in edge.items()}
+    by_said, by_node, by_table, bias = graphnet.split(params["node2"], *[width] * 3)
+    known = by_table @ table + bias
+    return said, jnp.concatenate([by_said @ h + by_node @ v + known for h, v in zip(graphnet.arriving(said), node)])
+
+
+# %%
+#| export
+def score_gradients(
+    params: dict,  # of `graphnet.MechanismNetwork`
+    said: dict,  # second edges of `weighed`
+) -> tuple[dict, dict, list[Array]]:  # by edge (s, r), by node (j, r), by table r; [width, B] each, for the score of r
+    "Differentiate every player's score in what the first network says; each question is answered once for all."
+    width = len(params["edge1"]["bias"])
+    by_edge, by_sender, by_receiver, by_table, _ = graphnet.split(params["edge2"], *[width] * 4)
+    by_said, by_node, direct, _ = graphnet.split(params["node2"], *[width] * 3)
+    give = {arrow: 1 - x**2 for arrow, x in said.items()}  # of the tanh
+    back = jnp.concatenate([by_edge.T, by_sender.T]) * by_said
+    sent = {arrow: back @ x for arrow, x in give.items()}
+    back = jnp.concatenate([by_receiver.T, by_table.T]) * by_said
+    received = [back @ x for x in graphnet.arriving(give)]
+    own = {(r, r): x[:width] + by_node.T for r, x in enumerate(received)}
+    return (
+        {arrow: x[:width] for arrow, x in sent.items()},
+        {arrow: x[width:] for arrow, x in sent.items()} | own,
+        [x[width:] + direct.T for x in received],
+    )
+
+
+# %%
+#| export
+def share_and_slope(
+    params: dict,  # of `graphnet.MechanismNetwork`
+    endowment: Array,  # [P, B] coins
+    contribution: Array,  # [P, B] coins
+) -> tuple[Array, Array]:  # shares [P, B]; what one's own coin adds to one's own share [P, B]
+    "Share as `graphnet.shares` does, and differentiate each share in its owner's contribution."
+    seats, n_features = range(len(endowment)), len(params["edge1"]["kernel"]) // 2
+    seen = lambda coins: [graphnet.observation(e, c, n_features=n_features).T for e, c in zip([*endowment], coins)]
+    heard, pull = jax.vjp(lambda coins: graphnet.first_network(params, seen(coins)), [*contribution])
+    said, score = weighed(params, *heard)
+    share = [*jax.nn.softmax(score, 0)]  # players in lists, here too: slices of an array cost more on the way back
+    by_edge, by_node, by_table = score_gradients(params, said)
+    mean_node = [sum(share[r] * by_node[j, r] for r in seats) for j in seats]
+    mean_table = sum(share[r] * by_table[r] for r in seats)
+
+    def slope(i):
+        edge = {(s, r): ((r == i) - share[r]) * x for (s, r), x in by_edge.items()}
+        (moved,) = pull((edge, [by_node[j, i] - mean_node[j] for j in seats], by_table[i] - mean_table))
+        return share[i] * moved[i]
+
+    return jnp.stack(share), jnp.stack([slope(i) for i in seats])
+
+
+# %% [markdown]
+# Right? Push each player's coins in the readable network and compare.
+
+# %%
+e, c = endowments(small).T, endowments(small).T * jax.random.uniform(jax.random.key(8), (4, 128))
+share, slope = jax.jit(share_and_slope)(learned, e, c)
+pushed = jax.jacfwd(lambda coins: graphnet.MechanismNetwork().apply({"params": learned}, e[:, 0], coins))(c[:, 0])
+assert np.allclose(share, graphnet.shares(learned, e.T, c.T).T, atol=1e-6)
+assert np.allclose(slope[:, 0], np.diag(pushed), atol=1e-5)
+print("own share per coin:", slope[:, 0].round(4), "| readable:", np.diag(pushed).round(4))
+
+
+# %% [markdown]
+# The block is a loop over rounds again, in chunks that fit into a core's cache. On the way back every round is computed a second time
+# (`jax.checkpoint`) and not stored: arithmetic in the cache is cheaper than memory outside it. On the opponent's side there is nothing to differentiate and
+# `game.play` will do.
+
+# %%
+#| export
+def rational_votes(
+    params: dict,  # of `graphnet.MechanismNetwork`
+    endowment: Array,  # [P, B] coins
+    mind: rational.Mind,  # [P, B] at the start
+    rival: Array,  # [P, B] relative payout sums under the opponent
+    *,
+    slope: float,  # of the vote
+) -> Array:  # expected votes of a group of four
+    "Play a block with rational players and count votes; differentiable in the parameters, through the players' learning."
+
+    def one_round(carried, _):
+        generosity, received = carried
+        contribution = rational.put_in(endowment, generosity)
+        fund = game.Game.growth * contribution.sum(0)
+        share, own = share_and_slope(params, endowment, contribution)
+        gain = game.Game.growth * share + fund * own - 1  # return per coin
+        climb = contribution * (1 - contribution / endowment)  # coins per logit
+        return (generosity + mind.rate * climb * gain, received + fund * share), None
+
+    begin = mind.generosity, jnp.zeros_like(endowment)
+    (_, received), _ = jax.lax.scan(jax.checkpoint(one_round), begin, length=game.Game.n_rounds)
+    return voting.vote_from_sums(received / endowment / voting.UNIT, rival, slope=slope).sum(0).mean()
+
+
+# %%
+#| export
+def rational_gradient(
+    params: dict,  # of the mechanism in training
+    key: Array,  # consumed: one part by each of the two blocks
+    population: rational.Population,
+    opponent: game.Mechanism,
+    *,
+    config: Training = Training(),
+) -> tuple[Array, dict]:  # expected votes of a group of four, and its gradient
+    "Differentiate rational players' votes through their learning (Koster et al., \"Rational players without human data\")."
+    key_own, key_rival = jax.random.split(key)
+    seated = endowments(config)
+    mind = rational.sit_down(jax.random.split(key_own)[0], seated, population)  # as `game.play` would
+    rival = voting.relative_payout_sum(game.play(key_rival, rational.players(population), seated, opponent))
+    return jax.value_and_grad(partial(rational_votes, slope=config.slope))(params, *jax.tree.map(jnp.transpose, (seated, mind, rival)))
+
+
+# %%
+fast = jax.jit(lambda params, key: rational_gradient(params, key, everyday, opponent, config=small))
+votes_fast, gradient_fast = fast(params, jax.random.key(3))
+apart = distance(votes_fast, votes), distance(flat(gradient_fast), flat(gradient))
+print(f"relative difference: votes {apart[0]:.1e}, gradient {apart[1]:.1e}")
+assert max(apart) < 1e-5
+spent = milliseconds(readable), milliseconds(fast)
+print(f"processor time an update, 128 pairs: readable {spent[0]:.0f} ms, fast {spent[1]:.0f} ms, ratio {spent[0] / spent[1]:.1f}")
+
+
+# %% [markdown]
+# TIMING
+
+# %%
+#| export
+def train_rational(
+    key: Array,  # consumed: one part by the first parameters, one by the games
+    population: rational.Population,
+    opponent: game.Mechanism,
+    *,
+    config: Training = Training(),
+    checkpoint: Path | str | None = None,  # folder in which an interrupted training finds itself again
+    name: str = "rational mechanism",  # what the progress report calls it
+) -> tuple[dict, pd.DataFrame]:  # parameters of `graphnet.MechanismNetwork`; step, vote_share
+    "Train RM with rational players against an opponent; raises MechanismError (Koster et al., \"Rational players without human data\")."
+    return ascend(key, population, opponent, estimate=rational_gradient, config=config, checkpoint=checkpoint, name=name)
+
+
+# %% [markdown]
 # ## Recap
 #
 # `Training` holds the sizes; `endowments` seats the groups; `play` and `play_tapped` (made of `by_seat`, `remember`, `choose`, `roll_out`,
