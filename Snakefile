@@ -224,11 +224,15 @@ rule elect:
 rule experiments:
     input:
         "data/participants/calibration.json",
+        sorted(glob.glob("data/released/*_exp*.csv")),
         f"{RUN}/{{run}}/iter{LAST}/players.safetensors",
         f"{RUN}/{{run}}/iter{LAST}/mechanism.safetensors",
+        f"{RUN}/{{run}}/rational.safetensors",
     output:
+        trials=f"{RUN}/{{run}}/trials.parquet",
+        votes=f"{RUN}/{{run}}/votes.parquet",
         curves=f"{RUN}/{{run}}/fig1c.csv",
-        votes=f"{RUN}/{{run}}/experiment2.csv",
+        groups=f"{RUN}/{{run}}/experiment2.csv",
         notebook=f"{RUN}/{{run}}/25_experiments.ipynb",
     benchmark:
         f"{RUN}/{{run}}/25_experiments.tsv"
