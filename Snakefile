@@ -28,6 +28,7 @@ LAST = setting.getint("n_iterations") - 1
 RUN = f"runs/{PROFILE}"
 RESULTS = f"{RUN}/results"
 LOSSES = setting["losses"].split()
+RATIONAL = RUN + "/seed{seed}/rational/theta1_sigma1"  # RM; the paper's Table ST2 sets three other populations of rational players beside it
 
 # --- what a notebook's code is, and which parameters it takes -------------------------------------------------------------------
 
@@ -93,6 +94,9 @@ EXECUTE = (
 wildcard_constraints:
     run=r"(loss[\d.]+/)?seed\d+",
     i=r"\d+",
+    seed=r"\d+",
+    theta=r"\d+",
+    sigma=r"\d+",
 
 
 def seed(wildcards):
@@ -224,24 +228,53 @@ rule elect:
         EXECUTE
 
 
+rule rational:
+    output:
+        multiext(f"{RUN}/seed{{seed}}/rational/theta{{theta}}_sigma{{sigma}}/", "mechanism.safetensors", "training.csv", "votes.csv", "beach.csv"),
+        notebook=f"{RUN}/seed{{seed}}/rational/theta{{theta}}_sigma{{sigma}}/27_rational.ipynb",
+    benchmark:
+        f"{RUN}/seed{{seed}}/rational/theta{{theta}}_sigma{{sigma}}/27_rational.tsv"
+    params:
+        notebook="27_rational",
+        code=fingerprint("27_rational"),
+        given=lambda w, output: parameters(
+            "27_rational",
+            "train_games train_updates election_blocks",
+            folder=Path(output.notebook).parent,
+            seed=w.seed,
+            theta=w.theta,
+            sigma=w.sigma,
+        ),
+    priority: -1  # the chain of iterations is longer
+    shell:
+        EXECUTE
+
+
 rule experiments:
     input:
         "data/participants/calibration.json",
+        sorted(glob.glob("data/released/*_exp*.csv")),
         f"{RUN}/{{run}}/iter{LAST}/players.safetensors",
         f"{RUN}/{{run}}/iter{LAST}/mechanism.safetensors",
+        rational=lambda w: f"{RATIONAL.format(seed=seed(w))}/mechanism.safetensors",
     output:
-        curves=f"{RUN}/{{run}}/fig1c.csv",
-        votes=f"{RUN}/{{run}}/experiment2.csv",
         trials=f"{RUN}/{{run}}/trials.parquet",
-        ballots=f"{RUN}/{{run}}/votes.parquet",
+        votes=f"{RUN}/{{run}}/votes.parquet",
+        curves=f"{RUN}/{{run}}/fig1c.csv",
         notebook=f"{RUN}/{{run}}/25_experiments.ipynb",
     benchmark:
         f"{RUN}/{{run}}/25_experiments.tsv"
     params:
         notebook="25_experiments",
         code=fingerprint("25_experiments"),
-        given=lambda w: parameters(
-            "25_experiments", "curve_games group_fraction", folder=f"{RUN}/{w.run}", seed=seed(w), loss=loss(w), last_iteration=LAST
+        given=lambda w, input: parameters(
+            "25_experiments",
+            "curve_games group_fraction",
+            folder=f"{RUN}/{w.run}",
+            seed=seed(w),
+            loss=loss(w),
+            last_iteration=LAST,
+            rational=input.rational,
         ),
     shell:
         EXECUTE
@@ -251,6 +284,8 @@ rule experiments:
 
 CURVES, TRIALS, VOTES = (expand(f"{RUN}/seed{{k}}/{name}", k=SEEDS) for name in ("fig1c.csv", "trials.parquet", "votes.parquet"))
 LAST_OF_EACH = expand(f"{RUN}/seed{{k}}/iter{LAST}", k=SEEDS)
+COMPARED = range(min(setting.getint("comparison_seeds"), len(SEEDS)))
+COMPARISONS = expand(f"{RUN}/seed{{k}}/rational/theta{{theta}}_sigma{{sigma}}/votes.csv", k=COMPARED, theta=[1, 3], sigma=[1, 3])
 FIGURES = [*(f"fig{n}" for n in "1a 1b 1c 1d 2 3a 3b 3c 4a 4b 4c 4d".split()), *(f"figS{n}" for n in range(1, 10))]
 
 
@@ -295,6 +330,7 @@ rule figure3:
     input:
         TRIALS,
         expand("{folder}/beach.csv", folder=LAST_OF_EACH),
+        expand(f"{RATIONAL}/beach.csv", seed=SEEDS),
     output:
         multiext(f"{RESULTS}/figures/fig", "3a.svg", "3b.svg", "3c.svg"),
         multiext(f"{RESULTS}/data/fig", "3a_beach.csv", "3b.csv", "3c.csv", "3c_fits.csv"),
@@ -331,7 +367,8 @@ rule supplementary:
     input:
         TRIALS,
         VOTES,
-        expand("{folder}/{name}.csv", folder=LAST_OF_EACH, name=["beach", "virtual_coins", "manifold"]),
+        expand("{folder}/{name}.csv", folder=LAST_OF_EACH, name=["virtual_coins", "manifold"]),
+        f"{RESULTS}/data/fig3a_beach.csv",
         "data/published/figure_s2_t.csv",
     output:
         multiext(f"{RESULTS}/figures/fig", "S1.svg", "S2.svg", "S3.svg", "S4.svg", "S5.svg", "S6.svg", "S7.svg", "S8.svg", "S9.svg"),
@@ -354,7 +391,8 @@ rule tables:
         f"{RESULTS}/data/fig3a_beach.csv",
         expand(f"{RESULTS}/figures/{{name}}.svg", name=FIGURES),  # not read: the tables come last and say what made all of it
         sorted(glob.glob("data/published/*.csv")),
-        expand(f"{RUN}/seed{{k}}/experiment2.csv", k=SEEDS),
+        VOTES,
+        COMPARISONS,
         expand(f"{RUN}/seed{{k}}/iter{{i}}/{{name}}", k=SEEDS, i=range(LAST + 1), name=["votes.csv", "metagame.csv", "cloning.csv"]),
     output:
         s1a=f"{RESULTS}/tables/s1a_votes.csv",
@@ -387,7 +425,7 @@ OTHER = [f"{RUN}/seed0" if value == setting["loss"] else f"{RUN}/loss{value}/see
 rule sensitivity:
     input:
         f"{SENSITIVITY}/slopes.csv",
-        expand("{run}/{name}", run=OTHER, name=["fig1c.csv", "experiment2.csv"]),
+        expand("{run}/fig1c.csv", run=OTHER),
         expand(f"{{run}}/iter{LAST}/{{name}}", run=OTHER, name=["votes.csv", "metagame.csv", "beach.csv"]),
     output:
         table=f"{SENSITIVITY}/loss_sensitivity.csv",

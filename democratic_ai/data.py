@@ -565,7 +565,7 @@ def write_json(
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
-# %% ../nbs/02_data.ipynb #1930e695
+# %% ../nbs/02_data.ipynb #be298310
 def read_seeds(
     run: Path | str,  # the run's folder, with seed0, seed1, ... below it
     name: str,  # of a table in each seed's folder, .csv or .parquet, e.g. "iter1/beach.csv"

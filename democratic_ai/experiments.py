@@ -375,7 +375,7 @@ def votes_of_people(
     votes = rows.groupby(["experiment", "group", "rival", "tail_endowment", "player"], as_index=False)[["agent_first", "vote"]].max()
     return votes.assign(**dict.fromkeys(QUESTIONS, np.nan), source="people")
 
-# %% ../nbs/14_experiments.ipynb #4568e13a
+# %% ../nbs/14_experiments.ipynb #c561c525
 def from_released(
     folder: Path | str,  # with the five files
 ) -> tuple[pd.DataFrame, pd.DataFrame]:  # trials, votes

@@ -17,7 +17,7 @@
 # %% [markdown]
 # # Experiments
 #
-# > The final mechanism meets stand-in participants it never saw; their contributions and their votes come out.
+# > The trained mechanisms meet participants they never saw, in four experiments; every round and every vote comes out.
 
 # %% tags=["parameters"]
 folder = "runs/smoke/seed0"
@@ -25,84 +25,83 @@ seed = 0
 loss = 1.0
 last_iteration = 0
 curve_games = 256  # games for each cell of Figure 1C
+rational = "runs/smoke/seed0/rational/theta1_sigma1/mechanism.safetensors"  # RM, which does not depend on the participants
 group_fraction = 0.1  # of the numbers of groups in the original experiments
-
-# %% [markdown]
-# Participants here are stand-ins: their play was calibrated on Figure 1C, their votes on nothing. What follows is therefore a
-# rehearsal of the experiments, not evidence about people.
+released = "data/released"  # with the authors' five files of play and votes in it, people replace the stand-ins
 
 # %%
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 import pandas as pd
+from IPython.display import Markdown
 
-from democratic_ai import cloning, data, figures, game, graphnet, mechanisms, participants
+from democratic_ai import cloning, data, experiments, figures, graphnet, participants
 
 here = Path(folder)
 last = here / f"iter{last_iteration}"
-population = replace(participants.fitted(), loss=loss)
-virtual = cloning.virtual_players(data.load_parameters(last / "players.safetensors", cloning.init(jax.random.key(0))))
-hcrm = graphnet.mechanism(data.load_parameters(last / "mechanism.safetensors", graphnet.init(jax.random.key(0))))
-key_curves, key_virtual, key_votes = jax.random.split(jax.random.fold_in(jax.random.key(seed), 2500), 3)
+key_curves, key_virtual, key_run = jax.random.split(jax.random.fold_in(jax.random.key(seed), 2500), 3)
+people = all(path.exists() for path in experiments.released_files(released))
+stand_ins = """Participants here are **stand-ins**: their play was calibrated on Figure 1C, their votes, the human referees and the answers to the seven
+questions on nothing at all (14_experiments says what was assumed). What follows is a rehearsal of the experiments, not evidence about people."""
+Markdown(f"Participants here are **PEOPLE**: their play and votes are read from `{released}`." if people else stand_ins)
 
 # %% [markdown]
-# ## Experiment 1: how contributions depend on the mechanism
+# ## The four experiments
 #
-# Strict egalitarian is the tutorial block, without a referee, as in the paper. Virtual players do not know whether a referee is
+# Stand-ins play under this run's HCRM and RM, as many groups as the originals had, times `group_fraction`. People have played already, under the
+# authors' own mechanisms, so with their files nothing of this run's is in the tables.
+
+# %%
+if people:
+    trials, votes = experiments.from_released(released)
+else:
+    population = replace(participants.fitted(), loss=loss)
+    template = graphnet.init(jax.random.key(0))
+    hcrm, rm = (graphnet.mechanism(data.load_parameters(path, template)) for path in (last / "mechanism.safetensors", rational))
+    trials, votes = experiments.run(key_run, population, hcrm, rm, groups=experiments.plan(fraction=group_fraction))
+source = trials.source[0]
+data.write_table(here / "trials.parquet", trials)
+data.write_table(here / "votes.parquet", votes)
+experiments.census(trials, votes).round(3)
+
+# %%
+votes.groupby(["experiment", "rival", "tail_endowment"], sort=False).vote.mean().unstack().round(3)
+
+# %% [markdown]
+# Blocks at a glance: how much was given, how much went to the head, what that made and how evenly it ended up.
+
+# %%
+blocks = experiments.games(trials)
+shown = ["head_relative_contribution", "tail_relative_contribution", "head_share", "surplus", "gini"]
+blocks[blocks.session > 0].groupby(["experiment", "mechanism"])[shown].mean().round(3)
+
+# %% [markdown]
+# ## Figure 1C: how contributions depend on the mechanism
+#
+# Strict egalitarian is the tutorial block, without a referee, as in the paper. Stand-ins play more games than the original had, so that
+# sampling does not blur their curves; people's are what they are. Virtual players do not know whether a referee is
 # present; they roll out freely, fed with nothing but their own play.
 
 # %%
+virtual = cloning.virtual_players(data.load_parameters(last / "players.safetensors", cloning.init(jax.random.key(0))))
+if people:
+    participants_curves = experiments.contribution_means(trials)
+else:
+    participants_curves = participants.fig1c_curves(key_curves, participants.seated(population), n_games=curve_games)
 curves = pd.concat(
     [
-        participants.fig1c_curves(key_curves, participants.seated(population), n_games=curve_games).assign(source="participants"),
+        participants_curves.assign(source=source),
         participants.fig1c_curves(key_virtual, lambda referee: virtual, n_games=curve_games).assign(source="virtual_players"),
     ]
 )
 published = data.published("fig1c_relative_contribution").assign(source="published")
 curves = pd.concat([published, curves], join="inner", ignore_index=True)
-figures.contribution_curves(curves, note="stand-in participants");
+figures.contribution_curves(curves, note="people, from the released files" if people else "stand-in participants");
 
 # %%
 cells = curves.pivot_table(index=["mechanism", "tail_endowment", "role", "round"], columns="source", values="relative_contribution")
-print("participants against published     ", round((cells.participants - cells.published).abs().mean(), 4))
-print("virtual players against participants", round((cells.virtual_players - cells.participants).abs().mean(), 4))
+print(f"{source} against published     ", round((cells[source] - cells.published).abs().mean(), 4))
+print(f"virtual players against {source}", round((cells.virtual_players - cells[source]).abs().mean(), 4))
 data.write_table(here / "fig1c.csv", curves)
-
-# %% [markdown]
-# ## Experiment 2: the vote
-#
-# As many groups as the originals had, half of them meeting HCRM first. A session has thirty-four rounds, and the vote comes
-# after the third block.
-
-# %%
-without, under = (participants.participants(population, referee=referee) for referee in (False, True))
-
-
-@partial(jax.jit, static_argnums=1)
-def votes_for_hcrm(key, rival, endowment):
-    "Let groups vote between HCRM and one rival; every other group meets HCRM first."
-    second = jnp.arange(len(endowment)) % 2
-    a, b = (participants.by_group([hcrm, rival], which) for which in (second, 1 - second))
-    votes = game.session(key, without, under, endowment, a, b, participants.vote).votes_for_a
-    return jnp.where(second[:, None] == 0, votes, ~votes)
-
-
-cast = data.published("fig2_votes").query("rival in @mechanisms.BASELINES")
-groups = cast.assign(n=(cast.votes_cast / 4 * group_fraction).round().clip(lower=2).astype(int))
-groups = groups.loc[groups.index.repeat(groups.n), ["rival", "tail_endowment"]].reset_index(drop=True)
-rows = []
-for key, (name, rival) in zip(jax.random.split(key_votes, len(mechanisms.BASELINES)), mechanisms.BASELINES.items()):
-    played = groups[groups.rival == name]
-    endowment = mechanisms.head_and_tails(jnp.array(played.tail_endowment.to_numpy(), float))
-    votes = np.asarray(votes_for_hcrm(key, rival, endowment))
-    rows.append(played.assign(head_for_hcrm=votes[:, 0].astype(int), votes_for_hcrm=votes.sum(-1)))
-experiment = pd.concat(rows).reset_index(names="group")
-experiment.groupby("rival", sort=False).votes_for_hcrm.mean().div(4).round(3)
-
-# %%
-data.write_table(here / "experiment2.csv", experiment)

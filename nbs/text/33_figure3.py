@@ -44,7 +44,7 @@ drawings, numbers = here / "results" / "figures", here / "results" / "data"
 # principally the tails.
 
 # %%
-beach = data.read_seeds(here, f"iter{last_iteration}/beach.csv", n_seeds)
+beach = pd.concat(data.read_seeds(here, file, n_seeds) for file in (f"iter{last_iteration}/beach.csv", "rational/theta1_sigma1/beach.csv"))
 axes = ["mechanism", "tail_endowment", "head_contribution", "tail_contribution_sum"]
 surface = beach.groupby(axes, sort=False).head_share.agg(["mean", "std"]).reset_index().rename(columns={"mean": "head_share"})
 figure = figures.beach_plot(surface, size=(1.3, 1.2), note="trained with networks that imitate stand-in participants; RM with rational players")

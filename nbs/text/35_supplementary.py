@@ -283,9 +283,7 @@ data.write_table(numbers / "figS7.csv", joint.query("fraction > 0").round(5))
 # say that only the head's contribution counts. In the original HCRM set head and tails to compete in giving: each one's return rose with the own contribution.
 
 # %%
-beach = data.read_seeds(here, f"iter{last_iteration}/beach.csv", n_seeds)
-cell = [*conditions, "head_contribution", "tail_contribution_sum"]
-ended = graphnet.beach_returns(beach.groupby(cell).head_share.mean().reset_index())
+ended = graphnet.beach_returns(pd.read_csv(numbers / "fig3a_beach.csv"))
 long = pd.concat([ended.assign(coins=ended[f"{role}_return"], who=f"{role}s" if role == "tail" else role) for role in ("tail", "head")])
 long["column"] = long.who + "\n" + long.tail_endowment.astype(str)
 figure = figures.heat_panels(

@@ -1,0 +1,82 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,-all
+#     notebook_metadata_filter: kernelspec,jupytext,-all
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: python3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Rational
+#
+# > Nothing measured on people goes in but the slope of the vote; RM, the mechanism that wins the votes of calculating players, comes out.
+
+# %% tags=["parameters"]
+folder = "runs/smoke/seed0/rational/theta1_sigma1"
+seed = 0
+theta = 1.0  # of the players trained with: scale of their learning rates
+sigma = 1.0  # and standard deviation of their first generosity
+train_games = 8  # pairs of games for each of the eight tail endowments
+train_updates = 400
+election_blocks = 320  # for each tail endowment
+
+# %%
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import pandas as pd
+
+from democratic_ai import data, figures, graphnet, mechanisms, metagame, rational, training
+
+here = Path(folder)
+key_training, *keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), 2700), 5)
+population = rational.Population(theta=float(theta), sigma=float(sigma))
+
+# %% [markdown]
+# In all that is not the players RM is trained as HCRM is in 23: same network, optimiser, batches, number of updates, and the same opponent, liberal
+# egalitarian. The paper tried four populations of players; all four trainings start from the same weights and see the same draws.
+
+# %%
+config = replace(training.Training(), games_per_endowment=train_games, updates=train_updates)
+opponent = mechanisms.liberal_egalitarian
+learned, history = training.train_rational(key_training, population, opponent, config=config, checkpoint=here / "checkpoints")
+figures.learning_curve(history, value="vote_share", label="expected share of the votes", reference=0.5, note="rational players");
+
+# %% [markdown]
+# ## How would it do elsewhere?
+#
+# The paper's Table ST2: a mechanism trained with one population is put up against the opponent in front of each of the four. The text gives no
+# numbers, only that training with $\theta = \sigma = 1$ carried over best.
+
+# %%
+rm = graphnet.mechanism(learned)
+populations = [rational.Population(theta=t, sigma=s) for t in (1.0, 3.0) for s in (1.0, 3.0)]
+votes = pd.concat(
+    metagame.elect(k, rational.players(other), rm, {"liberal_egalitarian": opponent}, n_blocks=min(election_blocks, 4096)).assign(
+        trained_theta=population.theta, trained_sigma=population.sigma, evaluated_theta=other.theta, evaluated_sigma=other.sigma
+    )
+    for k, other in zip(keys, populations)
+)
+votes.pivot_table(index=["evaluated_theta", "evaluated_sigma"], columns="tail_endowment", values="vote_share", margins=True).round(3)
+
+# %% [markdown]
+# And what does it do? The share of the fund that goes to the head player, as 24_elect draws it for HCRM.
+
+# %%
+beach = pd.concat(graphnet.beach(rm, tail).assign(mechanism="rational", tail_endowment=tail) for tail in mechanisms.TAILS)
+figures.beach_plot(beach, note="trained with rational players");
+
+# %%
+data.write_table(here / "training.csv", history)
+data.write_table(here / "votes.csv", votes)
+data.write_table(here / "beach.csv", beach)
+data.save_parameters(here / "mechanism.safetensors", learned)
