@@ -385,20 +385,43 @@ rule supplementary:
         EXECUTE
 
 
+rule statistics:
+    input:
+        TRIALS,
+        VOTES,
+        "data/published/text_statistics.csv",
+    output:
+        table=f"{RESULTS}/tables/text_statistics.csv",
+        notebook=f"{RESULTS}/notebooks/38_statistics.ipynb",
+    benchmark:
+        f"{RESULTS}/notebooks/38_statistics.tsv"
+    params:
+        notebook="38_statistics",
+        code=fingerprint("38_statistics"),
+        given=lambda w: parameters("38_statistics", "", folder=RUN, n_seeds=len(SEEDS)),
+    shell:
+        EXECUTE
+
+
 rule tables:
     input:
         f"{RESULTS}/data/fig1c.csv",
         f"{RESULTS}/data/fig3a_beach.csv",
         expand(f"{RESULTS}/figures/{{name}}.svg", name=FIGURES),  # not read: the tables come last and say what made all of it
+        f"{RESULTS}/tables/figS2.csv",
+        f"{RESULTS}/tables/text_statistics.csv",
         sorted(glob.glob("data/published/*.csv")),
         VOTES,
         COMPARISONS,
         expand(f"{RUN}/seed{{k}}/iter{{i}}/{{name}}", k=SEEDS, i=range(LAST + 1), name=["votes.csv", "metagame.csv", "cloning.csv"]),
+        multiext(f"{RUN}/seed0/iter0/", "plays.parquet", "players.safetensors"),
     output:
         s1a=f"{RESULTS}/tables/s1a_votes.csv",
         s1b=f"{RESULTS}/tables/s1b_virtual_votes.csv",
         s2=f"{RESULTS}/tables/s2_metagame.csv",
         iterations=f"{RESULTS}/tables/iterations.csv",
+        st2=f"{RESULTS}/tables/st2.csv",
+        beside=f"{RESULTS}/tables/published_beside_ours.csv",
         cloning=f"{RESULTS}/tables/cloning.csv",
         players=f"{RESULTS}/parameters/players.safetensors",
         hcrm=f"{RESULTS}/parameters/hcrm.safetensors",

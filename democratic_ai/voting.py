@@ -81,7 +81,7 @@ class VoteError(ValueError):
 
 
 def _standardised(frame, names=PREDICTORS):
-    "Check the votes and their predictors; centre each predictor and divide it by its standard deviation."
+    "Check the votes and their predictors; divide each predictor by its standard deviation."
     if missing := [name for name in ("vote", *names) if name not in frame]:
         raise VoteError(f"the votes have no column {missing[0]!r}: make them with vote_table")
     predictors = frame[list(names)].astype(float)
@@ -91,8 +91,8 @@ def _standardised(frame, names=PREDICTORS):
         raise VoteError(f"{frame['vote'].sum()} of {len(frame)} votes are for the agent: ten votes and both opinions are needed at least")
     if flat := [name for name in names if predictors[name].std(ddof=0) < 1e-9]:
         raise VoteError(f"{flat[0]!r} is the same for all votes: take in more groups or mechanisms")
-    standardised = (predictors - predictors.mean()) / predictors.std(ddof=0)
-    if np.linalg.cond(standardised) > 1e6:
+    standardised = predictors / predictors.std(ddof=0)
+    if np.linalg.cond(standardised - standardised.mean()) > 1e6:
         raise VoteError("the predictors are copies of one another, like rpay and apay where all have the same endowment: pool endowments")
     return standardised
 

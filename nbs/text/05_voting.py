@@ -246,7 +246,7 @@ def vote_table(
 # %%
 TRUTH = {"intercept": 0.3, "rpay": 0.6, "apay": 0.6, "cont": 0.0}
 table = vote_table(agent, rival, jnp.zeros(groups.shape))
-z = (table[list(PREDICTORS)] - table[list(PREDICTORS)].mean()) / table[list(PREDICTORS)].std(ddof=0)
+z = table[list(PREDICTORS)] / table[list(PREDICTORS)].std(ddof=0)
 log_odds = TRUTH["intercept"] + sum(TRUTH[name] * z[name] for name in PREDICTORS)
 table["vote"] = (np.random.default_rng(0).random(len(table)) < 1 / (1 + np.exp(-log_odds))).astype(int)
 assert len(table) == 8000 and (table.groupby("group")["cont"].nunique() == 1).all(), "a group has one sum of contributions"
@@ -267,8 +267,10 @@ assert in_tens.params["apay"] > raw.params["rpay"] and np.isclose(in_tens.params
 
 # %% [markdown]
 # In coins, relative payout seems to matter far more than coins. Count coins in tens and it is the other way round! The size of
-# a raw coefficient says in what unit we measured, not what the voters thought. So each predictor is first centred and
-# divided by its standard deviation; the coefficients are then log-odds per standard deviation, and may be compared.
+# a raw coefficient says in what unit we measured, not what the voters thought. So each predictor is first
+# divided by its standard deviation; the coefficients are then log-odds per standard deviation, and may be compared. Predictors are not centred: then the
+# intercept is the log-odds of a voter who got the same from both, a liking beyond the coins. (With centred ones it would be little more than
+# the share of the votes, and the paper's t = -0.5 against strict egalitarian could not be, where two votes of three went to HCRM.)
 #
 # A regression also has ways to return numbers that mean nothing. A predictor that never varies, two predictors that are one,
 # votes that a predictor separates without exception: all of these should end in a sentence.
@@ -280,7 +282,7 @@ class VoteError(ValueError):
 
 
 def _standardised(frame, names=PREDICTORS):
-    "Check the votes and their predictors; centre each predictor and divide it by its standard deviation."
+    "Check the votes and their predictors; divide each predictor by its standard deviation."
     if missing := [name for name in ("vote", *names) if name not in frame]:
         raise VoteError(f"the votes have no column {missing[0]!r}: make them with vote_table")
     predictors = frame[list(names)].astype(float)
@@ -290,8 +292,8 @@ def _standardised(frame, names=PREDICTORS):
         raise VoteError(f"{frame['vote'].sum()} of {len(frame)} votes are for the agent: ten votes and both opinions are needed at least")
     if flat := [name for name in names if predictors[name].std(ddof=0) < 1e-9]:
         raise VoteError(f"{flat[0]!r} is the same for all votes: take in more groups or mechanisms")
-    standardised = (predictors - predictors.mean()) / predictors.std(ddof=0)
-    if np.linalg.cond(standardised) > 1e6:
+    standardised = predictors / predictors.std(ddof=0)
+    if np.linalg.cond(standardised - standardised.mean()) > 1e6:
         raise VoteError("the predictors are copies of one another, like rpay and apay where all have the same endowment: pool endowments")
     return standardised
 

@@ -116,7 +116,9 @@ found = pd.concat(
 s2 = found.groupby(["rival", "predictor"], sort=False).agg(
     coefficient=("coefficient", "mean"), standard_error=("standard_error", "mean"), t=("t", "mean"), p=("p", "median"), runs=("t", "size")
 )
-s2 = s2.reset_index().merge(data.published("figure_s2_t").rename(columns={"t": "published_t"}), how="left")
+intervals = found.groupby(["rival", "predictor"], sort=False).t.agg(statistics.interval_over_seeds)
+s2 = s2.assign(t_low=intervals.str[1], t_high=intervals.str[2]).reset_index()
+s2 = s2.merge(data.published("figure_s2_t").rename(columns={"t": "published"}), how="left")
 data.write_table(tables / "figS2.csv", s2.round(5))
 s2.round(3)
 
