@@ -3,10 +3,11 @@ SHELL   := /bin/bash
 PYTHON  ?= python3
 PROFILE ?= laptop
 SEEDS   ?=
+RESULTS ?= paper/results
 CORES   ?= 2
 BIN     := .venv/bin
 # what changed in code, settings or inputs makes a step stale; the moment a file was touched does not
-PIPELINE = PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/snakemake --cores $(CORES) --quiet host rules reason --rerun-incomplete \
+PIPELINE = PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/snakemake --cores $(CORES) --quiet host rules reason --rerun-incomplete $(AGAIN) \
 	--config profile=$(PROFILE) $(if $(SEEDS),seeds=$(SEEDS)) --
 COMPONENTS = $(sort $(wildcard nbs/[01]*.ipynb))
 NOTEBOOKS  = $(sort $(wildcard nbs/*.ipynb))
@@ -28,6 +29,14 @@ setup: .venv/ready  ## a virtual environment in .venv, exactly as requirements.l
 reproduce: setup  ## run the whole method; PROFILE=smoke|laptop|paper, SEEDS=n
 	@started=$$SECONDS; $(PIPELINE) all && \
 	printf 'Tables, figures and numbers are in runs/$(PROFILE)/results/ (%d min %02d s).\n' $$(((SECONDS - started) / 60)) $$(((SECONDS - started) % 60))
+
+paper: setup  ## typeset the paper, paper/democratic-ai.pdf, from the committed results; RESULTS=runs/laptop/results for those of a run
+	@$(BIN)/python paper/typeset.py $(RESULTS) paper/democratic-ai.pdf && echo "The paper is paper/democratic-ai.pdf."
+
+figures: AGAIN = --forcerun figure1 figure2 figure3 figure4 supplementary
+figures: setup  ## draw every figure again from a run; PROFILE as above
+	@$(PIPELINE) figures
+	@echo "The figures are in runs/$(PROFILE)/results/figures/."
 
 sensitivity: setup  ## what hangs on assumptions: every value of `losses` in settings.ini, one seed each, and other readings of the paper
 	@$(PIPELINE) sensitivity
@@ -77,4 +86,4 @@ clean:  ## remove what can be made again, but not runs/
 	rm -rf .venv .snakemake .pytest_cache .hypothesis .ruff_cache docs/_build docs/nbs democratic_ai.egg-info
 	find . -name __pycache__ -not -path './runs/*' -prune -exec rm -rf {} +
 
-.PHONY: help setup reproduce sensitivity calibrate data publish stale test book lab sync execute clean
+.PHONY: help setup reproduce paper figures sensitivity calibrate data publish stale test book lab sync execute clean

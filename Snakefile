@@ -127,6 +127,7 @@ def before(name):
 
 localrules:
     all,
+    figures,
 
 
 rule all:
@@ -287,6 +288,11 @@ LAST_OF_EACH = expand(f"{RUN}/seed{{k}}/iter{LAST}", k=SEEDS)
 COMPARED = range(min(setting.getint("comparison_seeds"), len(SEEDS)))
 COMPARISONS = expand(f"{RUN}/seed{{k}}/rational/theta{{theta}}_sigma{{sigma}}/votes.csv", k=COMPARED, theta=[1, 3], sigma=[1, 3])
 FIGURES = [*(f"fig{n}" for n in "1a 1b 1c 1d 2 3a 3b 3c 4a 4b 4c 4d".split()), *(f"figS{n}" for n in range(1, 10))]
+
+
+rule figures:
+    input:
+        expand(f"{RESULTS}/figures/{{name}}.svg", name=FIGURES),
 
 
 rule figure1:

@@ -297,5 +297,5 @@ for role, source in (("players", "players"), ("hcrm", "mechanism")):
 data.write_json(results / "numbers.json", numbers)
 data.write_json(
     results / "provenance.json",
-    data.stamp(profile=profile, seeds=list(range(n_seeds)), iterations=last_iteration + 1, minutes_per_step=minutes, gib_per_step=memory),
+    data.stamp(profile=profile, behaviour=behaved, seeds=list(range(n_seeds)), iterations=last_iteration + 1, minutes_per_step=minutes, gib_per_step=memory),
 )
