@@ -213,22 +213,23 @@ for row in s2[(s2.row_v != s2.col_v) | (s2.row_w != s2.col_w)].itertuples():
     margin = 1.96 * block_error[here_and_there] + 0.0005
     put_beside(name, "Table S2", what, (row.win_probability, row.low, row.high), row.published, margin=margin)
 for row in s1b.itertuples():
-    name, what = f"s1b_{row.rival}_{row.tail_endowment}", f"virtual votes against {row.rival.replace('_', ' ')}, tails of {row.tail_endowment}"
+    name, what = f"s1b_{row.rival}_{row.tail_endowment}", f"virtual votes against {figures.title(row.rival)}, tails of {row.tail_endowment}"
     margin = 1.96 * block_error.max() + 0.0005
     put_beside(name, "Table S1b", what, (row.vote_share, row.low, row.high), row.published, margin=margin)
 
 # %%
 cast = data.published("fig2_votes").set_index(axes).votes_cast
 for row in s1a.itertuples():
-    name, what = f"s1a_{row.rival}_{row.tail_endowment}", f"votes against {row.rival.replace('_', ' ')}, tails of {row.tail_endowment}"
+    name, what = f"s1a_{row.rival}_{row.tail_endowment}", f"votes against {figures.title(row.rival)}, tails of {row.tail_endowment}"
     margin = binomial_margin(row.published, cast[row.rival, row.tail_endowment])
     put_beside(name, "Table S1a", what, (row.vote_share, row.low, row.high), row.published, margin=margin)
 lines = curves.pivot_table(index=["mechanism", "tail_endowment", "role"], columns="source", values="relative_contribution", sort=False)
 for (mechanism, tail, role), row in lines.iterrows():
-    name, what = f"fig1c_{mechanism}_{tail}_{role}", f"{role}s' mean contribution, {mechanism.replace('_', ' ')}, tails of {tail}"
+    name, what = f"fig1c_{mechanism}_{tail}_{role}", f"{role}s' mean contribution, {figures.title(mechanism)}, tails of {tail}"
     put_beside(name, "Figure 1C", what, (row[behaved], np.nan, np.nan), row.published, margin=0.05)
+PREDICTORS = {"intercept": "the intercept", "rpay": "relative payout", "apay": "payout in coins", "cont": "the group's contributions"}
 for row in pd.read_csv(results / "tables" / "figS2.csv").itertuples():
-    name, what = f"figS2_{row.rival}_{row.predictor}", f"t of {row.predictor} against {row.rival.replace('_', ' ')}"
+    name, what = f"figS2_{row.rival}_{row.predictor}", f"t of {PREDICTORS[row.predictor]}, against {figures.title(row.rival)}"
     put_beside(name, "Figure S2", what, (row.t, row.t_low, row.t_high), row.published, margin=1.96)
 for row in pd.read_csv(results / "tables" / "text_statistics.csv").itertuples():
     margin = {"share": binomial_margin(row.published, row.votes), "count": 0.005 * row.published, "statistic": 0.0, "p": 0.0}[row.kind]
