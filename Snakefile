@@ -395,8 +395,10 @@ rule statistics:
     input:
         TRIALS,
         VOTES,
+        expand("{folder}/beach.csv", folder=LAST_OF_EACH),
         "data/published/text_statistics.csv",
     output:
+        findings=f"{RESULTS}/tables/findings.csv",
         table=f"{RESULTS}/tables/text_statistics.csv",
         notebook=f"{RESULTS}/notebooks/38_statistics.ipynb",
     benchmark:
@@ -404,7 +406,7 @@ rule statistics:
     params:
         notebook="38_statistics",
         code=fingerprint("38_statistics"),
-        given=lambda w: parameters("38_statistics", "", folder=RUN, n_seeds=len(SEEDS)),
+        given=lambda w: parameters("38_statistics", "", folder=RUN, n_seeds=len(SEEDS), last_iteration=LAST),
     shell:
         EXECUTE
 
@@ -416,9 +418,11 @@ rule tables:
         expand(f"{RESULTS}/figures/{{name}}.svg", name=FIGURES),  # not read: the tables come last and say what made all of it
         f"{RESULTS}/tables/figS2.csv",
         f"{RESULTS}/tables/text_statistics.csv",
+        f"{RESULTS}/tables/findings.csv",
         sorted(glob.glob("data/published/*.csv")),
         VOTES,
         COMPARISONS,
+        f"{RATIONAL.format(seed=0)}/mechanism.safetensors",
         expand(f"{RUN}/seed{{k}}/iter{{i}}/{{name}}", k=SEEDS, i=range(LAST + 1), name=["votes.csv", "metagame.csv", "cloning.csv"]),
         multiext(f"{RUN}/seed0/iter0/", "plays.parquet", "players.safetensors"),
     output:
@@ -431,6 +435,7 @@ rule tables:
         cloning=f"{RESULTS}/tables/cloning.csv",
         players=f"{RESULTS}/parameters/players.safetensors",
         hcrm=f"{RESULTS}/parameters/hcrm.safetensors",
+        rm=f"{RESULTS}/parameters/rm.safetensors",
         summary=f"{RESULTS}/summary.md",
         numbers=f"{RESULTS}/numbers.json",
         provenance=f"{RESULTS}/provenance.json",

@@ -17,11 +17,12 @@
 # %% [markdown]
 # # Statistics of the text
 #
-# > Play and votes of all four experiments go in; every test, share and count that the paper's text reports comes out beside the printed value.
+# > Play and votes of all four experiments go in; every test, share and count that the paper's text reports comes out beside the printed value, and every finding with a word.
 
 # %% tags=["parameters"]
 folder = "runs/smoke"
 n_seeds = 1
+last_iteration = 0
 
 # %% [markdown]
 # The same tests on our data: one slope per group, one difference per group, whole groups flipped (11_statistics). Every seed is a
@@ -199,3 +200,63 @@ table = published.join(pd.DataFrame({name: over_seeds(name) for name in publishe
 assert (table.ours.notna() | table.not_comparable.notna()).all() or "people" in set(seeds[0]["trials"].source), "nothing printed is left out in silence"
 data.write_table(here / "results" / "tables" / "text_statistics.csv", table.reset_index())
 table[["what", "sign", "published", "ours", "low", "high"]].round(4)
+
+# %% [markdown]
+# ## What the paper found, found or not
+#
+# Numbers may miss and findings hold, or the other way round. Each finding below is written as one number that should be above zero. It is *found* where the
+# whole interval over seeds is above, *opposite* where all of it is below, and *undecided* otherwise; for the one finding that says "equal", found means that
+# the interval holds zero. (One seed has no interval; then its number decides.) That heads get "almost nothing" below half their endowment is taken to mean less than a twentieth
+# of the fund, tails giving everything.
+
+# %%
+FINDINGS = {
+    "preferred_to_strict_egalitarian": "HCRM wins the vote against strict egalitarian",
+    "preferred_to_libertarian": "HCRM wins the vote against libertarian",
+    "preferred_to_liberal_egalitarian": "HCRM wins the vote against liberal egalitarian",
+    "liberal_egalitarian_hardest": "liberal egalitarian is the hardest of the baselines to beat",
+    "preferred_to_rational": "HCRM wins the vote against RM",
+    "equal_under_equality": "with equal endowments HCRM and RM get as many votes",
+    "rm_neglects_heads": "with tails of 2 and 4 RM pays a smaller part of the fund to heads than HCRM",
+    "heads_leave_rm": "with tails of 2 and 4 heads give less under RM than under HCRM in the last three rounds",
+    "surplus_above_rm": "groups make a larger surplus under HCRM than under RM",
+    "preferred_to_human_referee": "HCRM wins the vote against human referees",
+    "nothing_below_half": "HCRM gives heads almost nothing while they give less than half",
+}
+
+
+def findings(trials, votes, beach):
+    "Each finding as a number that should be above zero."
+    share = votes.groupby("rival").vote.mean()
+    found = {f"preferred_to_{rival}": share[rival] - 0.5 for rival in share.index}
+    found["liberal_egalitarian_hardest"] = share[["strict_egalitarian", "libertarian"]].min() - share["liberal_egalitarian"]
+    found["equal_under_equality"] = votes[(votes.rival == "rational") & (votes.tail_endowment == 10)].vote.mean() - 0.5
+    third = trials[(trials.experiment == 3) & (trials.session > 0)]
+    blocks = experiments.games(third)
+    unequal = blocks[blocks.tail_endowment <= 4].groupby("mechanism").head_share.mean()
+    late = third[(third.tail_endowment <= 4) & (third.player == 0) & (third["round"] > 7)].groupby("mechanism").contribution.mean()
+    surplus = blocks.groupby("mechanism").surplus.mean()
+    found |= {"rm_neglects_heads": unequal, "heads_leave_rm": late / game.Game.most_coins, "surplus_above_rm": surplus}
+    shore = beach[(beach.mechanism == "hcrm") & (beach.tail_contribution_sum == 3 * beach.tail_endowment) & (beach.head_contribution < 5)]
+    found["nothing_below_half"] = 0.05 - shore.head_share.mean()
+    return {name: value if np.isscalar(value) else value["hcrm"] - value["rational"] for name, value in found.items()}
+
+
+beaches = [pd.read_csv(here / f"seed{k}" / f"iter{last_iteration}" / "beach.csv") for k in range(n_seeds)]
+margins = pd.DataFrame([findings(**seed, beach=beach) for seed, beach in zip(seeds, beaches)])
+
+
+def judged(name):
+    "One finding with its margin over seeds and a word."
+    margin, low, high = statistics.interval_over_seeds(margins[name].to_numpy())
+    least, most = (margin, margin) if np.isnan(low) else (low, high)
+    if name == "equal_under_equality":
+        word = "found" if least <= 0 <= most else "not found"
+    else:
+        word = "found" if least > 0 else "opposite" if most < 0 else "undecided"
+    return {"name": name, "finding": FINDINGS[name], "margin": margin, "low": low, "high": high, "word": word}
+
+
+judgements = pd.DataFrame([judged(name) for name in FINDINGS])
+data.write_table(here / "results" / "tables" / "findings.csv", judgements.round(5))
+judgements.set_index("finding")[["margin", "low", "high", "word"]].round(3)

@@ -181,6 +181,10 @@ beach = pd.read_csv(results / "data" / "fig3a_beach.csv").query("mechanism == 'h
 for below, word in ((True, "below"), (False, "from")):
     share = beach[(beach.head_contribution < 5) == below].head_share.mean()
     number(f"fig3a_head_share_{word}_half", share, unit="fraction of the fund, tails giving everything", made_by="24_elect, 33_figure3")
+everything = pd.read_csv(results / "data" / "fig3a_beach.csv").query("head_contribution == 10 and tail_contribution_sum == 3 * tail_endowment")
+for row in everything[everything.mechanism.isin(["hcrm", "rational"]) & everything.tail_endowment.isin([2, 10])].itertuples():
+    name = f"fig3a_head_share_{row.mechanism}_{row.tail_endowment}_all_give"
+    number(name, row.head_share, unit="fraction of the fund, everybody giving everything", made_by="24_elect, 27_rational, 33_figure3")
 
 # %% [markdown]
 # ## Every published number beside ours
@@ -253,12 +257,13 @@ steps = {str(file.relative_to(here).with_suffix("")): pd.read_csv(file, sep="\t"
 steps = {name: row for name, row in steps.items() if not name.startswith("loss")}
 minutes = {name: round(row["s"] / 60, 2) for name, row in steps.items()}
 memory = {name: round(float(row["max_rss"]) / 1024, 2) for name, row in steps.items()}
-of_seeds = lambda measure: [sum(float(row[measure]) for name, row in steps.items() if name.startswith(f"seed{k}/")) / 60 for k in range(n_seeds)]
+compared = lambda name: "/rational/" in name and "theta1_sigma1" not in name  # Table ST2, which one seed does for all
+of_seed = lambda k: [row for name, row in steps.items() if name.startswith(f"seed{k}/") and not compared(name)]
 for name, measure, unit in (
     ("minutes_per_seed", "s", "minutes on one core, other seeds beside it"),
     ("cpu_minutes_per_seed", "cpu_time", "minutes of computing on one core"),
 ):
-    chains = of_seeds(measure)
+    chains = [sum(float(row[measure]) for row in of_seed(k)) / 60 for k in range(n_seeds)]
     number(name, float(np.mean(chains)), low=min(chains), high=max(chains), unit=unit, made_by="Snakefile")
 number("largest_memory_of_a_step", max(memory.values()), unit="GiB", made_by="Snakefile")
 pd.DataFrame(numbers).T.drop(columns="made_by")
@@ -274,7 +279,8 @@ SUMMARY = {
     "s2_best_share_against_liberal_egalitarian": "Table S2: best share of the votes against liberal egalitarian",
     "s1b_mean_absolute_error": "Table S1b: HCRM among virtual players (mean absolute error)",
     **{f"s1b_share_{rival}": f"votes for HCRM against {rival.replace('_', ' ')}, virtual players" for rival in mechanisms.BASELINES},
-    **{f"s1a_share_{rival}": f"votes for HCRM against {rival.replace('_', ' ')}, participants" for rival in mechanisms.BASELINES},
+    **{f"s1a_share_{rival}": f"votes for HCRM against {figures.title(rival)}, participants" for rival in [*mechanisms.BASELINES, "rational"]},
+    "published_numbers_that_agree": f"published numbers that agree with ours, of {len(beside)}",
     "fig3a_head_share_below_half": "Figure 3A: head's share when it gives less than half and the tails everything",
     "fig3a_head_share_from_half": "the same when the head gives half or more",
     "cpu_minutes_per_seed": "minutes of computing for one seed, on one core",
@@ -291,8 +297,9 @@ with data.replacing(results / "summary.md") as temporary:
 print(summary)
 
 # %%
-for role, source in (("players", "players"), ("hcrm", "mechanism")):
-    parameters = (here / "seed0" / f"iter{last_iteration}" / f"{source}.safetensors").read_bytes()
+last = f"iter{last_iteration}"
+for role, source in (("players", f"{last}/players"), ("hcrm", f"{last}/mechanism"), ("rm", "rational/theta1_sigma1/mechanism")):
+    parameters = (here / "seed0" / f"{source}.safetensors").read_bytes()
     with data.replacing(results / "parameters" / f"{role}.safetensors") as temporary:
         temporary.write_bytes(parameters)
 data.write_json(results / "numbers.json", numbers)
