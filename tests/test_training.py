@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from democratic_ai import cloning, game, graphnet, mechanisms, scg, training, voting
+from democratic_ai import cloning, game, graphnet, mechanisms, rational, scg, training, voting
 
 VIRTUAL = jax.tree.map(lambda x: 1.5 * x, cloning.init(jax.random.key(1)))  # untrained, with opinions
 CONFIG = training.Training(games_per_endowment=3, tails=(2, 4, 7, 10))
@@ -99,12 +99,13 @@ def test_against_a_rival_that_gives_all_to_the_head_votes_rise_well_above_one_ha
     assert history.vote_share[-20:].mean() > max(0.55, history.vote_share[:5].mean() + 0.01)
 
 
-def test_a_stopped_training_goes_on_bit_for_bit(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("train", "players"), [(training.train, VIRTUAL), (training.train_rational, rational.Population())])
+def test_a_stopped_training_goes_on_bit_for_bit(tmp_path, monkeypatch, train, players):
     config = training.Training(games_per_endowment=1, tails=(2, 10), updates=6)
     short = lambda *args, **kwargs: descend(*args, **{"per_call": 2, "every": 0.0, **kwargs})
     descend = cloning.descend
     monkeypatch.setattr(cloning, "descend", short)
-    run = lambda folder: training.train(jax.random.key(5), VIRTUAL, OPPONENT, config=config, checkpoint=folder, name="a/b")
+    run = lambda folder: train(jax.random.key(5), players, OPPONENT, config=config, checkpoint=folder, name="a/b")
     unbroken, history = run(tmp_path / "unbroken")
     climb, calls = training.climb, []
 
@@ -129,3 +130,30 @@ def test_a_leaky_opponent_is_turned_away_before_training():
     leaky = lambda endowment, contribution: 0.5 * mechanisms.libertarian(endowment, contribution)
     with pytest.raises(mechanisms.MechanismError, match="opponent"):
         training.train(jax.random.key(0), VIRTUAL, leaky, config=CONFIG)
+
+
+@pytest.mark.parametrize("n_players", [2, 4, 5])
+def test_shares_and_slopes_are_those_of_the_readable_network(n_players):
+    "Also away from four players, for which nothing was written."
+    params = jax.tree.map(lambda x: 2 * x, graphnet.init(jax.random.key(n_players)))
+    keys = jax.random.split(jax.random.key(6), 2)
+    endowment = jax.random.uniform(keys[0], (n_players, 8), minval=1, maxval=10)
+    contribution = endowment * jax.random.uniform(keys[1], (n_players, 8))
+    share, slope = training.share_and_slope(params, endowment, contribution)
+    shares = lambda e, c: graphnet.MechanismNetwork().apply({"params": params}, e, c)
+    np.testing.assert_allclose(share.T, shares(endowment.T, contribution.T), atol=1e-5)
+    table = jax.vmap(jax.jacfwd(shares, argnums=1))(endowment.T, contribution.T)  # [B, share, contribution]
+    np.testing.assert_allclose(slope.T, jnp.diagonal(table, axis1=1, axis2=2), atol=1e-5)
+
+
+@pytest.mark.parametrize("theta", [1.0, 3.0])
+def test_rational_votes_answer_to_the_mechanism_as_measured(theta):
+    "One direction in parameter space, walked a little to both sides with the same players: a derivative by hand, players' learning included."
+    params, population = graphnet.init(jax.random.key(2)), rational.Population(theta=theta)
+    estimate = jax.jit(lambda params: training.rational_gradient(params, jax.random.key(3), population, OPPONENT, config=CONFIG))
+    votes, gradient = estimate(params)
+    assert 0 < votes < 4
+    way = jax.tree.map(lambda g: g / jnp.sqrt(sum(jnp.sum(x**2) for x in jax.tree.leaves(gradient))), gradient)
+    walk = lambda step: float(estimate(jax.tree.map(lambda p, w: p + step * w, params, way))[0])
+    measured = (walk(0.01) - walk(-0.01)) / 0.02
+    np.testing.assert_allclose(measured, float(jnp.linalg.norm(flat(gradient))), rtol=0.05)
