@@ -237,7 +237,8 @@ for row in pd.read_csv(results / "tables" / "figS2.csv").itertuples():
     put_beside(name, "Figure S2", what, (row.t, row.t_low, row.t_high), row.published, margin=1.96)
 for row in pd.read_csv(results / "tables" / "text_statistics.csv").itertuples():
     margin = {"share": binomial_margin(row.published, row.votes), "count": 0.005 * row.published, "statistic": 0.0, "p": 0.0}[row.kind]
-    reason = None if pd.isna(row.not_comparable) else row.not_comparable
+    unknown = "the released files have no such answers" if np.isnan(row.ours) else None
+    reason = unknown if pd.isna(row.not_comparable) else row.not_comparable
     options = dict(sign=row.sign, is_p=row.kind == "p", margin=0.0 if np.isnan(margin) else margin, not_comparable=reason)
     put_beside(row.name, row.section, row.what, (row.ours, row.low, row.high), row.published, **options)
 
