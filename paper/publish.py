@@ -31,7 +31,12 @@ def provenance(folder):
 
 def executed_copy(name, last_iteration):
     """Find the executed copy of a run notebook: that of the first seed, in its last iteration."""
-    places = (RUN / "seed0" / f"iter{last_iteration}", RUN / "seed0", RUN / "results" / "notebooks")
+    places = (
+        RUN / "seed0" / f"iter{last_iteration}",
+        RUN / "seed0",
+        RUN / "seed0" / "rational" / "theta1_sigma1",
+        RUN / "results" / "notebooks",
+    )
     return next((place / name for place in places if (place / name).exists()), None)
 
 
