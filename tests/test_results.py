@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from democratic_ai import statistics
+
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "paper" / "results"
 NUMBERS = json.loads((RESULTS / "numbers.json").read_text())
@@ -15,6 +17,11 @@ COLUMNS = {
     "tables/s2_metagame.csv": ["row_v", "row_w", "col_v", "col_w", "win_probability", "published"],
     "tables/s1b_virtual_votes.csv": ["rival", "tail_endowment", "vote_share", "low", "high", "published"],
     "tables/s1a_votes.csv": ["rival", "tail_endowment", "vote_share", "low", "high", "published"],
+    "tables/st2.csv": ["trained_theta", "trained_sigma", "evaluated_theta", "evaluated_sigma", "vote_share", "low", "high"],
+    "tables/figS2.csv": ["rival", "predictor", "coefficient", "t", "t_low", "t_high", "p", "published"],
+    "tables/text_statistics.csv": ["name", "section", "what", "published", "ours", "low", "high"],
+    "tables/findings.csv": ["name", "finding", "margin", "low", "high", "word"],
+    "tables/published_beside_ours.csv": ["name", "section", "published", "ours", "low", "high", "verdict"],
     "data/fig1c.csv": ["source", "mechanism", "tail_endowment", "role", "round", "relative_contribution"],
     "data/fig3a_beach.csv": ["mechanism", "tail_endowment", "head_contribution", "tail_contribution_sum", "head_share"],
 }
@@ -39,6 +46,28 @@ def test_headline_errors_follow_from_the_tables():
     assert np.isclose(NUMBERS["s1b_mean_absolute_error"]["value"], (s1b.vote_share - s1b.published).abs().mean())
     win = s2.win_probability.to_numpy().reshape(9, 9)
     assert np.allclose(win + win.T, 1, atol=1e-6), "every vote goes to one of two"
+
+
+FIGURES = [f"fig{n}" for n in ["1a", "1b", "1c", "1d", "2", "3a", "3b", "3c", "4a", "4b", "4c", "4d", "S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9"]]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_is_there_and_those_made_from_stand_ins_say_so(name):
+    drawn = (RESULTS / "figures" / f"{name}.svg").read_text()
+    assert drawn.rstrip().endswith("</svg>") and len(drawn) < 500_000
+    assert ("stand-in" in drawn) == (name not in ("fig1a", "fig1b", "fig1d", "figS9")), "drawings of ours and maps of virtual players aside"
+
+
+def test_every_published_number_stands_beside_ours_with_the_word_that_the_rule_gives():
+    beside = pd.read_csv(RESULTS / "tables" / "published_beside_ours.csv")
+    assert len(beside) >= 120 and beside.name.is_unique
+    for row in beside[beside.why.isna()].itertuples():
+        is_p = row.what.endswith(": p") or row.what.endswith(" p")
+        word = statistics.verdict(row.published, row.ours, row.low, row.high, sign=row.sign, is_p=is_p, margin=row.margin)
+        assert row.verdict == word, row.name
+    assert set(beside[beside.why.notna()].verdict) == {"cannot be compared"}
+    counted = beside.verdict.value_counts()
+    assert all(NUMBERS[f"published_numbers_that_{word.replace(' ', '_')}"]["value"] == count for word, count in counted.items())
 
 
 def test_the_curves_hold_three_sources_of_180_values():
