@@ -423,6 +423,7 @@ rule tables:
         VOTES,
         COMPARISONS,
         f"{RATIONAL.format(seed=0)}/mechanism.safetensors",
+        expand(f"{RATIONAL}/training.csv", seed=SEEDS),
         expand(f"{RUN}/seed{{k}}/iter{{i}}/{{name}}", k=SEEDS, i=range(LAST + 1), name=["votes.csv", "metagame.csv", "cloning.csv"]),
         multiext(f"{RUN}/seed0/iter0/", "plays.parquet", "players.safetensors"),
     output:

@@ -181,6 +181,8 @@ beach = pd.read_csv(results / "data" / "fig3a_beach.csv").query("mechanism == 'h
 for below, word in ((True, "below"), (False, "from")):
     share = beach[(beach.head_contribution < 5) == below].head_share.mean()
     number(f"fig3a_head_share_{word}_half", share, unit="fraction of the fund, tails giving everything", made_by="24_elect, 33_figure3")
+ends = data.read_seeds(here, "rational/theta1_sigma1/training.csv", n_seeds).groupby("seed").vote_share.agg(lambda share: share.tail(100).mean())
+number("rm_share_in_training", ends.mean(), low=ends.min(), high=ends.max(), unit="share of the votes, last 100 updates, smallest and largest seed", made_by="27_rational")
 everything = pd.read_csv(results / "data" / "fig3a_beach.csv").query("head_contribution == 10 and tail_contribution_sum == 3 * tail_endowment")
 for row in everything[everything.mechanism.isin(["hcrm", "rational"]) & everything.tail_endowment.isin([2, 10])].itertuples():
     name = f"fig3a_head_share_{row.mechanism}_{row.tail_endowment}_all_give"
