@@ -753,8 +753,9 @@ print(f"processor time an update, 128 pairs: readable {spent[0]:.0f} ms, fast {s
 
 
 # %% [markdown]
-# The same number to seven digits, in a fraction of the time. It is still more than an update of HCRM costs: a second derivative is a second derivative. In return
-# it is a quiet one. No draw of coins blurs it, so RM's curve climbs smoothly where HCRM's jitters; 27 trains it at full size, for four kinds of rational players.
+# The same number to seven digits, in a fraction of the time. It is still more than an update of HCRM costs: a second derivative is a second derivative. No draw of coins blurs
+# it, but that does not make it tame: ten rounds of learning multiply, and now and then a batch has an enormous gradient. 27 trains it at full size, for four kinds of rational players; look
+# at its curves before you trust one.
 
 # %%
 #| export

@@ -205,8 +205,8 @@ table[["what", "sign", "published", "ours", "low", "high"]].round(4)
 # ## What the paper found, found or not
 #
 # Numbers may miss and findings hold, or the other way round. Each finding below is written as one number that should be above zero. It is *found* where the
-# whole interval over seeds is above, *opposite* where all of it is below, and *undecided* otherwise; for the one finding that says "equal", found means that
-# the interval holds zero. (One seed has no interval; then its number decides.) That heads get "almost nothing" below half their endowment is taken to mean less than a twentieth
+# whole interval over seeds is above, *opposite* where all of it is below, and *undecided* otherwise; the one finding that says "equal" is found
+# where the whole interval lies within a tenth of zero, and opposite where all of it lies beyond. (One seed has no interval; then its number decides.) That heads get "almost nothing" below half their endowment is taken to mean less than a twentieth
 # of the fund, tails giving everything.
 
 # %%
@@ -251,7 +251,7 @@ def judged(name):
     margin, low, high = statistics.interval_over_seeds(margins[name].to_numpy())
     least, most = (margin, margin) if np.isnan(low) else (low, high)
     if name == "equal_under_equality":
-        word = "found" if least <= 0 <= most else "not found"
+        word = "found" if -0.1 < least and most < 0.1 else "opposite" if least > 0.1 or most < -0.1 else "undecided"
     else:
         word = "found" if least > 0 else "opposite" if most < 0 else "undecided"
     return {"name": name, "finding": FINDINGS[name], "margin": margin, "low": low, "high": high, "word": word}

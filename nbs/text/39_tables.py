@@ -159,7 +159,7 @@ for row in by_cell[by_cell["by"] == "all"].itertuples():
 # Shares of the votes against liberal egalitarian, over all endowments; rows are what RM was trained with, columns in front of whom it was elected. The text gives no numbers.
 
 # %%
-votes_of_rm = pd.concat(pd.read_csv(file).assign(seed=file.parts[-4]) for file in sorted(here.glob("seed*/rational/theta*/votes.csv")))
+votes_of_rm = pd.concat(pd.read_csv(file).assign(seed=file.parts[-4]) for k in range(n_seeds) for file in sorted(here.glob(f"seed{k}/rational/theta*/votes.csv")))
 populations = ["trained_theta", "trained_sigma", "evaluated_theta", "evaluated_sigma"]
 elections = votes_of_rm.groupby(["seed", *populations]).vote_share.mean().reset_index()
 elections = elections.groupby("seed").filter(lambda rows: len(rows) == 16)  # seeds in which all four were trained
@@ -238,7 +238,7 @@ for row in pd.read_csv(results / "tables" / "figS2.csv").itertuples():
     name, what = f"figS2_{row.rival}_{row.predictor}", f"t of {PREDICTORS[row.predictor]}, against {figures.title(row.rival)}"
     put_beside(name, "Figure S2", what, (row.t, row.t_low, row.t_high), row.published, margin=1.96)
 for row in pd.read_csv(results / "tables" / "text_statistics.csv").itertuples():
-    margin = {"share": binomial_margin(row.published, row.votes), "count": 0.005 * row.published, "statistic": 0.0, "p": 0.0}[row.kind]
+    margin = {"share": binomial_margin(row.published, row.votes), "count": 0.0, "rounded": 0.005, "statistic": 0.0, "p": 0.0}[row.kind]
     unknown = "the released files have no such answers" if np.isnan(row.ours) else None
     reason = unknown if pd.isna(row.not_comparable) else row.not_comparable
     options = dict(sign=row.sign, is_p=row.kind == "p", margin=0.0 if np.isnan(margin) else margin, not_comparable=reason)
@@ -287,7 +287,7 @@ SUMMARY = {
     "fig3a_head_share_below_half": "Figure 3A: head's share when it gives less than half and the tails everything",
     "fig3a_head_share_from_half": "the same when the head gives half or more",
     "cpu_minutes_per_seed": "minutes of computing for one seed, on one core",
-    "minutes_per_seed": "minutes until it was there, with another seed beside it on two cores",
+    "minutes_per_seed": "minutes of its steps by the clock, other work beside them",
 }
 shown = lambda x: "" if x is None or not np.isfinite(x) else f"{x:.3f}"
 lines = [
