@@ -73,9 +73,18 @@ def test_rmsprop_is_tensorflow_1s():
         np.testing.assert_allclose(change, -4e-4 * gradient / np.sqrt(mean_square + 1e-5), rtol=1e-5)
 
 
+@pytest.mark.parametrize(("length", "counted"), [(0.3, 0.3), (4.0, 0.5)])
+def test_a_gradient_longer_than_the_clip_is_shortened_to_it_and_a_shorter_one_left_alone(length, counted):
+    direction = jnp.array([0.6, -0.8])
+    move = lambda config, gradient: training.optimiser(config).update(gradient, training.optimiser(config).init(direction))[0]
+    clipped, plain = move(training.Training(clip=0.5), length * direction), move(training.Training(), counted * direction)
+    np.testing.assert_allclose(clipped, plain, rtol=1e-6)
+
+
 def test_sizes_are_the_papers():
     config = training.Training()
     assert (config.learning_rate, config.decay, config.eps, config.updates, config.slope) == (4e-4, 0.99, 1e-5, 10_000, 1.4)
+    assert config.clip == np.inf, "the paper shortens no gradient"
     seated = np.asarray(training.endowments(config))
     assert seated.shape == (512, 4) and (seated[:, 0] == 10).all() and (seated[:, 1] == seated[:, 3]).all()
     assert {tail: (seated[:, 2] == tail).sum() for tail in np.unique(seated[:, 2])} == dict.fromkeys((2, 3, 4, 5, 6, 7, 8, 10), 64)
@@ -86,7 +95,7 @@ def test_votes_are_found_where_they_are_to_be_found():
     all_to_tails = lambda endowment, contribution: jnp.broadcast_to(jnp.array([0, 1 / 3, 1 / 3, 1 / 3]), contribution.shape)
     config = training.Training(games_per_endowment=64, tails=(2,), updates=200, learning_rate=1e-2)
     params, history = training.train(jax.random.key(2), VIRTUAL, all_to_tails, config=config)
-    assert list(history.columns) == ["step", "vote_share"] and len(history) == 200
+    assert list(history.columns) == ["step", "gradient_norm", "vote_share"] and len(history) == 200
     assert history.vote_share[:5].mean() < 0.45
     assert history.vote_share[-20:].mean() > 0.47
     assert graphnet.beach(graphnet.mechanism(params), 2).head_share.mean() < 0.1

@@ -83,6 +83,7 @@ class Training:
     games_per_endowment: int = 64  # pairs of games
     tails: tuple[float, ...] = (2, 3, 4, 5, 6, 7, 8, 10)  # endowments of the three tails, coins
     slope: float = voting.SLOPE  # of the vote
+    clip: float = math.inf  # a longer gradient is shortened to this; the paper shortens none
 
 
 def endowments(
@@ -436,7 +437,8 @@ def optimiser(
     config: Training = Training(),
 ) -> optax.GradientTransformation:
     "RMSProp as TensorFlow 1 had it: the average starts at 1 and eps stands inside the root."
-    return optax.rmsprop(config.learning_rate, decay=config.decay, eps=config.eps, initial_scale=1.0, eps_in_sqrt=True)
+    rmsprop = optax.rmsprop(config.learning_rate, decay=config.decay, eps=config.eps, initial_scale=1.0, eps_in_sqrt=True)
+    return optax.chain(optax.clip_by_global_norm(config.clip), rmsprop)
 
 
 # %%
@@ -460,14 +462,15 @@ def climb(
     estimate: Callable[..., tuple[Array, dict]],  # such as `vote_gradient`
     opponent: game.Mechanism,
     config: Training,
-) -> tuple[dict, dict]:  # state; vote_share [k]
+) -> tuple[dict, dict]:  # state; gradient_norm, vote_share [k]
     "Do some updates; each draws its games from the key and its own number."
 
     def update(carried, step):
         params, moments = carried
         votes, gradient = estimate(params, jax.random.fold_in(state["key"], step), players, opponent, config=config)
         change, moments = optimiser(config).update(jax.tree.map(jnp.negative, gradient), moments)
-        return (optax.apply_updates(params, change), moments), {"vote_share": votes / game.Game.n_players}
+        metrics = {"gradient_norm": optax.tree.norm(gradient), "vote_share": votes / game.Game.n_players}
+        return (optax.apply_updates(params, change), moments), metrics
 
     (params, moments), metrics = jax.lax.scan(update, (state["params"], state["moments"]), steps)
     return state | {"params": params, "moments": moments}, metrics
@@ -484,7 +487,7 @@ def ascend(
     config: Training,
     checkpoint: Path | str | None,  # folder in which an interrupted training finds itself again
     name: str,  # what the progress report calls it
-) -> tuple[dict, pd.DataFrame]:  # parameters of `graphnet.MechanismNetwork`; step, vote_share
+) -> tuple[dict, pd.DataFrame]:  # parameters of `graphnet.MechanismNetwork`; step, gradient_norm, vote_share
     "Train a mechanism for the votes of some kind of players (Koster et al., \"Training algorithm\"); raises MechanismError."
     mechanisms.check(opponent, name="opponent", tails=config.tails)
     key_init, key_games = jax.random.split(key)
@@ -510,7 +513,7 @@ def train(
     config: Training = Training(),
     checkpoint: Path | str | None = None,  # folder in which an interrupted training finds itself again
     name: str = "mechanism",  # what the progress report calls it
-) -> tuple[dict, pd.DataFrame]:  # parameters of `graphnet.MechanismNetwork`; step, vote_share
+) -> tuple[dict, pd.DataFrame]:  # parameters of `graphnet.MechanismNetwork`; step, gradient_norm, vote_share
     "Train HCRM against an opponent; raises MechanismError for one that hands out the fund wrongly (Koster et al., \"Training algorithm\")."
     return ascend(key, virtual_params, opponent, estimate=vote_gradient, config=config, checkpoint=checkpoint, name=name)
 
@@ -767,7 +770,7 @@ def train_rational(
     config: Training = Training(),
     checkpoint: Path | str | None = None,  # folder in which an interrupted training finds itself again
     name: str = "rational mechanism",  # what the progress report calls it
-) -> tuple[dict, pd.DataFrame]:  # parameters of `graphnet.MechanismNetwork`; step, vote_share
+) -> tuple[dict, pd.DataFrame]:  # parameters of `graphnet.MechanismNetwork`; step, gradient_norm, vote_share
     "Train RM with rational players against an opponent; raises MechanismError (Koster et al., \"Rational players without human data\")."
     return ascend(key, population, opponent, estimate=rational_gradient, config=config, checkpoint=checkpoint, name=name)
 

@@ -24,6 +24,7 @@ folder = "runs/smoke/seed0/rational/theta1_sigma1"
 seed = 0
 theta = 1.0  # of the players trained with: scale of their learning rates
 sigma = 1.0  # and standard deviation of their first generosity
+clip = 5.0  # gradients longer than this are shortened to it: our addition (09, "Without human data")
 train_games = 8  # pairs of games for each of the eight tail endowments
 train_updates = 400
 election_blocks = 320  # for each tail endowment
@@ -46,7 +47,7 @@ population = rational.Population(theta=float(theta), sigma=float(sigma))
 # egalitarian. The paper tried four populations of players; all four trainings start from the same weights and see the same draws.
 
 # %%
-config = replace(training.Training(), games_per_endowment=train_games, updates=train_updates)
+config = replace(training.Training(), games_per_endowment=train_games, updates=train_updates, clip=float(clip))
 opponent = mechanisms.liberal_egalitarian
 learned, history = training.train_rational(key_training, population, opponent, config=config, checkpoint=here / "checkpoints")
 figures.learning_curve(history, value="vote_share", label="expected share of the votes", reference=0.5, note="rational players");
