@@ -41,6 +41,9 @@ figures: setup  ## draw every figure again from a run; PROFILE as above
 sensitivity: setup  ## what hangs on assumptions: every value of `losses` in settings.ini, one seed each, and other readings of the paper
 	@$(PIPELINE) sensitivity
 
+hcmd-zero: setup  ## run the second system, from nothing and in election against itself; PROFILE as above
+	@$(PIPELINE) hcmd_zero
+
 calibrate: setup  ## fit the stand-in participants to Figure 1C again (three minutes, one core) and keep the result in data/participants/
 	@mkdir -p runs/calibrate
 	$(BIN)/papermill nbs/29_calibrate.ipynb runs/calibrate/29_calibrate.ipynb --cwd . --log-level ERROR
@@ -86,4 +89,4 @@ clean:  ## remove what can be made again, but not runs/
 	rm -rf .venv .snakemake .pytest_cache .hypothesis .ruff_cache docs/_build docs/nbs democratic_ai.egg-info
 	find . -name __pycache__ -not -path './runs/*' -prune -exec rm -rf {} +
 
-.PHONY: help setup reproduce paper figures sensitivity calibrate data publish stale test book lab sync execute clean
+.PHONY: help setup reproduce paper figures sensitivity hcmd-zero calibrate data publish stale test book lab sync execute clean

@@ -128,6 +128,7 @@ def before(name):
 localrules:
     all,
     figures,
+    hcmd_zero,
 
 
 rule all:
@@ -276,6 +277,36 @@ rule experiments:
             loss=loss(w),
             last_iteration=LAST,
             rational=input.rational,
+        ),
+    shell:
+        EXECUTE
+
+
+# --- the second system: independent of all the above, a chain of its own --------------------------------------------------------
+
+
+rule hcmd_zero:
+    input:
+        expand(f"{RUN}/seed{{k}}/hcmd_zero/metagame.csv", k=range(setting.getint("hcmd_seeds"))),
+
+
+rule self_play:
+    input:
+        "data/participants/calibration.json",
+    output:
+        multiext(f"{RUN}/seed{{seed}}/hcmd_zero/", "metagame.csv", "cross_entropy.csv", "beach.csv", "trials.parquet", "votes.parquet"),
+        multiext(f"{RUN}/seed{{seed}}/hcmd_zero/", "stop.json", "mechanism.safetensors"),
+        notebook=f"{RUN}/seed{{seed}}/hcmd_zero/26_hcmd_zero.ipynb",
+    benchmark:
+        f"{RUN}/seed{{seed}}/hcmd_zero/26_hcmd_zero.tsv"
+    params:
+        notebook="26_hcmd_zero",
+        code=fingerprint("26_hcmd_zero"),
+        given=lambda w, output: parameters(
+            "26_hcmd_zero",
+            "loss group_fraction hcmd_games hcmd_shortening",
+            folder=Path(output.notebook).parent,
+            seed=w.seed,
         ),
     shell:
         EXECUTE

@@ -1,0 +1,121 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,-all
+#     notebook_metadata_filter: kernelspec,jupytext,-all
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: python3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # HCMD-zero
+#
+# > Stand-in participants, a few groups at a time, go in; mechanisms that beat their predecessors, and an election against liberal egalitarian, come out.
+
+# %% tags=["parameters"]
+folder = "runs/smoke/seed0/hcmd_zero"
+seed = 0
+loss = 1.0  # how strongly participants resent coins that did not come back
+group_fraction = 0.25  # of the original numbers of groups
+hcmd_games = 50  # pairs of games in an update of the mechanism
+hcmd_shortening = 20  # the original's updates are divided by this and its learning rate multiplied, so that a mechanism moves as far
+
+# %%
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import jax
+import numpy as np
+import pandas as pd
+
+from democratic_ai import data, experiments, figures, graphnet, hcmd_zero, mechanisms, participants
+
+here = Path(folder)
+key_run, key_play, key_vote = jax.random.split(jax.random.fold_in(jax.random.key(seed), 2600), 3)
+population = replace(participants.fitted(), loss=float(loss))
+
+# %% [markdown]
+# The sizes are the original's, divided in the smaller profiles: fewer groups, fewer games in an update, fewer but longer steps.
+
+# %%
+full, shorter = hcmd_zero.HcmdZero(), int(hcmd_shortening)
+config = replace(
+    full,
+    groups=tuple(max(8, round(n * float(group_fraction))) for n in full.groups),
+    games=int(hcmd_games),
+    updates=full.updates // shorter,
+    last_updates=full.last_updates // shorter,
+    learning_rate=full.learning_rate * shorter,
+    imitation=replace(full.imitation, updates=max(400, full.imitation.updates // shorter)),
+)
+config
+
+# %% [markdown]
+# ## Seven iterations
+#
+# All seven are run, as the original's were; where the stop rule would have ended them is noted below.
+
+# %%
+steps = [partial(hcmd_zero.acquire, population=population, config=config)]
+steps += [partial(step, config=config, checkpoint=here / "checkpoints") for step in (hcmd_zero.model, hcmd_zero.optimise)]
+steps += [partial(hcmd_zero.converge, config=config)]
+record = hcmd_zero.run(config, *steps, key=key_run, folder=here / "checkpoints", settings=population)
+n_iterations = len(config.groups)
+reasons = {s: hcmd_zero.why_stop(**record["metagame"][str(s)]) for s in range(1, n_iterations + 1)}
+pd.DataFrame({"penalty": [float(record["model"][str(s)]["penalty"]) for s in reasons], "stop?": reasons.values()}, index=reasons)
+
+# %% [markdown]
+# The metagame of the last iteration: every mechanism, 0 being the random one, against every other, before the last models.
+
+# %%
+win, error = (np.asarray(record["metagame"][str(n_iterations)][name]) for name in ("win", "error"))
+row, col = np.indices(win.shape).reshape(2, -1)
+met = pd.DataFrame({"iteration_row": row, "iteration_col": col, "vote_share": win.ravel(), "error": error.ravel()})
+met.pivot(index="iteration_row", columns="iteration_col", values="vote_share").round(3)
+
+# %% [markdown]
+# How well does each model (row) foretell each data set (column)? As ratios to the model that was made with it.
+
+# %%
+surprised = hcmd_zero.cross_entropies(record)
+surprised.pivot(index=["kind", "model_iteration"], columns="data_iteration", values="ratio").round(3)
+
+# %% [markdown]
+# ## What the mechanisms do
+
+# %%
+field = {s: graphnet.mechanism(record["mechanism"][str(s)]) for s in range(n_iterations + 1)}
+beach = pd.concat(graphnet.beach(rule, tail).assign(iteration=s, tail_endowment=tail) for s, rule in field.items() for tail in config.tails)
+figures.beach_plot(beach[beach.iteration == n_iterations].assign(mechanism="hcmd_zero"), note="trained with modelled participants");
+
+# %% [markdown]
+# ## The election
+#
+# New groups play a tutorial, the last mechanism and liberal egalitarian, in either order, and vote. The original does not say how many groups came; here as many as HCRM met
+# against liberal egalitarian, so that the two elections can be compared.
+
+# %%
+groups = experiments.plan(fraction=float(group_fraction)).query("experiment == 2 and rival == 'liberal_egalitarian'").reset_index(drop=True)
+contenders = {experiments.AGENT: field[n_iterations], "liberal_egalitarian": mechanisms.liberal_egalitarian}
+plays = experiments.evening(key_play, population, groups, contenders)
+trials = experiments.trial_table(plays, pd.concat([groups] * 3), source="participants")
+trials, votes = experiments.checked(trials, experiments.vote_table(key_vote, plays, groups))
+trials = trials.assign(mechanism=trials.mechanism.replace(experiments.AGENT, "hcmd_zero"))
+votes.groupby("tail_endowment").vote.agg(["mean", "size"]).round(3)
+
+# %%
+data.write_table(here / "metagame.csv", met)
+data.write_table(here / "cross_entropy.csv", surprised)
+data.write_table(here / "beach.csv", beach)
+data.write_table(here / "trials.parquet", trials)
+data.write_table(here / "votes.parquet", votes)
+data.write_json(here / "stop.json", {str(s): reason for s, reason in reasons.items()})
+data.save_parameters(here / "mechanism.safetensors", record["mechanism"][str(n_iterations)])

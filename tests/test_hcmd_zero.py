@@ -1,0 +1,222 @@
+"HCMD-zero: tastes are logistic regressions, self-play is the formula, the record survives a kill, and nonsense is refused."
+
+from dataclasses import replace
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import statsmodels.api as sm
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from democratic_ai import cloning, game, graphnet, hcmd_zero, mechanisms, participants, scg
+
+PEOPLE = participants.Population()
+CONFIG = hcmd_zero.HcmdZero(
+    groups=(20, 15),
+    embed=(8, 12),
+    hidden=(4, 6),
+    imitation=cloning.Cloning(batch=16, updates=20, learning_rate=5e-3),
+    splits=3,
+    games=10,
+    updates=6,
+    last_updates=8,
+    learning_rate=1e-3,
+    repetitions=8,
+)
+FIRST = graphnet.init(jax.random.key(0), n_features=2)
+EVENING = hcmd_zero.acquire(jax.random.key(1), {"mechanism": {"0": FIRST}}, 1, population=PEOPLE, config=CONFIG)
+
+
+def steps(config=CONFIG):
+    return [partial(hcmd_zero.acquire, population=PEOPLE, config=config)] + [
+        partial(step, config=config) for step in (hcmd_zero.model, hcmd_zero.optimise, hcmd_zero.converge)
+    ]
+
+
+def random_block(rng, n_groups=6):
+    endowment = rng.integers(1, 11, (n_groups, 4)).astype(np.float32)
+    contribution = rng.integers(0, endowment[:, None] + 1, (n_groups, 10, 4)).astype(np.float32)
+    payout = game.payout(jnp.asarray(endowment)[:, None], jnp.asarray(contribution), mechanisms.libertarian)
+    return game.Block(jnp.asarray(endowment), jnp.asarray(contribution), payout)
+
+
+def test_sizes_are_the_originals():
+    config = hcmd_zero.HcmdZero()
+    assert sum(config.groups) == 414 and 3 * sum(config.groups) == 1242 and 4 * sum(config.groups) == 1656
+    assert (config.games, config.updates, config.last_updates, config.learning_rate, config.repetitions) == (1000, 2000, 10_000, 4e-5, 100)
+    assert config.tails == (2, 4, 6, 8, 10) and config.embed == (8,) * 3 + (32,) * 4 and config.hidden == (4,) * 3 + (8,) * 4
+
+
+def test_both_blocks_of_an_evening_are_played_by_the_same_people_under_the_same_mechanism():
+    first, second = hcmd_zero.blocks(EVENING)
+    shares = graphnet.mechanism(FIRST)
+    for block in (first, second):
+        assert np.allclose(block.payout, game.payout(block.endowment[:, None], block.contribution, shares), atol=1e-4)
+    assert not (first.contribution == second.contribution).all()
+    many = hcmd_zero.acquire(jax.random.key(1), {"mechanism": {"0": FIRST}}, 1, population=PEOPLE, config=replace(CONFIG, groups=(2000, 1)))
+    means = [np.asarray(block.relative_contribution.mean(1))[:, 1:] for block in hcmd_zero.blocks(many)]
+    assert np.corrcoef(means[0].ravel(), means[1].ravel())[0, 1] > 0.1, "persons differ, and are the same twice"
+    assert len(EVENING["vote"]) == 20 and (np.unique(EVENING["endowment"][:, 1], return_counts=True)[1] == 4).all()
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**31))
+def test_a_block_is_told_from_every_seat_with_the_own_numbers_first(seed):
+    rng = np.random.default_rng(seed)
+    block, taste = random_block(rng), rng.normal(size=(10, 3, 4)).astype(np.float32)
+    told = np.asarray(hcmd_zero.told(block))
+    group, player, turn = rng.integers(6), rng.integers(4), rng.integers(10)
+    others = [p for p in range(4) if p != player]
+    seen = [np.broadcast_to(block.endowment[:, None], block.contribution.shape), block.contribution, block.payout]
+    expected = np.stack([np.asarray(x)[group, turn, [player, *others]] for x in seen]) / 10
+    assert np.allclose(told[group, player, turn], expected)
+    assert np.allclose(hcmd_zero.liking(taste, block), (told * taste).sum((-3, -2, -1)), atol=1e-3)
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 2**31))
+def test_a_vote_does_not_depend_on_the_order_and_two_equal_blocks_share_it(seed):
+    rng = np.random.default_rng(seed)
+    a, b, taste = random_block(rng), random_block(rng), rng.normal(size=(10, 3, 4)).astype(np.float32) / 10
+    assert np.allclose(hcmd_zero.vote_probability(taste, a, b) + hcmd_zero.vote_probability(taste, b, a), 1, atol=1e-5)
+    assert (hcmd_zero.vote_probability(taste, a, a) == 0.5).all()
+
+
+def test_a_taste_is_statsmodels_penalised_logistic_regression():
+    rng = np.random.default_rng(0)
+    apart, vote, penalty = rng.normal(size=(50, 4, 120)), rng.random((50, 4)) < 0.5, 0.05
+    taste = np.ravel(hcmd_zero.fit_taste(apart, vote, penalty))
+    logit = sm.Logit(vote.ravel().astype(float), apart.reshape(200, -1))
+    slope = logit.score(taste) / 200 - 2 * penalty * taste  # of -(mean cross-entropy + penalty * |w|^2)
+    assert abs(slope).max() < 1e-4
+    assert hcmd_zero.vote_cross_entropy(taste, apart, vote) == pytest.approx(-logit.loglike(taste) / 200, abs=1e-6)
+    assert hcmd_zero.vote_cross_entropy(0 * taste, apart, vote) == pytest.approx(np.log(2))
+
+
+def test_with_enough_votes_a_known_taste_is_found_and_the_penalty_that_finds_it_is_small():
+    rng, known = np.random.default_rng(1), np.zeros((10, 3, 4))
+    known[:, 2, 0] = 0.5
+    a, b = random_block(rng, 1500), random_block(rng, 1500)
+    b = game.Block(a.endowment, jnp.minimum(b.contribution, a.endowment[:, None]), b.payout)
+    vote = rng.random((1500, 4)) < np.asarray(hcmd_zero.vote_probability(known, a, b))
+    both = lambda name: jnp.stack([getattr(a, name), getattr(b, name)])
+    evenings = {"1": {"endowment": a.endowment, "contribution": both("contribution"), "payout": both("payout"), "vote": vote}}
+    tried = hcmd_zero.cross_validate(jax.random.key(0), evenings, replace(CONFIG, penalties=(1e-4, 1e-3, 1.0, 100.0)))
+    assert tried.penalty[tried.cross_entropy.argmin()] < 1
+    taste = np.asarray(hcmd_zero.fit_taste(*hcmd_zero.differences(evenings), 1e-3))
+    assert np.allclose(taste[:, 2, 0].mean(), 0.5, atol=0.1) and abs(taste[:, 2, 1:].mean()) < 0.1
+
+
+def test_self_play_is_the_formula():
+    players, seated = jax.tree.map(lambda x: 1.5 * x, cloning.init(jax.random.key(2))), mechanisms.head_and_tails(jnp.array([2.0, 4, 6, 8, 10] * 2))
+    taste = jax.random.normal(jax.random.key(3), (10, 3, 4)) / 10
+    votes, gradient = hcmd_zero.self_play_gradient(FIRST, jax.random.key(4), {"players": players, "taste": taste}, seated)
+
+    def objective(params):
+        key_own, key_rival = jax.random.split(jax.random.key(4))
+        own = game.play(key_own, cloning.virtual_players(players), seated, graphnet.mechanism(params))
+        rival = game.play(key_rival, cloning.virtual_players(players), seated, graphnet.mechanism(FIRST))
+        won = hcmd_zero.vote_probability(taste, own, rival).sum(-1)
+        return scg.surrogate(won, cloning.log_probability(players, own)[:, 1:].sum((1, 2))), won.mean()
+
+    expected, usual = jax.grad(objective, has_aux=True)(FIRST)
+    assert votes == pytest.approx(float(usual), rel=1e-5)
+    for name, (ours, theirs) in {"kernel": (gradient["node2"]["kernel"], expected["node2"]["kernel"])}.items():
+        np.testing.assert_allclose(ours, theirs, atol=1e-5 * float(jnp.abs(theirs).max()) + 1e-7, err_msg=name)
+
+
+def test_blind_players_answer_to_no_payout():
+    params = hcmd_zero.blinded(cloning.init(jax.random.key(5)))
+    block = random_block(np.random.default_rng(2))
+    answer = jax.grad(lambda payout: cloning.log_probability(params, game.Block(block.endowment, block.contribution, payout)).sum())(block.payout)
+    assert (np.asarray(answer) == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("win", "reason"),
+    [
+        ([[0.5, 0.4], [0.6, 0.5]], ""),
+        ([[0.5, 0.495], [0.505, 0.5]], "leads its predecessor by 0.0050"),
+        ([[0.5, 0.6], [0.4, 0.5]], "not the best answer"),
+        ([[0.5, 0.4, 0.45], [0.6, 0.5, 0.45], [0.55, 0.55, 0.5]], "not the best answer"),
+    ],
+)
+def test_the_stop_rule(win, reason):
+    found = hcmd_zero.why_stop(np.array(win), np.full((len(win), len(win)), 0.003))
+    assert reason in found and bool(reason) == bool(found)
+
+
+def test_the_loop_calls_the_steps_in_order_and_stops_when_told():
+    called = []
+
+    def step(name, **result):
+        def act(key, record, iteration):
+            called.append(f"{name}{iteration}")
+            return {"n": jnp.array(iteration), **result}
+
+        return act
+
+    level = {"win": jnp.full((2, 2), 0.5), "error": jnp.full((2, 2), 0.1)}
+    converge = lambda key, record, iteration: (called.append(f"d{iteration}"), level)[1]
+    hcmd_zero.run(CONFIG, step("a"), step("b"), step("c"), converge, key=jax.random.key(0), stop=True)
+    assert called == ["a1", "b1", "c1", "d1"]
+    record = hcmd_zero.run(CONFIG, step("a"), step("b"), step("c"), converge, key=jax.random.key(0))
+    assert called[4:] == ["a1", "b1", "c1", "d1", "a2", "b2", "c2", "d2"] and set(record["mechanism"]) == {"0", "1", "2"}
+
+
+def test_a_run_killed_after_every_single_step_ends_as_an_unbroken_one_to_the_last_digit(tmp_path):
+    def once(step, done):
+        def act(*given):
+            if done:
+                raise KeyboardInterrupt
+            done.append(step)
+            return step(*given)
+
+        return act
+
+    for _ in range(8):
+        done = []
+        try:
+            record = hcmd_zero.run(CONFIG, *(once(step, done) for step in steps()), key=jax.random.key(7), settings=PEOPLE, folder=tmp_path)
+        except KeyboardInterrupt:
+            record = None
+        assert len(done) == 1
+    unbroken = hcmd_zero.run(CONFIG, *steps(), key=jax.random.key(7), settings=PEOPLE)
+    assert jax.tree.structure(record) == jax.tree.structure(unbroken)
+    assert all(np.array_equal(a, b) for a, b in zip(jax.tree.leaves(record), jax.tree.leaves(unbroken)))
+
+
+def test_a_record_of_other_settings_is_refused(tmp_path):
+    nothing = lambda key, record, iteration: {"n": jnp.zeros(())}
+    give_up = lambda key, record, iteration: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        hcmd_zero.run(CONFIG, nothing, give_up, nothing, nothing, key=jax.random.key(0), folder=tmp_path)
+    for other in (replace(CONFIG, games=20), CONFIG):
+        with pytest.raises(hcmd_zero.HcmdError, match="other settings: choose another folder, or remove"):
+            hcmd_zero.run(other, nothing, nothing, nothing, nothing, key=jax.random.key(1), folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"groups": (0, 40)}, "at least one group"),
+        ({"groups": (), "embed": (), "hidden": ()}, "one iteration at least"),
+        ({"groups": (3,)}, "one of each per iteration"),
+        ({"tails": (2, 11)}, "1 to 10 whole coins"),
+        ({"tails": (2.5,)}, "1 to 10 whole coins"),
+        ({"tails": ()}, "at least one such endowment"),
+        ({"games": 12}, "cannot share equally"),
+    ],
+)
+def test_impossible_sizes_are_refused(wrong, says):
+    with pytest.raises(hcmd_zero.HcmdError, match=says):
+        hcmd_zero.run(replace(CONFIG, **wrong), *steps(), key=jax.random.key(0))
+
+
+def test_too_few_groups_for_a_split_are_refused():
+    few = {"1": {name: part[:, :3] if name in ("contribution", "payout") else part[:3] for name, part in EVENING.items()}}
+    with pytest.raises(hcmd_zero.HcmdError, match="acquire at least four"):
+        hcmd_zero.cross_validate(jax.random.key(0), few, CONFIG)
