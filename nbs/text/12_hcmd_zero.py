@@ -624,7 +624,8 @@ surprised.pivot(index=["kind", "model_iteration"], columns="data_iteration", val
 
 
 # %% [markdown]
-# The random referee shares almost equally; its successors pay by contribution. Nobody told them to: they were after a larger fund. But do they win? Look at the metagame before you answer. A taste
+# The random referee shares almost equally. The first one trained has understood half of it: where the tails give little the head gets most, even a head that gives nothing. The second pays by contribution. Nobody told
+# it to: it was after a larger fund. But do they win? Look at the metagame before you answer. A taste
 # learned from a few hundred accidents is partly luck, and so is a mechanism made to please it; with so few votes a first step may well go down. The next evening is played under that first step and shows
 # what was wrong with it. Whether later mechanisms beat earlier ones all the way, and what they make of the head, is for the full run in 26 to say.
 #
