@@ -64,7 +64,7 @@ def check(
         raise HcmdError(f"groups has {n} entries, embed {len(config.embed)}, hidden {len(config.hidden)}: give one of each per iteration.")
     if not config.tails or any(not (1 <= tail <= most and tail == int(tail)) for tail in config.tails):
         raise HcmdError(f"tails is {config.tails}: the game seats tails with 1 to {most} whole coins; name at least one such endowment.")
-    if config.games % len(config.tails):
+    if config.games < 1 or config.games % len(config.tails):
         raise HcmdError(f"games is {config.games}, which {len(config.tails)} endowments cannot share equally: choose a multiple.")
 
 # %% ../nbs/12_hcmd_zero.ipynb #0ea6c760

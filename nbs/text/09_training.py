@@ -783,10 +783,9 @@ print(f"processor time an update, 128 pairs: readable {spent[0]:.0f} ms, fast {s
 
 # %% [markdown]
 # The same number to seven digits, in a fraction of the time. It is still more than an update of HCRM costs: a second derivative is a second derivative. No draw of coins blurs
-# it, but that does not make it tame: ten rounds of learning multiply, and now and then a batch has an enormous gradient. How enormous? In a full training (27, seed 0) half of the ten thousand gradients
-# were shorter than 1, three in four shorter than 1.6, one in 27 longer than 5, and the longest 7,389. RMSProp takes such a one into its average and does not forget it for hundreds of updates. Trained to the letter, that seed
-# held .61 of the votes until update 9,334, was hit, and ended with .18. So RM, and only RM, is trained with a `clip`: a gradient longer than 5 is shortened to 5. The same seed then ends with .61. The paper mentions
-# nothing of the kind; perhaps its luck was better than ours, perhaps it is one of those things that nobody writes down.
+# it, but that does not make it tame: ten rounds of learning multiply, and now and then a batch has an enormous gradient. RMSProp takes
+# such a one into its average and does not forget it for hundreds of updates. Trained to the letter, one seed lost near the end most of the votes that it had won; 27 has the curve. So RM, and only RM, is trained with a `clip`: a
+# gradient longer than that is shortened to it, and every training records how long its gradients were. The paper mentions nothing of the kind; perhaps its luck was better than ours, perhaps it is one of those things that nobody writes down.
 
 # %%
 #| export

@@ -25,7 +25,7 @@
 # %% [markdown]
 # *In this notebook*: the second system (Balaguer et al. 2022, sections 3.2 to 3.4 and Algorithm 1). HCRM was trained against liberal
 # egalitarian, the strongest of a hundred rivals, on thousands of pilot games. HCMD-zero has no rival and no pilot. It has the game (00), people (here the stand-ins
-# of 03), the imitation of 04, the graph network of 07 and the gradient of 09; 26 runs it at full size, 36 draws it.
+# of 03), the imitation of 04, the graph network of 07 and the gradient of 09; 26 runs it at full size.
 
 # %%
 #| export
@@ -115,7 +115,7 @@ def check(
         raise HcmdError(f"groups has {n} entries, embed {len(config.embed)}, hidden {len(config.hidden)}: give one of each per iteration.")
     if not config.tails or any(not (1 <= tail <= most and tail == int(tail)) for tail in config.tails):
         raise HcmdError(f"tails is {config.tails}: the game seats tails with 1 to {most} whole coins; name at least one such endowment.")
-    if config.games % len(config.tails):
+    if config.games < 1 or config.games % len(config.tails):
         raise HcmdError(f"games is {config.games}, which {len(config.tails)} endowments cannot share equally: choose a multiple.")
 
 
@@ -186,7 +186,7 @@ assert np.allclose(first.payout.sum(-1), 1.6 * first.contribution.sum(-1), rtol=
 # %% [markdown]
 # ## MODEL: how they play
 #
-# The contribution model is 04's network, smaller: with 73 groups at hand eight units are plenty. In one point the text cannot be meant as it stands. It
+# The contribution model is 04's network, smaller: eight units for the first 73 groups. In one point the text cannot be meant as it stands. It
 # lists what a player sees as endowments, contributions and their ratios, without payouts. Would that do? Blind the players and see. "Blind" means: train on blocks
 # in which payouts read zero, and cut the wires that would carry them.
 
@@ -635,7 +635,7 @@ surprised.pivot(index=["kind", "model_iteration"], columns="data_iteration", val
 # `liking`, `vote_probability`, `differences`, `fit_taste`, `vote_cross_entropy`, `cross_validate`); `optimise` (`self_play_gradient`, `climb`) plays against itself; `converge` (`played_and_liked`) and `why_stop` decide when
 # it is enough. `run` (`STEPS`, `load`) ties them together and survives a kill; `cross_entropies` says how far the models can be trusted; `blinded` is the reading that we rejected.
 #
-# Questions to take along: the second block's accident teaches the taste. What would it learn from people who never change what they do? And whose taste is it, if seven in ten voters are tails?
+# Questions to take along: the second block's accident teaches the taste. What would it learn from people who never change what they do? And whose taste is it, if three in four voters are tails?
 #
 # **Exercise.** Plug in people who vote for whichever block treated everybody more alike (the smaller Gini coefficient of returns). What does the first taste like?
 #
