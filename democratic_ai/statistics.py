@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['StatisticsError', 'naive_binomial', 'permutation_test', 'Interval', 'interval_over_groups', 'interval_over_seeds',
-           'interval_over_groups_and_seeds', 'Trend', 'effect_of_time', 'FTest', 'f_test', 'TTest', 'paired_t_test',
-           'interaction_test', 'beside', 'mean_absolute_error', 'verdict']
+           'over_seeds', 'interval_over_groups_and_seeds', 'Trend', 'effect_of_time', 'FTest', 'f_test', 'TTest',
+           'paired_t_test', 'interaction_test', 'beside', 'mean_absolute_error', 'verdict']
 
 # %% ../nbs/11_statistics.ipynb #bb3a7421
 from collections.abc import Sequence
@@ -101,6 +101,16 @@ def interval_over_seeds(
         return Interval(mean, mean * np.nan, mean * np.nan)
     half = stats.t.ppf((1 + level) / 2, n_seeds - 1) * values.std(0, ddof=1) / np.sqrt(n_seeds)
     return Interval(mean, mean - half, mean + half)
+
+
+def over_seeds(
+    frame: pd.DataFrame,  # one row a cell and seed
+    axes: list[str],  # the columns that name a cell
+    value: str,  # the column to average
+) -> pd.DataFrame:  # axes, value, low, high; one row a cell, in the order of their first rows
+    "Average every cell of a table over seeds, with Student's interval."
+    rows = [(*cell, *interval_over_seeds(rows[value])) for cell, rows in frame.groupby(axes, sort=False)]
+    return pd.DataFrame(rows, columns=[*axes, value, "low", "high"])
 
 # %% ../nbs/11_statistics.ipynb #ee1cb9a0
 def interval_over_groups_and_seeds(

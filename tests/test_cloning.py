@@ -1,4 +1,5 @@
 "Virtual players: the fast form against the flax module, the rules no forecast may break, learning, and resuming to the last bit."
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -88,7 +89,7 @@ def blocks_answered(seed):
 
 def in_seat_order(taught):
     "Only the first of the orders of the others."
-    return cloning.Lessons(taught.story[: len(taught.chosen)], taught.chosen, taught.endowment, taught.answered)
+    return replace(taught, story=taught.story[: len(taught.chosen)])
 
 
 def relative(a, b):
@@ -190,6 +191,12 @@ def test_bots_are_not_imitated():
     both = [fast_gradient(params, in_seat_order(cloning.lessons(p)), blocks, jax.random.key(0)) for p in (plays, same)]
     assert (changed.contribution != plays.block.contribution).any()
     assert jax.tree.all(jax.tree.map(lambda a, b: (a == b).all(), *both))
+
+
+def test_room_for_more_changes_nothing():
+    config = Cloning(4, 3, batch=8, updates=20)
+    trained = [cloning.train(jax.random.key(1), blocks_answered(5), config=config, room=room) for room in (None, 3 * N_GROUPS + 1)]
+    assert jax.tree.all(jax.tree.map(lambda a, b: (a == b).all(), *trained)), "to the last digit"
 
 
 def test_nobody_to_imitate():

@@ -221,3 +221,55 @@ def test_too_few_groups_for_a_split_are_refused():
     few = {"1": {name: part[:, :3] if name in ("contribution", "payout") else part[:3] for name, part in EVENING.items()}}
     with pytest.raises(hcmd_zero.HcmdError, match="acquire at least four"):
         hcmd_zero.cross_validate(jax.random.key(0), few, CONFIG)
+
+
+@pytest.fixture(scope="module")
+def record():
+    "Two iterations, as small as they come."
+    return hcmd_zero.run(CONFIG, *steps(), key=jax.random.key(2))
+
+
+def test_blocks_know_their_evening_and_their_group(record):
+    evening, group = hcmd_zero.whose_blocks(record["data"])
+    plays = hcmd_zero.as_plays(record["data"])
+    assert [plays.names[m] for m in plays.mechanism] == [f"hcmd_{s}" for s in evening]
+    assert (np.bincount(group) == 2).all() and len(np.unique(group)) == sum(CONFIG.groups)
+    endowment = np.asarray(plays.block.endowment)
+    assert all((endowment[group == g] == endowment[group == g][0]).all() for g in np.unique(group)), "a group has the same endowments twice"
+
+
+def test_ratios_are_of_each_model_on_each_data_set(record):
+    found = hcmd_zero.cross_entropies(record).set_index(["kind", "model_iteration", "data_iteration"])
+    players, evening = record["model"]["1"]["players"], record["data"]["2"]
+    by_hand = [-cloning.log_probability(players, block).mean() for block in hcmd_zero.blocks(evening)]
+    assert np.isclose(found.cross_entropy["contribution", 1, 2], np.mean(by_hand), rtol=1e-5)
+    own = found.cross_entropy["vote", 2, 2]
+    assert np.isclose(found.ratio["vote", 1, 2], found.cross_entropy["vote", 1, 2] / own)
+
+
+def test_sizes_are_judged_by_groups_that_were_left_out(record, monkeypatch):
+    "A model that has learned by heart what it was shown is found out."
+    shown = []
+    monkeypatch.setattr(cloning, "train", lambda key, plays, **_: shown.append(plays) or record["model"]["2"]["players"])
+    tried = hcmd_zero.cross_validate_sizes(jax.random.key(3), record, config=CONFIG, sizes=((8, 4),), splits=2)
+    assert list(tried.iteration) == [1, 1, 2, 2] and [len(plays) for plays in shown] == [28, 28, 48, 48], "both blocks of 70 % of the groups"
+    wrong = -np.asarray(cloning.log_probability(record["model"]["2"]["players"], hcmd_zero.as_plays(record["data"]).block)).mean((1, 2))
+    seen = {block.tobytes() for block in np.asarray(shown[-1].block.contribution)}
+    left = [block.tobytes() not in seen for block in np.asarray(hcmd_zero.as_plays(record["data"]).block.contribution)]
+    assert sum(left) == 22 and np.isclose(tried.cross_entropy.iloc[-1], wrong[left].mean(), rtol=1e-5)
+
+
+def test_nobody_wins_against_a_copy_and_only_the_head_votes_for_who_gives_it_everything():
+    seated = mechanisms.head_and_tails(jnp.repeat(jnp.array([2.0, 4, 6, 8, 10]), 100))
+    thief = lambda endowment, contribution: jnp.broadcast_to(jnp.array([1.0, 0, 0, 0]), contribution.shape)
+    against = lambda rival: np.asarray(hcmd_zero.votes_against(jax.random.key(4), PEOPLE, FIRST, rival, seated)).mean(0)
+    assert np.abs(against(graphnet.mechanism(FIRST)) - 0.5).max() < 0.1
+    head, *tails = against(thief)
+    assert head < 0.1 and min(tails) > 0.75
+
+
+def test_the_worst_return_is_that_of_whoever_got_least_for_what_they_had():
+    evening = {"endowment": np.array([[10.0, 4, 4, 4]]), "contribution": np.zeros((2, 1, 10, 4)), "payout": np.zeros((2, 1, 10, 4)), "vote": np.ones((1, 4), bool)}
+    evening["contribution"][1, 0, :5, 2] = 4  # gives everything in half of the rounds of the second block, and gets nothing back
+    came_off = hcmd_zero.worst_returns({"data": {"1": jax.tree.map(jnp.asarray, evening)}})
+    assert came_off.iloc[0].tolist() == [1, 0.5, 1 / 8]

@@ -55,6 +55,7 @@ from democratic_ai import data, game
 # %%
 #| hide
 import tempfile
+from dataclasses import replace
 
 import matplotlib.pyplot as plt
 
@@ -76,19 +77,25 @@ from democratic_ai import mechanisms, participants
 
 # %%
 #| export
+def own_first(
+    x: Array,  # [..., P] one number per seat
+) -> Array:  # [..., P, P] row: who looks; columns: the own number, then the others' in the order of their seats
+    "Look at the table from every seat."
+    seats = np.arange(x.shape[-1])
+    return x[..., np.stack([np.r_[seat, np.delete(seats, seat)] for seat in seats])]
+
+
 def features(
     endowment: Array,  # [..., P] coins
     contribution: Array,  # [..., T, P] coins
     payout: Array,  # [..., T, P] coins
 ) -> Array:  # [..., T, P, 4 * P] what each player knows before choosing, coins / 10 or fractions
     "Tell the story of a block from every seat, the player's own numbers first (Koster et al., \"Virtual players - modelling\")."
-    seats = np.arange(endowment.shape[-1])
-    own_first = np.stack([np.r_[seat, np.delete(seats, seat)] for seat in seats])
     now = jnp.broadcast_to(endowment[..., None, :], contribution.shape)
     seen = jnp.stack([contribution / 10, contribution / now, payout / 10], -2)
     before = jnp.concatenate([jnp.zeros_like(seen[..., :1, :, :]), seen[..., :-1, :, :]], -3)
     table = jnp.concatenate([now[..., None, :] / 10, before], -2)  # [..., T, quantity, P]
-    told = jnp.moveaxis(table[..., own_first], -3, -2)  # [..., T, P, quantity, P]
+    told = jnp.moveaxis(own_first(table), -3, -2)  # [..., T, P, quantity, P]
     return told.reshape(*told.shape[:-2], -1)
 
 
@@ -544,6 +551,9 @@ for coins in range(11):  # round 1: the same page for every group, so one distri
 #
 # The order of the other three is no fact of the game: nobody is "the second of the others". So each row is written down in all six
 # orders, and an update reads it in one of them, by lot.
+#
+# HCMD-zero (12) will come with 146 blocks, then 236, then 338: the compiler would translate the same program anew each time. `room` lays out rows for more
+# blocks than there are, and draws from those that are there.
 
 # %%
 #| export
@@ -556,22 +566,26 @@ class Lessons:
     chosen: Array  # [G * P, T] coins
     endowment: Array  # [G * P] coins
     answered: Array  # [G, P] bool
+    n_blocks: Array  # [] to draw from; what is laid out behind them only keeps the shapes
 
 
 def lessons(
     plays: data.Plays,
+    *,
+    room: int | None = None,  # blocks to lay out, so that data sets of any size compile once; default: as many as there are
 ) -> Lessons:
     "Write down what every player saw and did; raises ValueError when nobody answered all rounds."
     if not np.any(plays.answered):
         raise ValueError("plays.answered: no player has answers of their own in all rounds; there is nobody to imitate.")
-    block = plays.block
+    n_blocks = len(plays.answered)
+    block, answered = jax.tree.map(lambda x: jnp.resize(x, (room or n_blocks, *x.shape[1:])), (plays.block, plays.answered))
     story = jnp.swapaxes(features(block.endowment, block.contribution, block.payout), 1, 2)  # [G, P, T, 16]
     n_players, n_rounds = story.shape[1:3]
     others = itertools.permutations(range(1, n_players))
     columns = [n_players * np.arange(4)[:, None] + np.array([0, *order]) for order in others]
     story = jnp.stack([story[..., column.ravel()] for column in columns])
     chosen = jnp.swapaxes(block.contribution, 1, 2).reshape(-1, n_rounds)
-    return Lessons(story.reshape(-1, n_rounds * story.shape[-1]), chosen, block.endowment.reshape(-1), jnp.asarray(plays.answered))
+    return Lessons(story.reshape(-1, n_rounds * story.shape[-1]), chosen, block.endowment.reshape(-1), answered, jnp.int32(n_blocks))
 
 
 # %%
@@ -642,7 +656,7 @@ def imitation_gradient(
 population = participants.fitted()
 pilot = participants.pilot(jax.random.key(3), population, n_blocks=1000)
 taught = lessons(pilot)
-seat_order = Lessons(taught.story[: len(taught.chosen)], taught.chosen, taught.endowment, taught.answered)
+seat_order = replace(taught, story=taught.story[: len(taught.chosen)])
 blocks = jnp.arange(512) + 400
 readable = jax.jit(lambda p: jax.value_and_grad(readable_loss)(p, jax.tree.map(lambda x: x[blocks], pilot.block), pilot.answered[blocks]))
 exported = jax.jit(lambda p: imitation_gradient(p, seat_order, blocks, jax.random.key(4)))
@@ -798,7 +812,7 @@ def imitate(
     def update(carried, step):
         params, moments = carried
         key_blocks, key_orders = jax.random.split(jax.random.fold_in(state["key"], step))
-        blocks = jax.random.randint(key_blocks, (config.batch,), 0, len(taught.answered))
+        blocks = jax.random.randint(key_blocks, (config.batch,), 0, taught.n_blocks)
         (loss, wrong), gradient = imitation_gradient(params, taught, blocks, key_orders, config=config)
         change, moments = adam.update(gradient, moments)
         return (optax.apply_updates(params, change), moments), {"loss": loss, "cross_entropy": wrong}
@@ -817,10 +831,11 @@ def train_with_history(
     plays: data.Plays,
     *,
     config: Cloning = Cloning(),
+    room: int | None = None,  # for `lessons`
     checkpoint: Path | str | None = None,  # folder for `descend`
 ) -> tuple[dict, dict[str, np.ndarray]]:  # parameters of `VirtualPlayer`; loss and cross_entropy [updates], nats
     "Teach a virtual player to play like those who answered; raises ValueError when nobody did."
-    taught = lessons(plays)
+    taught = lessons(plays, room=room)
     key_init, key_batches = jax.random.split(key)
     params = init(key_init, config=config)
     state = {"params": params, "moments": optax.adam(config.learning_rate).init(params), "key": key_batches}
@@ -834,10 +849,11 @@ def train(
     plays: data.Plays,
     *,
     config: Cloning = Cloning(),
+    room: int | None = None,  # for `lessons`
     checkpoint: Path | str | None = None,  # folder for `descend`
 ) -> dict:  # parameters of `VirtualPlayer`
     "Teach a virtual player to play like those who answered; raises ValueError when nobody did."
-    return train_with_history(key, plays, config=config, checkpoint=checkpoint)[0]
+    return train_with_history(key, plays, config=config, room=room, checkpoint=checkpoint)[0]
 
 
 # %% [markdown]

@@ -287,6 +287,16 @@ def interval_over_seeds(
     return Interval(mean, mean - half, mean + half)
 
 
+def over_seeds(
+    frame: pd.DataFrame,  # one row a cell and seed
+    axes: list[str],  # the columns that name a cell
+    value: str,  # the column to average
+) -> pd.DataFrame:  # axes, value, low, high; one row a cell, in the order of their first rows
+    "Average every cell of a table over seeds, with Student's interval."
+    rows = [(*cell, *interval_over_seeds(rows[value])) for cell, rows in frame.groupby(axes, sort=False)]
+    return pd.DataFrame(rows, columns=[*axes, value, "low", "high"])
+
+
 # %%
 def coverage(n_seeds, n_experiments=400):
     rng = np.random.default_rng(4)
@@ -322,6 +332,8 @@ by_hand = 4.3027 * np.std([0.521, 0.534, 0.529], ddof=1) / np.sqrt(3)
 assert np.isclose(three.value, 0.528) and np.isclose(three.high - three.value, by_hand, atol=1e-5)
 assert np.isnan(interval_over_seeds([0.5]).low), "one seed has no interval"
 print("three seeds:", *(f"{x:.3f}" for x in three))
+table = over_seeds(pd.DataFrame({"tail": [10, 10, 2, 2], "seed": [0, 1, 0, 1], "share": [0.5, 0.6, 0.7, 0.7]}), ["tail"], "share")
+assert list(table.tail) == [10, 2] and np.allclose(table.share, [0.55, 0.7]) and table.low[1] == table.high[1]
 
 
 # %% [markdown]

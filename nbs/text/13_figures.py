@@ -149,6 +149,7 @@ TITLES = {
     "libertarian": "libertarian",
     "liberal_egalitarian": "liberal egalitarian",
     "hcrm": "HCRM",
+    "hcmd_zero": "HCMD-zero",
     "rational": "RM",
     "human_referee": "human referee",
     "published": "published (markers)",
