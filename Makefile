@@ -6,6 +6,9 @@ SEEDS   ?=
 RESULTS ?= paper/results
 CORES   ?= 2
 BIN     := .venv/bin
+# what the compiler has translated once is kept: seeds, repeats and tests do not wait for it again
+export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/.jax_cache
+export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0.2
 # what changed in code, settings or inputs makes a step stale; the moment a file was touched does not
 PIPELINE = PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/snakemake --cores $(CORES) --quiet host rules reason --rerun-incomplete $(AGAIN) \
 	--config profile=$(PROFILE) $(if $(SEEDS),seeds=$(SEEDS)) --
@@ -33,7 +36,7 @@ reproduce: setup  ## run the whole method; PROFILE=smoke|laptop|paper, SEEDS=n
 paper: setup  ## typeset the paper, paper/democratic-ai.pdf, from the committed results; RESULTS=runs/laptop/results for those of a run
 	@$(BIN)/python paper/typeset.py $(RESULTS) paper/democratic-ai.pdf && echo "The paper is paper/democratic-ai.pdf."
 
-figures: AGAIN = --forcerun figure1 figure2 figure3 figure4 supplementary
+figures: AGAIN = --forcerun figure1 figure2 figure3 figure4 supplementary hcmd_figures
 figures: setup  ## draw every figure again from a run; PROFILE as above
 	@$(PIPELINE) figures
 	@echo "The figures are in runs/$(PROFILE)/results/figures/."
@@ -41,8 +44,13 @@ figures: setup  ## draw every figure again from a run; PROFILE as above
 sensitivity: setup  ## what hangs on assumptions: every value of `losses` in settings.ini, one seed each, and other readings of the paper
 	@$(PIPELINE) sensitivity
 
-hcmd-zero: setup  ## run the second system, from nothing and in election against itself; PROFILE as above
+hcmd-zero: setup  ## run the second system alone, from nothing and in election against itself; PROFILE as above
 	@$(PIPELINE) hcmd_zero
+	@echo "Its tables and figures, hcmd_*, are in runs/$(PROFILE)/results/."
+
+questions: setup  ## what HCMD-zero leaves open: how many groups are enough, where to start, who pays; PROFILE as above
+	@$(PIPELINE) questions
+	@echo "The answers are in runs/$(PROFILE)/hcmd_questions/."
 
 calibrate: setup  ## fit the stand-in participants to Figure 1C again (three minutes, one core) and keep the result in data/participants/
 	@mkdir -p runs/calibrate
@@ -86,7 +94,7 @@ execute: sync  ## run the component notebooks and keep their outputs; NAME=04_cl
 	done
 
 clean:  ## remove what can be made again, but not runs/
-	rm -rf .venv .snakemake .pytest_cache .hypothesis .ruff_cache docs/_build docs/nbs democratic_ai.egg-info
+	rm -rf .venv .snakemake .jax_cache .pytest_cache .hypothesis .ruff_cache docs/_build docs/nbs democratic_ai.egg-info
 	find . -name __pycache__ -not -path './runs/*' -prune -exec rm -rf {} +
 
-.PHONY: help setup reproduce paper figures sensitivity hcmd-zero calibrate data publish stale test book lab sync execute clean
+.PHONY: help setup reproduce paper figures sensitivity hcmd-zero questions calibrate data publish stale test book lab sync execute clean

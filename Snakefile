@@ -8,6 +8,7 @@ import ast
 import configparser
 import glob
 import hashlib
+import json
 import re
 from pathlib import Path
 
@@ -29,6 +30,16 @@ RUN = f"runs/{PROFILE}"
 RESULTS = f"{RUN}/results"
 LOSSES = setting["losses"].split()
 RATIONAL = RUN + "/seed{seed}/rational/theta1_sigma1"  # RM; the paper's Table ST2 sets three other populations of rational players beside it
+
+# the questions that HCMD-zero leaves open: arms that differ in these parameters only
+RM = "paper/results/parameters/rm.safetensors"
+ARMS = {
+    "quarter": dict(group_fraction=0.25 * setting.getfloat("group_fraction")),
+    "half": dict(group_fraction=0.5 * setting.getfloat("group_fraction")),
+    "double": dict(group_fraction=2 * setting.getfloat("group_fraction")),
+    "cold": dict(n_features=3),
+    "warm": dict(n_features=3, first_mechanism=RM),
+}
 
 # --- what a notebook's code is, and which parameters it takes -------------------------------------------------------------------
 
@@ -95,6 +106,7 @@ wildcard_constraints:
     run=r"(loss[\d.]+/)?seed\d+",
     i=r"\d+",
     seed=r"\d+",
+    arm="|".join(ARMS),
     theta=r"\d+",
     sigma=r"\d+",
 
@@ -129,11 +141,14 @@ localrules:
     all,
     figures,
     hcmd_zero,
+    numbers,
 
 
 rule all:
     input:
         f"{RESULTS}/provenance.json",
+        f"{RESULTS}/hcmd_provenance.json",
+        f"{RESULTS}/numbers.json",
 
 
 rule acquire:
@@ -285,17 +300,21 @@ rule experiments:
 # --- the second system: independent of all the above, a chain of its own --------------------------------------------------------
 
 
+HCMD_SEEDS = range(setting.getint("hcmd_seeds"))
+HCMD = ["metagame", "cross_entropy", "models", "sizes", "taste", "course", "worst_returns", "beach"]
+
+
 rule hcmd_zero:
     input:
-        expand(f"{RUN}/seed{{k}}/hcmd_zero/metagame.csv", k=range(setting.getint("hcmd_seeds"))),
+        f"{RESULTS}/hcmd_provenance.json",
 
 
 rule self_play:
     input:
         "data/participants/calibration.json",
     output:
-        multiext(f"{RUN}/seed{{seed}}/hcmd_zero/", "metagame.csv", "cross_entropy.csv", "beach.csv", "trials.parquet", "votes.parquet"),
-        multiext(f"{RUN}/seed{{seed}}/hcmd_zero/", "stop.json", "mechanism.safetensors"),
+        expand(f"{RUN}/seed{{{{seed}}}}/hcmd_zero/{{name}}.csv", name=HCMD),
+        multiext(f"{RUN}/seed{{seed}}/hcmd_zero/", "trials.parquet", "votes.parquet", "stop.json", "mechanism.safetensors"),
         notebook=f"{RUN}/seed{{seed}}/hcmd_zero/26_hcmd_zero.ipynb",
     benchmark:
         f"{RUN}/seed{{seed}}/hcmd_zero/26_hcmd_zero.tsv"
@@ -304,10 +323,76 @@ rule self_play:
         code=fingerprint("26_hcmd_zero"),
         given=lambda w, output: parameters(
             "26_hcmd_zero",
-            "loss group_fraction hcmd_games hcmd_shortening",
+            "loss group_fraction hcmd_games hcmd_shortening hcmd_splits",
             folder=Path(output.notebook).parent,
             seed=w.seed,
         ),
+    shell:
+        EXECUTE
+
+
+rule hcmd_figures:
+    input:
+        expand(f"{RUN}/seed{{k}}/hcmd_zero/{{name}}.csv", k=HCMD_SEEDS, name=HCMD),
+        expand(f"{RUN}/seed{{k}}/hcmd_zero/{{name}}", k=HCMD_SEEDS, name=["trials.parquet", "votes.parquet", "stop.json"]),
+    output:
+        multiext(f"{RESULTS}/figures/hcmd_fig", "3a.svg", "3b.svg", "3c.svg", "4_models.svg", "4_metagame.svg", "5.svg"),
+        multiext(f"{RESULTS}/data/hcmd_", "fig3a.csv", "fig3c.csv", "beach.csv"),
+        multiext(f"{RESULTS}/tables/hcmd_", "vs_liberal_egalitarian.csv", "cross_entropy.csv", "metagame.csv", "steps.csv"),
+        multiext(f"{RESULTS}/tables/hcmd_", "course.csv", "taste.csv", "table1.csv", "numbers.csv"),
+        numbers=f"{RESULTS}/numbers/hcmd_zero.json",
+        provenance=f"{RESULTS}/hcmd_provenance.json",
+        notebook=f"{RESULTS}/notebooks/36_hcmd_zero.ipynb",
+    benchmark:
+        f"{RESULTS}/notebooks/36_hcmd_zero.tsv"
+    params:
+        notebook="36_hcmd_zero",
+        code=fingerprint("36_hcmd_zero"),
+        given=lambda w: parameters("36_hcmd_zero", "", folder=RUN, profile=PROFILE, n_seeds=len(HCMD_SEEDS)),
+    shell:
+        EXECUTE
+
+
+# what the original leaves open: other numbers of groups, and another first mechanism
+
+QUESTIONS = f"{RUN}/hcmd_questions"
+QUESTION_SEEDS = range(setting.getint("question_seeds"))
+
+
+rule arm:
+    input:
+        "data/participants/calibration.json",
+        lambda w: ARMS[w.arm].get("first_mechanism", []),
+    output:
+        multiext(f"{QUESTIONS}/{{arm}}/seed{{seed}}/", "course.csv", "worst_returns.csv", "models.csv"),
+        notebook=f"{QUESTIONS}/{{arm}}/seed{{seed}}/26_hcmd_zero.ipynb",
+    params:
+        notebook="26_hcmd_zero",
+        code=fingerprint("26_hcmd_zero"),
+        given=lambda w, output: parameters(
+            "26_hcmd_zero",
+            "loss hcmd_games hcmd_shortening",
+            **{"group_fraction": setting["group_fraction"], **ARMS[w.arm]},
+            hcmd_splits=0,
+            folder=Path(output.notebook).parent,
+            seed=w.seed,
+        ),
+    shell:
+        EXECUTE
+
+
+rule questions:
+    input:
+        expand(f"{RUN}/seed{{k}}/hcmd_zero/{{name}}.csv", k=QUESTION_SEEDS, name=["course", "models"]),
+        expand(f"{QUESTIONS}/{{arm}}/seed{{k}}/course.csv", arm=ARMS, k=QUESTION_SEEDS),
+    output:
+        multiext(f"{QUESTIONS}/", "groups.csv", "gains.csv", "starts.csv", "safety.csv", "warm_start.csv", "hcmd_questions.svg"),
+        provenance=f"{QUESTIONS}/provenance.json",
+        notebook=f"{QUESTIONS}/30_hcmd_questions.ipynb",
+    params:
+        notebook="30_hcmd_questions",
+        code=fingerprint("30_hcmd_questions"),
+        given=lambda w: parameters("30_hcmd_questions", "", folder=RUN, profile=PROFILE, n_seeds=len(QUESTION_SEEDS)),
     shell:
         EXECUTE
 
@@ -324,6 +409,7 @@ FIGURES = [*(f"fig{n}" for n in "1a 1b 1c 1d 2 3a 3b 3c 4a 4b 4c 4d".split()), *
 rule figures:
     input:
         expand(f"{RESULTS}/figures/{{name}}.svg", name=FIGURES),
+        f"{RESULTS}/figures/hcmd_fig5.svg",
 
 
 rule figure1:
@@ -469,7 +555,7 @@ rule tables:
         hcrm=f"{RESULTS}/parameters/hcrm.safetensors",
         rm=f"{RESULTS}/parameters/rm.safetensors",
         summary=f"{RESULTS}/summary.md",
-        numbers=f"{RESULTS}/numbers.json",
+        numbers=f"{RESULTS}/numbers/democratic_ai.json",
         provenance=f"{RESULTS}/provenance.json",
         notebook=f"{RESULTS}/notebooks/39_tables.ipynb",
     benchmark:
@@ -480,6 +566,17 @@ rule tables:
         given=lambda w: parameters("39_tables", "", folder=RUN, profile=PROFILE, n_seeds=len(SEEDS), last_iteration=LAST),
     shell:
         EXECUTE
+
+
+rule numbers:
+    input:
+        f"{RESULTS}/numbers/democratic_ai.json",
+        f"{RESULTS}/numbers/hcmd_zero.json",
+    output:
+        f"{RESULTS}/numbers.json",
+    run:
+        together = {name: number for part in input for name, number in json.loads(Path(part).read_text()).items()}
+        Path(output[0]).write_text(json.dumps(together, indent=1) + "\n")
 
 
 # --- what hangs on assumptions: other values of `loss`, which Figure 1C cannot tell, one seed each; and other readings of the paper ------

@@ -1,6 +1,7 @@
 """Take over finished runs: results into paper/results/, their summary into README.md, outputs into the run notebooks.
 
-Results are those of the profile `paper`; the sensitivity analysis, one seed for each value of `loss`, is that of `laptop`.
+Results are those of the profile `paper`; the sensitivity analysis, one seed for each value of `loss`, and the questions that HCMD-zero
+leaves open, five paired seeds, are those of `laptop`.
 With two arguments, a notebook and its executed copy: take over the outputs of that one.
 """
 
@@ -16,14 +17,21 @@ ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "paper" / "results"
 RUN = ROOT / "runs" / "paper"
 SENSITIVITY = ROOT / "runs" / "laptop" / "sensitivity"
-KEPT = ("tables", "data", "figures", "parameters", "summary.md", "numbers.json", "provenance.json")
+QUESTIONS = ROOT / "runs" / "laptop" / "hcmd_questions"
+SYSTEMS = {"democratic_ai": "provenance.json", "hcmd_zero": "hcmd_provenance.json"}  # each is run and published by itself
+KEPT = ("tables", "data", "figures", "parameters", "numbers", "summary.md", *SYSTEMS.values())
 
 
-def provenance(folder):
+def system_of(name):
+    """Say which system a file or notebook belongs to."""
+    return "hcmd_zero" if "hcmd" in name else "democratic_ai"
+
+
+def provenance(folder, file="provenance.json"):
     """Read what made a run, if it is finished; refuse one that no commit can make again."""
-    if not (folder / "provenance.json").exists():
+    if not (folder / file).exists():
         return None
-    made = json.loads((folder / "provenance.json").read_text())
+    made = json.loads((folder / file).read_text())
     if made["uncommitted_changes"]:
         sys.exit(f"publish: {folder.relative_to(ROOT)} was made with uncommitted changes; commit them and run it again.")
     return made
@@ -35,6 +43,7 @@ def executed_copy(name, last_iteration):
         RUN / "seed0" / f"iter{last_iteration}",
         RUN / "seed0",
         RUN / "seed0" / "rational" / "theta1_sigma1",
+        RUN / "seed0" / "hcmd_zero",
         RUN / "results" / "notebooks",
     )
     return next((place / name for place in places if (place / name).exists()), None)
@@ -67,15 +76,19 @@ def put_into_readme(name, summary):
     readme.write_text(re.sub(marks, lambda found: found[1] + summary + found[2], readme.read_text(), flags=re.DOTALL))
 
 
-def take_results(made):
-    """Copy results and summary of the paper profile, and the outputs of the notebooks that made them."""
-    for name in KEPT:
-        source, target = RUN / "results" / name, RESULTS / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(source, target, dirs_exist_ok=True) if source.is_dir() else shutil.copy(source, target)
-    put_into_readme("results", (RUN / "results" / "summary.md").read_text())
+def take_results(system, made):
+    """Copy a system's results of the paper profile, and the outputs of the notebooks that made them."""
+    for source in sorted((RUN / "results").rglob("*")):
+        name = source.relative_to(RUN / "results")
+        if source.is_file() and name.parts[0] in KEPT and system_of(name.name) == system:
+            (RESULTS / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, RESULTS / name)
+    parts = [json.loads(part.read_text()) for part in sorted((RESULTS / "numbers").glob("*.json"))]
+    (RESULTS / "numbers.json").write_text(json.dumps({name: number for part in parts for name, number in part.items()}, indent=1) + "\n")
+    if system == "democratic_ai":
+        put_into_readme("results", (RUN / "results" / "summary.md").read_text())
     for notebook in sorted((ROOT / "nbs").glob("[23]*.ipynb")):
-        if executed := executed_copy(notebook.name, made["iterations"] - 1):
+        if system_of(notebook.name) == system and (executed := executed_copy(notebook.name, made.get("iterations", 1) - 1)):
             take_outputs(notebook, executed)
 
 
@@ -89,15 +102,28 @@ def take_sensitivity():
         take_outputs(ROOT / "nbs" / name, SENSITIVITY / name)
 
 
+def take_questions():
+    """Copy the answers to what HCMD-zero leaves open, and their notebook's outputs."""
+    (RESULTS / "hcmd_questions").mkdir(parents=True, exist_ok=True)
+    for file in sorted(QUESTIONS.glob("*.*")):
+        if file.suffix != ".ipynb":
+            shutil.copy(file, RESULTS / "hcmd_questions" / file.name)
+    take_outputs(ROOT / "nbs" / "30_hcmd_questions.ipynb", QUESTIONS / "30_hcmd_questions.ipynb")
+
+
 def main():
     """Publish what is finished, or say in one sentence why nothing is."""
-    results, sensitivity = provenance(RUN / "results"), provenance(SENSITIVITY)
-    if not (results or sensitivity):
+    results = {system: provenance(RUN / "results", file) for system, file in SYSTEMS.items()}
+    sensitivity, questions = provenance(SENSITIVITY), provenance(QUESTIONS)
+    if not (any(results.values()) or sensitivity or questions):
         sys.exit("publish: no run is finished; run 'make reproduce PROFILE=paper' or 'make sensitivity' first.")
-    if results:
-        take_results(results)
+    for system, made in results.items():
+        if made:
+            take_results(system, made)
     if sensitivity:
         take_sensitivity()
+    if questions:
+        take_questions()
 
 
 if __name__ == "__main__":

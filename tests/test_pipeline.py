@@ -23,14 +23,14 @@ def house(tmp_path):
     "A copy of what the Snakefile reads, without any run in it."
     for name in ("Snakefile", "settings.ini"):
         shutil.copy(ROOT / name, tmp_path)
-    for name in ("nbs", "democratic_ai", "data"):
+    for name in ("nbs", "democratic_ai", "data", "paper"):
         (tmp_path / name).symlink_to(ROOT / name)
     return tmp_path
 
 
-def plan(house, *configuration):
+def plan(house, *configuration, target="all"):
     "Ask Snakemake what it would do."
-    command = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "1", "--config", *configuration, "--", "all"]
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "1", "--config", *configuration, "--", target]
     outcome = subprocess.run(command, cwd=house, env=os.environ | {"XDG_CACHE_HOME": str(house)}, capture_output=True, text=True, check=False)
     return outcome.returncode, outcome.stdout + outcome.stderr
 
@@ -43,6 +43,14 @@ def test_a_run_of_two_iterations_and_two_seeds_has_its_steps(house):
         ("acquire", "clone", "metagame", "train", "elect"), 4
     )
     assert int(counted["experiments"]) == 2 and int(counted["tables"]) == 1
+    assert int(counted["self_play"]) == int(counted["hcmd_figures"]) == int(counted["numbers"]) == 1
+
+
+def test_questions_are_asked_of_paired_seeds(house):
+    code, said = plan(house, "profile=laptop", target="questions")
+    assert code == 0, said
+    counted = dict(line.split() for line in said.splitlines() if len(line.split()) == 2 and line.split()[1].isdigit())
+    assert int(counted["self_play"]) == 5 and int(counted["arm"]) == 25 and int(counted["questions"]) == 1
 
 
 def test_an_unknown_profile_is_refused_by_name(house):

@@ -1,6 +1,7 @@
 """Taking over a run: outputs go to the cell that made them, and only if the cell is still the same."""
 
 import importlib.util
+import json
 from pathlib import Path
 
 import nbformat
@@ -47,6 +48,24 @@ def test_changed_prose_does_not_hinder(pair):
     publish.take_outputs(*pair)
     cells = nbformat.read(pair[0], 4).cells
     assert cells[0].source == "# Another title" and cells[2].outputs[0].data["text/plain"] == "1"
+
+
+def test_each_system_is_published_by_itself(tmp_path, monkeypatch):
+    "An unfinished run of one system does not get in with the finished one of the other."
+    run, results = tmp_path / "runs", tmp_path / "paper"
+    monkeypatch.setattr(publish, "ROOT", tmp_path)
+    monkeypatch.setattr(publish, "RUN", run)
+    monkeypatch.setattr(publish, "RESULTS", results)
+    written = {"numbers/hcmd_zero.json": '{"b": 2}', "tables/hcmd_steps.csv": "x", "hcmd_provenance.json": "{}", "tables/st2.csv": "half", "notebooks/x": ""}
+    for name, text in written.items():
+        (run / "results" / name).parent.mkdir(parents=True, exist_ok=True)
+        (run / "results" / name).write_text(text)
+    (results / "numbers").mkdir(parents=True)
+    (results / "numbers" / "democratic_ai.json").write_text('{"a": 1}')
+    publish.take_results("hcmd_zero", {})
+    assert json.loads((results / "numbers.json").read_text()) == {"a": 1, "b": 2}
+    there = {str(path.relative_to(results)) for path in results.rglob("*") if path.is_file()}
+    assert there == {"numbers.json", "numbers/democratic_ai.json", "numbers/hcmd_zero.json", "tables/hcmd_steps.csv", "hcmd_provenance.json"}
 
 
 def test_a_run_with_uncommitted_changes_is_refused(tmp_path, monkeypatch):

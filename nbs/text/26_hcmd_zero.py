@@ -26,6 +26,9 @@ loss = 1.0  # how strongly participants resent coins that did not come back
 group_fraction = 0.25  # of the original numbers of groups
 hcmd_games = 50  # pairs of games in an update of the mechanism
 hcmd_shortening = 20  # the original's updates are divided by this and its learning rate multiplied, so that a mechanism moves as far
+hcmd_splits = 1  # random splits on which sizes of the contribution model are compared
+n_features = 2  # of a player, seen by the mechanism: endowment and contribution, as in the original; 3 adds their ratio
+first_mechanism = ""  # a file to start from; nothing: random weights, as in the original
 
 # %%
 from dataclasses import replace
@@ -39,7 +42,7 @@ import pandas as pd
 from democratic_ai import data, experiments, figures, graphnet, hcmd_zero, mechanisms, participants
 
 here = Path(folder)
-key_run, key_play, key_vote = jax.random.split(jax.random.fold_in(jax.random.key(seed), 2600), 3)
+key_run, key_play, key_vote, key_sizes, key_course = jax.random.split(jax.random.fold_in(jax.random.key(seed), 2600), 5)
 population = replace(participants.fitted(), loss=float(loss))
 
 # %% [markdown]
@@ -55,6 +58,7 @@ config = replace(
     last_updates=full.last_updates // shorter,
     learning_rate=full.learning_rate * shorter,
     imitation=replace(full.imitation, updates=max(400, full.imitation.updates // shorter)),
+    n_features=int(n_features),
 )
 config
 
@@ -64,13 +68,17 @@ config
 # All seven are run, as the original's were; where the stop rule would have ended them is noted below.
 
 # %%
+blank = graphnet.init(jax.random.key(0), n_features=config.n_features)
+first = data.load_parameters(first_mechanism, blank) if first_mechanism else None
 steps = [partial(hcmd_zero.acquire, population=population, config=config)]
 steps += [partial(step, config=config, checkpoint=here / "checkpoints") for step in (hcmd_zero.model, hcmd_zero.optimise)]
 steps += [partial(hcmd_zero.converge, config=config)]
-record = hcmd_zero.run(config, *steps, key=key_run, folder=here / "checkpoints", settings=population)
+record = hcmd_zero.run(config, *steps, key=key_run, first=first, folder=here / "checkpoints", settings=population)
 n_iterations = len(config.groups)
 reasons = {s: hcmd_zero.why_stop(**record["metagame"][str(s)]) for s in range(1, n_iterations + 1)}
-pd.DataFrame({"penalty": [float(record["model"][str(s)]["penalty"]) for s in reasons], "stop?": reasons.values()}, index=reasons)
+sizes_used = {"groups": config.groups, "embed": config.embed, "hidden": config.hidden}
+models = pd.DataFrame({"iteration": list(reasons), **sizes_used, "penalty": [float(record["model"][str(s)]["penalty"]) for s in reasons]})
+models.assign(stop=reasons.values())
 
 # %% [markdown]
 # The metagame of the last iteration: every mechanism, 0 being the random one, against every other, before the last models.
@@ -89,6 +97,20 @@ surprised = hcmd_zero.cross_entropies(record)
 surprised.pivot(index=["kind", "model_iteration"], columns="data_iteration", values="ratio").round(3)
 
 # %% [markdown]
+# Would other sizes have foretold better? Nats a choice on groups left out, mean over the splits.
+
+# %%
+sizes = hcmd_zero.cross_validate_sizes(key_sizes, record, config=config, splits=int(hcmd_splits))
+sizes.pivot_table(index="iteration", columns=["embed", "hidden"], values="cross_entropy").round(3)
+
+# %% [markdown]
+# And how did people come off who played so that we could learn? `worst` is the smallest return of anybody, as a fraction of what keeping all coins would have given; `losers` how many got less than that.
+
+# %%
+came_off = hcmd_zero.worst_returns(record)
+came_off.round(3)
+
+# %% [markdown]
 # ## What the mechanisms do
 
 # %%
@@ -97,7 +119,32 @@ beach = pd.concat(graphnet.beach(rule, tail).assign(iteration=s, tail_endowment=
 figures.beach_plot(beach[beach.iteration == n_iterations].assign(mechanism="hcmd_zero"), note="trained with modelled participants");
 
 # %% [markdown]
-# ## The election
+# What does the vote model like? Weights of a coin, over ten rounds, for one's own and for the mean of the others.
+
+# %%
+taste = np.stack([record["model"][str(s)]["taste"] for s in reasons]).sum(1)[:, 1:] / 10  # [iteration, contribution or payout, seat]
+by_seat = {"own": taste[..., 0], "others": taste[..., 1:].mean(-1)}
+weights = [(s, q, who, w[k, i]) for who, w in by_seat.items() for k, s in enumerate(reasons) for i, q in enumerate(("contribution", "payout"))]
+taste = pd.DataFrame(weights, columns=["iteration", "quantity", "whose", "weight"])
+taste.pivot(index="iteration", columns=["quantity", "whose"], values="weight").round(3)
+
+# %% [markdown]
+# ## Elections against a stranger
+#
+# Liberal egalitarian took no part in all this. Every mechanism so far meets it, before 500 new groups of participants at each endowment who play as in the evenings above.
+
+# %%
+seated = mechanisms.head_and_tails(np.repeat(np.array(config.tails, np.float32), 500))
+rows = []
+for s in range(n_iterations + 1):
+    votes = hcmd_zero.votes_against(key_course, population, record["mechanism"][str(s)], mechanisms.liberal_egalitarian, seated)
+    share = np.asarray(votes).reshape(len(config.tails), -1).mean(1)
+    rows += [(s, tail, x) for tail, x in zip(config.tails, share)]
+course = pd.DataFrame(rows, columns=["iteration", "tail_endowment", "vote_share"])
+course.pivot_table(index="iteration", columns="tail_endowment", values="vote_share", margins=True).round(3)
+
+# %% [markdown]
+# ## The last election
 #
 # New groups play a tutorial, the last mechanism and liberal egalitarian, in either order, and vote. The original does not say how many groups came; here as many as HCRM met
 # against liberal egalitarian, so that the two elections can be compared.
@@ -114,6 +161,11 @@ votes.groupby("tail_endowment").vote.agg(["mean", "size"]).round(3)
 # %%
 data.write_table(here / "metagame.csv", met)
 data.write_table(here / "cross_entropy.csv", surprised)
+data.write_table(here / "models.csv", models)
+data.write_table(here / "sizes.csv", sizes)
+data.write_table(here / "worst_returns.csv", came_off)
+data.write_table(here / "taste.csv", taste)
+data.write_table(here / "course.csv", course)
 data.write_table(here / "beach.csv", beach)
 data.write_table(here / "trials.parquet", trials)
 data.write_table(here / "votes.parquet", votes)

@@ -45,12 +45,6 @@ def number(name, value, *, made_by, low=None, high=None, published=None, unit="s
     numbers[name] = {"value": value, "low": low, "high": high, "published": published, "unit": unit, "made_by": made_by}
 
 
-def over_seeds(frame, axes, value):
-    "Average over seeds, with Student's interval; one seed has none."
-    rows = [(*cell, *statistics.interval_over_seeds(rows[value])) for cell, rows in frame.groupby(axes, sort=False)]
-    return pd.DataFrame(rows, columns=[*axes, value, "low", "high"])
-
-
 # %% [markdown]
 # ## Table S1b: elections among virtual players
 
@@ -58,7 +52,7 @@ def over_seeds(frame, axes, value):
 published = data.published("table_s1b_virtual_votes")
 axes = ["rival", "tail_endowment"]
 every = pd.concat([data.read_seeds(here, f"iter{i}/votes.csv", n_seeds).assign(iteration=i) for i in range(last_iteration + 1)])
-s1b = over_seeds(every[every.iteration == last_iteration], axes, "vote_share")
+s1b = statistics.over_seeds(every[every.iteration == last_iteration], axes, "vote_share")
 s1b = statistics.beside(s1b, published, on=axes, value="vote_share")
 data.write_table(results / "tables" / "s1b_virtual_votes.csv", s1b)
 s1b.round(3)
@@ -75,7 +69,7 @@ for rival in mechanisms.BASELINES:
 # The same, iteration by iteration: what did the repeat change?
 
 # %%
-iterations = over_seeds(every, ["iteration", *axes], "vote_share").merge(s1b[[*axes, "published"]], on=axes)
+iterations = statistics.over_seeds(every, ["iteration", *axes], "vote_share").merge(s1b[[*axes, "published"]], on=axes)
 data.write_table(results / "tables" / "iterations.csv", iterations)
 iterations.pivot_table(index="iteration", columns="rival", values=["vote_share", "published"], sort=False).round(3)
 
@@ -88,7 +82,7 @@ iterations.pivot_table(index="iteration", columns="rival", values=["vote_share",
 votes = data.read_seeds(here, "votes.parquet", n_seeds).query("experiment in (2, 3)")
 print("who voted:", ", ".join(votes.source.unique()))
 seeds = votes.groupby(["seed", *axes], sort=False).vote.mean().reset_index()
-s1a = over_seeds(seeds, axes, "vote").rename(columns={"vote": "vote_share"})
+s1a = statistics.over_seeds(seeds, axes, "vote").rename(columns={"vote": "vote_share"})
 for source, name in (("published", "fig2_votes"), ("published_table_s1a", "table_s1a_votes")):
     people = data.published(name).assign(**{source: lambda f: f.votes_for_hcrm / f.votes_cast})
     s1a = s1a.merge(people[[*axes, source]], on=axes)
@@ -110,7 +104,7 @@ number("s1a_mean_absolute_error", s1a.difference.abs().mean(), made_by="25_exper
 # %%
 pairs = ["row_v", "row_w", "col_v", "col_w"]
 metagame = data.read_seeds(here, f"iter{last_iteration}/metagame.csv", n_seeds)
-s2 = over_seeds(metagame, pairs, "win_probability")
+s2 = statistics.over_seeds(metagame, pairs, "win_probability")
 s2 = statistics.beside(s2, data.published("table_s2_metagame"), on=pairs, value="win_probability")
 data.write_table(results / "tables" / "s2_metagame.csv", s2)
 figures.matrix_plot(s2, note="virtual players");
@@ -147,7 +141,7 @@ number("fig1c_virtual_players_error", gap("virtual_players", "published"), made_
 
 # %%
 held_out = data.read_seeds(here, f"iter{last_iteration}/cloning.csv", n_seeds)
-by_cell = over_seeds(held_out, ["model", "by", "at"], "cross_entropy")
+by_cell = statistics.over_seeds(held_out, ["model", "by", "at"], "cross_entropy")
 data.write_table(results / "tables" / "cloning.csv", by_cell)
 for row in by_cell[by_cell["by"] == "all"].itertuples():
     name = f"cloning_cross_entropy_{row.model.replace(' ', '_')}"
@@ -163,7 +157,7 @@ votes_of_rm = pd.concat(pd.read_csv(file).assign(seed=file.parts[-4]) for k in r
 populations = ["trained_theta", "trained_sigma", "evaluated_theta", "evaluated_sigma"]
 elections = votes_of_rm.groupby(["seed", *populations]).vote_share.mean().reset_index()
 elections = elections.groupby("seed").filter(lambda rows: len(rows) == 16)  # seeds in which all four were trained
-st2 = over_seeds(elections, populations, "vote_share")
+st2 = statistics.over_seeds(elections, populations, "vote_share")
 data.write_table(results / "tables" / "st2.csv", st2)
 st2.pivot_table(index=populations[:2], columns=populations[2:], values="vote_share", margins=True).round(3)
 
@@ -257,7 +251,7 @@ beside.groupby(["section", "verdict"], sort=False).size().unstack(fill_value=0)
 
 # %%
 steps = {str(file.relative_to(here).with_suffix("")): pd.read_csv(file, sep="\t").iloc[0] for file in sorted(here.glob("**/*.tsv"))}
-steps = {name: row for name, row in steps.items() if not name.startswith("loss")}
+steps = {name: row for name, row in steps.items() if not name.startswith("loss") and "hcmd_zero" not in name}
 minutes = {name: round(row["s"] / 60, 2) for name, row in steps.items()}
 memory = {name: round(float(row["max_rss"]) / 1024, 2) for name, row in steps.items()}
 compared = lambda name: "/rational/" in name and "theta1_sigma1" not in name  # Table ST2, which one seed does for all
@@ -305,7 +299,7 @@ for role, source in (("players", f"{last}/players"), ("hcrm", f"{last}/mechanism
     parameters = (here / "seed0" / f"{source}.safetensors").read_bytes()
     with data.replacing(results / "parameters" / f"{role}.safetensors") as temporary:
         temporary.write_bytes(parameters)
-data.write_json(results / "numbers.json", numbers)
+data.write_json(results / "numbers" / "democratic_ai.json", numbers)
 data.write_json(
     results / "provenance.json",
     data.stamp(profile=profile, behaviour=behaved, seeds=list(range(n_seeds)), iterations=last_iteration + 1, minutes_per_step=minutes, gib_per_step=memory),

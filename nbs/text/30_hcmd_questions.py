@@ -1,0 +1,130 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,-all
+#     notebook_metadata_filter: kernelspec,jupytext,-all
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: python3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # What HCMD-zero leaves open
+#
+# > Runs of HCMD-zero with fewer and more groups, and with another first mechanism, go in; how many groups are enough, what a warm start changes, and who pays for exploring, come out.
+
+# %% [markdown]
+# Nothing published can be set beside what follows, so it was written down before any of it was run:
+#
+# - **How many groups are enough?** Table 1's numbers of groups times 1/4, 1/2, 1 and 2. Measured: the last mechanism's share of the votes against liberal egalitarian among new stand-in participants, mean over the five endowments. The
+#   answer is the smallest number of groups that doubling does not clearly improve: Student's 95 % interval of the paired difference, over seeds, reaches zero.
+# - **Cold or warm?** The review of the field suggests to start from a mechanism trained on simulated players. Cold: random weights. Warm: RM, trained with rational players (27; the committed one, the same for every seed). RM also sees the ratio of contribution to
+#   endowment, so both arms do. Measured: the same share, after every iteration, and the paired difference after the last.
+# - **The price of safety.** The worst return of any participant while data were gathered, as a fraction of what keeping every coin gives, and the fraction of participants' blocks that returned less than that; warm minus cold, paired, and what it costs or brings in votes.
+#
+# The same seed means the same participants and random numbers in all arms, as far as they are used alike.
+
+# %% tags=["parameters"]
+folder = "runs/smoke"
+profile = "smoke"
+n_seeds = 2
+
+# %%
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from democratic_ai import data, figures, statistics
+
+here = Path(folder) / "hcmd_questions"
+FACTORS = {"quarter": 0.25, "half": 0.5, "once": 1.0, "double": 2.0}
+
+
+def read(arm, name):
+    "Read a table of all seeds of an arm; that with Table 1's own groups is the run itself."
+    return data.read_seeds(folder, f"hcmd_zero/{name}", n_seeds) if arm == "once" else data.read_seeds(here / arm, name, n_seeds)
+
+
+def shares(arm):
+    "Give the share of the votes by iteration and seed, mean over endowments."
+    return read(arm, "course.csv").groupby(["iteration", "seed"]).vote_share.mean().rename("vote_share").reset_index()
+
+
+# %% [markdown]
+# ## How many groups are enough?
+
+# %%
+last = shares("once").iteration.max()
+groups = {arm: int(read(arm, "models.csv").query("seed == 0").groups.sum()) for arm in FACTORS}
+final = pd.concat(shares(arm).query("iteration == @last").assign(arm=arm, groups=groups[arm]) for arm in FACTORS)
+data.write_table(here / "groups.csv", final.drop(columns="iteration").round(5))
+by_seed = final.pivot(index="seed", columns="arm", values="vote_share")[list(FACTORS)]
+by_seed.round(3)
+
+# %%
+pairs = list(zip(FACTORS, list(FACTORS)[1:]))
+rows = [(less, groups[less], groups[more], *statistics.interval_over_seeds(by_seed[more] - by_seed[less])) for less, more in pairs]
+gains = pd.DataFrame(rows, columns=["arm", "groups", "doubled", "gain", "low", "high"])
+data.write_table(here / "gains.csv", gains.round(5))
+print(gains.round(3).to_string(index=False))
+enough = next((row.groups for row in gains.itertuples() if not row.low > 0), None)
+print(f"{enough} groups are enough, by the rule above" if enough else f"{groups['once']} groups are not enough, by the rule above")
+
+# %% [markdown]
+# ## Cold or warm, and who pays
+
+# %%
+starts = pd.concat(shares(arm).assign(arm=arm) for arm in ("cold", "warm"))
+safety = pd.concat(read(arm, "worst_returns.csv").assign(arm=arm) for arm in ("cold", "warm"))
+data.write_table(here / "starts.csv", starts.round(5))
+data.write_table(here / "safety.csv", safety.round(5))
+print(starts.pivot_table(index="iteration", columns="arm", values="vote_share").round(3))
+safety.pivot_table(index="iteration", columns="arm", values=["worst", "losers"]).round(3)
+
+# %%
+measured = {
+    "share of the votes, last iteration": starts[starts.iteration == last].set_index(["arm", "seed"]).vote_share,
+    "worst return of anybody": safety.groupby(["arm", "seed"]).worst.min(),
+    "fraction of blocks that did not pay": safety.groupby(["arm", "seed"]).losers.mean(),
+    "the same, first two evenings": safety[safety.iteration <= 2].groupby(["arm", "seed"]).losers.mean(),
+}
+rows = [(what, x["cold"].mean(), x["warm"].mean(), *statistics.interval_over_seeds(x["warm"] - x["cold"])) for what, x in measured.items()]
+paired = pd.DataFrame(rows, columns=["measure", "cold", "warm", "difference", "low", "high"])
+data.write_table(here / "warm_start.csv", paired.round(5))
+paired.round(3)
+
+# %%
+looks = {"cold": dict(color=figures.HEAD, marker="o", label="random start"), "warm": dict(color=figures.TAIL, marker="^", ls="--", label="RM to start with")}
+with figures.style():
+    figure, axes = plt.subplots(1, 3, figsize=(figures.FULL, 2.3))
+    at = by_seed.rename(columns=groups)
+    centre = [statistics.interval_over_seeds(at[n]) for n in at]
+    axes[0].errorbar(list(at), [c.value for c in centre], yerr=[c.high - c.value for c in centre], color=figures.HEAD, marker="o", capsize=3)
+    for n in at:
+        axes[0].plot([n] * len(at), at[n], ".", color="#999999", ms=4, zorder=0)
+    axes[0].set(xscale="log", xlabel="groups in all seven evenings", ylabel="share of the votes\nagainst liberal egalitarian")
+    axes[0].set_xticks(list(at), list(at))
+    axes[0].minorticks_off()
+    for ax, frame, value, label in ((axes[1], starts, "vote_share", "share of the votes\nagainst liberal egalitarian"), (axes[2], safety, "losers", "fraction of blocks that\nreturned less than keeping all")):
+        for arm, look in looks.items():
+            line = statistics.over_seeds(frame[frame.arm == arm], ["iteration"], value)
+            ax.plot(line.iteration, line[value], **look)
+            ax.fill_between(line.iteration, line.low, line.high, color=look["color"], alpha=0.15, lw=0)
+        ax.set(xlabel="iteration", ylabel=label)
+    for ax in axes[:2]:
+        ax.axhline(0.5, color=figures.CHANCE, lw=0.8, ls=(0, (4, 2)), zorder=0)
+    axes[2].set_ylim(0, None)
+    axes[1].legend()
+figure = figures.finished(figure, f"stand-in participants, {n_seeds} paired runs of the profile {profile}, Student's 95 % interval")
+figures.save(figure, here / "hcmd_questions.svg")
+
+# %%
+data.write_json(here / "provenance.json", data.stamp(profile=profile, seeds=list(range(n_seeds))))
