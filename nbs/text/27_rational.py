@@ -44,8 +44,7 @@ population = rational.Population(theta=float(theta), sigma=float(sigma))
 
 # %% [markdown]
 # In all that is not the players RM is trained as HCRM is in 23: same network, optimiser, batches, number of updates, and the same opponent, liberal
-# egalitarian. One thing is added, `clip`: 09 tells why. (The
-# outputs kept in this notebook are older than that, and show the collapse that it prevents.) The paper tried four populations of players; all four trainings start from the same weights and see the same draws.
+# egalitarian. One thing is added, `clip`: 09 tells why. The paper tried four populations of players; all four trainings start from the same weights and see the same draws.
 
 # %%
 config = replace(training.Training(), games_per_endowment=train_games, updates=train_updates, clip=float(clip))
