@@ -333,7 +333,7 @@ assert np.isclose(three.value, 0.528) and np.isclose(three.high - three.value, b
 assert np.isnan(interval_over_seeds([0.5]).low), "one seed has no interval"
 print("three seeds:", *(f"{x:.3f}" for x in three))
 table = over_seeds(pd.DataFrame({"tail": [10, 10, 2, 2], "seed": [0, 1, 0, 1], "share": [0.5, 0.6, 0.7, 0.7]}), ["tail"], "share")
-assert list(table.tail) == [10, 2] and np.allclose(table.share, [0.55, 0.7]) and table.low[1] == table.high[1]
+assert list(table["tail"]) == [10, 2] and np.allclose(table.share, [0.55, 0.7]) and table.low[1] == table.high[1]
 
 
 # %% [markdown]
