@@ -784,7 +784,7 @@ print(f"processor time an update, 128 pairs: readable {spent[0]:.0f} ms, fast {s
 # %% [markdown]
 # The same number to seven digits, in a fraction of the time. It is still more than an update of HCRM costs: a second derivative is a second derivative. No draw of coins blurs
 # it, but that does not make it tame: ten rounds of learning multiply, and now and then a batch has an enormous gradient. RMSProp takes
-# such a one into its average and does not forget it for hundreds of updates. Trained to the letter, one seed lost near the end most of the votes that it had won; 27 has the curve. So RM, and only RM, is trained with a `clip`: a
+# such a one into its average and does not forget it for hundreds of updates. Trained to the letter, one seed lost near the end most of the votes that it had won (its curve is in the history of 27, up to the commit that publishes the shortened ones). So RM, and only RM, is trained with a `clip`: a
 # gradient longer than that is shortened to it, and every training records how long its gradients were. The paper mentions nothing of the kind; perhaps its luck was better than ours, perhaps it is one of those things that nobody writes down.
 
 # %%

@@ -744,7 +744,7 @@ came_off.round(3)
 
 # %% [markdown]
 # On the first evening hardly anybody is worse off than with all coins kept: equal shares of a fund that grows are dull, not cruel. The second evening is another matter. It is played under a referee that was trained on accidents and does
-# with conviction what they taught it. Not ignorance costs people most, but half-knowledge.
+# with conviction what they taught it. In this small run it was not ignorance that cost people most, but half-knowledge; 26 asks again at full size.
 
 # %% [markdown]
 # The random referee shares almost equally. The first one trained has understood half of it: where the tails give little the head gets most, even a head that gives nothing. The second pays by contribution. Nobody told

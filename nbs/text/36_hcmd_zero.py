@@ -193,7 +193,7 @@ figures.save(figure, drawings / "hcmd_fig5.svg")
 # %%
 corner = beach[(beach.tail_endowment == 8) & (beach.head_contribution == 0) & (beach.tail_contribution_sum == 6)]
 for s, people in ((4, 0.17), (7, 0.061)):
-    ours = corner[corner.iteration == min(s, last)].set_index("seed").head_share
+    ours = corner[corner.iteration == s].set_index("seed").head_share
     printed[f"hcmd_head_share_iteration_{s}"] = (f"head's share for giving nothing, tails of 8 giving 2 each, iteration {s}", people, ours)
 corner.pivot(index="iteration", columns="seed", values="head_share").round(3)
 
