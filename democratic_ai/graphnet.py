@@ -156,7 +156,7 @@ def beach(
     endowment = jnp.broadcast_to(jnp.array([most, tail, tail, tail], float), contribution.shape)
     frame = pd.DataFrame(np.asarray(contribution).astype(int), columns=["head_contribution", 1, 2, 3])
     frame["tail_contribution_sum"] = frame[[1, 2, 3]].sum(axis=1)
-    frame["head_share"] = np.asarray(jax.jit(mechanism)(endowment, contribution)[:, 0])
+    frame["head_share"] = np.asarray(mechanism(endowment, contribution)[:, 0])
     return frame.groupby(["head_contribution", "tail_contribution_sum"], as_index=False)["head_share"].mean()
 
 # %% ../nbs/07_graphnet.ipynb #6f688361
