@@ -53,6 +53,7 @@ PUBLISHED = (
     "table_s2_metagame",  # virtual players: nine mechanisms against one another
     "figure_s2_t",  # people: what votes depended on, t statistics of the regressions
     "text_statistics",  # every test, share and count of the text and of Figure S6's caption
+    "hcmd_zero",  # Balaguer et al.: the numbers of their text
 )
 
 

@@ -559,6 +559,7 @@ def test_published_numbers_are_those_of_the_paper():
         "table_s2_metagame": 81,
         "figure_s2_t": 16,
         "text_statistics": 52,
+        "hcmd_zero": 6,
     }
     votes = data.published("fig2_votes").groupby("rival")[["votes_for_hcrm", "votes_cast"]].sum()
     assert tuple(votes.loc["liberal_egalitarian"]) == (951, 1744) and tuple(votes.loc["strict_egalitarian"]) == (513, 776)
