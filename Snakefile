@@ -107,8 +107,6 @@ wildcard_constraints:
     i=r"\d+",
     seed=r"\d+",
     arm="|".join(ARMS),
-    theta=r"\d+",
-    sigma=r"\d+",
 
 
 def seed(wildcards):
@@ -245,26 +243,43 @@ rule elect:
         EXECUTE
 
 
+def trained_on(updates):
+    """Pick the parameters of a training with one population of rational players, as many updates long as a setting says."""
+    return lambda w, output: parameters(
+        "27_rational",
+        "train_games election_blocks",
+        train_updates=setting[updates],
+        folder=Path(output.notebook).parent,
+        seed=w.seed,
+        **dict(re.findall(r"(theta|sigma)(\d)", w.population)),
+    )
+
+
 rule rational:
     output:
-        multiext(f"{RUN}/seed{{seed}}/rational/theta{{theta}}_sigma{{sigma}}/", "mechanism.safetensors", "training.csv", "votes.csv", "beach.csv"),
-        notebook=f"{RUN}/seed{{seed}}/rational/theta{{theta}}_sigma{{sigma}}/27_rational.ipynb",
+        multiext(f"{RUN}/seed{{seed}}/rational/{{population}}/", "mechanism.safetensors", "training.csv", "votes.csv", "beach.csv"),
+        notebook=f"{RUN}/seed{{seed}}/rational/{{population}}/27_rational.ipynb",
+    wildcard_constraints:
+        population="theta1_sigma1",
     benchmark:
-        f"{RUN}/seed{{seed}}/rational/theta{{theta}}_sigma{{sigma}}/27_rational.tsv"
+        f"{RUN}/seed{{seed}}/rational/{{population}}/27_rational.tsv"
     params:
         notebook="27_rational",
         code=fingerprint("27_rational"),
-        given=lambda w, output: parameters(
-            "27_rational",
-            "train_games train_updates election_blocks",
-            folder=Path(output.notebook).parent,
-            seed=w.seed,
-            theta=w.theta,
-            sigma=w.sigma,
-        ),
+        given=trained_on("train_updates"),
     priority: -1  # the chain of iterations is longer
     shell:
         EXECUTE
+
+
+use rule rational as compare with:
+    wildcard_constraints:
+        population="theta1_sigma3|theta3_sigma1|theta3_sigma3",
+    params:
+        notebook="27_rational",
+        code=fingerprint("27_rational"),
+        given=trained_on("comparison_updates"),
+    priority: -2  # nothing but a table waits for these
 
 
 rule experiments:
@@ -335,6 +350,7 @@ rule hcmd_figures:
     input:
         expand(f"{RUN}/seed{{k}}/hcmd_zero/{{name}}.csv", k=HCMD_SEEDS, name=HCMD),
         expand(f"{RUN}/seed{{k}}/hcmd_zero/{{name}}", k=HCMD_SEEDS, name=["trials.parquet", "votes.parquet", "stop.json"]),
+        "data/published/hcmd_zero.csv",
     output:
         multiext(f"{RESULTS}/figures/hcmd_fig", "3a.svg", "3b.svg", "3c.svg", "4_models.svg", "4_metagame.svg", "5.svg"),
         multiext(f"{RESULTS}/data/hcmd_", "fig3a.csv", "fig3c.csv", "beach.csv"),
@@ -549,6 +565,7 @@ rule tables:
         s2=f"{RESULTS}/tables/s2_metagame.csv",
         iterations=f"{RESULTS}/tables/iterations.csv",
         st2=f"{RESULTS}/tables/st2.csv",
+        st2_training=f"{RESULTS}/tables/st2_training.csv",
         beside=f"{RESULTS}/tables/published_beside_ours.csv",
         cloning=f"{RESULTS}/tables/cloning.csv",
         players=f"{RESULTS}/parameters/players.safetensors",
