@@ -18,6 +18,7 @@ COLUMNS = {
     "tables/s1b_virtual_votes.csv": ["rival", "tail_endowment", "vote_share", "low", "high", "published"],
     "tables/s1a_votes.csv": ["rival", "tail_endowment", "vote_share", "low", "high", "published"],
     "tables/st2.csv": ["trained_theta", "trained_sigma", "evaluated_theta", "evaluated_sigma", "vote_share", "low", "high"],
+    "tables/st2_training.csv": ["trained_theta", "trained_sigma", "seed", "highest", "last"],
     "tables/figS2.csv": ["rival", "predictor", "coefficient", "t", "t_low", "t_high", "p", "published"],
     "tables/text_statistics.csv": ["name", "section", "what", "published", "ours", "low", "high"],
     "tables/findings.csv": ["name", "finding", "margin", "low", "high", "word"],
