@@ -228,6 +228,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                          'democratic_ai.hcmd_zero.whose_blocks': ( 'hcmd_zero.html#whose_blocks',
                                                                                    'democratic_ai/hcmd_zero.py'),
                                          'democratic_ai.hcmd_zero.why_stop': ('hcmd_zero.html#why_stop', 'democratic_ai/hcmd_zero.py'),
+                                         'democratic_ai.hcmd_zero.widen': ('hcmd_zero.html#widen', 'democratic_ai/hcmd_zero.py'),
                                          'democratic_ai.hcmd_zero.worst_returns': ( 'hcmd_zero.html#worst_returns',
                                                                                     'democratic_ai/hcmd_zero.py')},
             'democratic_ai.mechanisms': { 'democratic_ai.mechanisms.MechanismError': ( 'mechanisms.html#mechanismerror',

@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['STEPS', 'SIZES', 'HcmdError', 'HcmdZero', 'check', 'play_twice', 'acquire', 'blocks', 'as_plays', 'whose_blocks',
            'blinded', 'told', 'liking', 'vote_probability', 'differences', 'fit_taste', 'vote_cross_entropy',
-           'random_splits', 'cross_validate', 'model', 'self_play_gradient', 'climb', 'optimise', 'played_and_liked',
-           'converge', 'why_stop', 'load', 'run', 'cross_entropies', 'cross_validate_sizes', 'votes_against',
-           'worst_returns']
+           'random_splits', 'cross_validate', 'widen', 'model', 'self_play_gradient', 'climb', 'optimise',
+           'played_and_liked', 'converge', 'why_stop', 'load', 'run', 'cross_entropies', 'cross_validate_sizes',
+           'votes_against', 'worst_returns']
 
 # %% ../nbs/12_hcmd_zero.ipynb #5a0c1ae4
 from collections.abc import Callable, Mapping
@@ -214,6 +214,15 @@ def cross_validate(
     return pd.DataFrame({"penalty": config.penalties, "cross_entropy": [mean(penalty) for penalty in config.penalties]})
 
 # %% ../nbs/12_hcmd_zero.ipynb #e2db6a62
+def widen(
+    params: dict,  # of `cloning.VirtualPlayer`
+    size: cloning.Cloning,  # embed and hidden, none smaller than those of `params`
+) -> dict:
+    "Add silent units to a contribution model, which predicts as before."
+    large = jax.eval_shape(partial(cloning.init, config=size), jax.random.key(0))
+    return jax.tree.map(lambda x, space: jnp.pad(x, [(0, n - m) for m, n in zip(x.shape, space.shape)]), params, large)
+
+# %% ../nbs/12_hcmd_zero.ipynb #c924b827
 def model(
     key: Array,  # consumed: splits, imitation
     record: Mapping,  # of `run`
@@ -221,13 +230,14 @@ def model(
     *,
     config: HcmdZero,
     checkpoint: Path | str | None = None,  # folder in which an interrupted training finds itself again
-) -> dict:  # players: parameters of `cloning.VirtualPlayer`; taste [T, 3, P]; penalty
+) -> dict:  # players: parameters of `cloning.VirtualPlayer`, as wide in every iteration; taste [T, 3, P]; penalty
     "Model how participants contribute and vote, from all evenings so far (Balaguer et al., section 3.3.2)."
     key_splits, key_players = jax.random.split(key)
     tried = cross_validate(key_splits, record["data"], config)
     penalty = float(tried.penalty[tried.cross_entropy.argmin()])
     size = replace(config.imitation, embed=config.embed[iteration - 1], hidden=config.hidden[iteration - 1])
     players = cloning.train(key_players, as_plays(record["data"]), config=size, room=2 * sum(config.groups), checkpoint=checkpoint)
+    players = widen(players, replace(size, embed=max(config.embed), hidden=max(config.hidden)))
     return {"players": players, "taste": fit_taste(*differences(record["data"]), penalty), "penalty": jnp.float32(penalty)}
 
 # %% ../nbs/12_hcmd_zero.ipynb #78c9b2fc

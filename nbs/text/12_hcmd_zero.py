@@ -356,6 +356,26 @@ weights.round(3)
 # *my share* from *our fund*. The first mechanism will therefore be trained for a large fund: it must make people contribute. To do that it has to pay unequally, and only then can the next votes show who
 # likes what. The method writes its own curriculum.
 
+# %% [markdown]
+# One thing more before the models are put to work. Table 1 gives the first three iterations 8 and 4 units, the others 32 and 8, and every program that plays with them would be translated once for each size, half a minute
+# every time. Units that nothing goes into and nothing comes out of stay at zero for ever: $\tanh 0 = 0$, and an LSTM's cell that begins at zero and is fed zeros stays there. So the small players can be dressed as large ones.
+
+# %%
+#| export
+def widen(
+    params: dict,  # of `cloning.VirtualPlayer`
+    size: cloning.Cloning,  # embed and hidden, none smaller than those of `params`
+) -> dict:
+    "Add silent units to a contribution model, which predicts as before."
+    large = jax.eval_shape(partial(cloning.init, config=size), jax.random.key(0))
+    return jax.tree.map(lambda x, space: jnp.pad(x, [(0, n - m) for m, n in zip(x.shape, space.shape)]), params, large)
+
+
+# %%
+wider = widen(seeing, cloning.Cloning(embed=32, hidden=8))
+np.testing.assert_allclose(cloning.log_probability(wider, plays.block), cloning.log_probability(seeing, plays.block), rtol=1e-5, atol=1e-6)
+
+
 # %%
 #| export
 def model(
@@ -365,13 +385,14 @@ def model(
     *,
     config: HcmdZero,
     checkpoint: Path | str | None = None,  # folder in which an interrupted training finds itself again
-) -> dict:  # players: parameters of `cloning.VirtualPlayer`; taste [T, 3, P]; penalty
+) -> dict:  # players: parameters of `cloning.VirtualPlayer`, as wide in every iteration; taste [T, 3, P]; penalty
     "Model how participants contribute and vote, from all evenings so far (Balaguer et al., section 3.3.2)."
     key_splits, key_players = jax.random.split(key)
     tried = cross_validate(key_splits, record["data"], config)
     penalty = float(tried.penalty[tried.cross_entropy.argmin()])
     size = replace(config.imitation, embed=config.embed[iteration - 1], hidden=config.hidden[iteration - 1])
     players = cloning.train(key_players, as_plays(record["data"]), config=size, room=2 * sum(config.groups), checkpoint=checkpoint)
+    players = widen(players, replace(size, embed=max(config.embed), hidden=max(config.hidden)))
     return {"players": players, "taste": fit_taste(*differences(record["data"]), penalty), "penalty": jnp.float32(penalty)}
 
 
@@ -754,7 +775,7 @@ came_off.round(3)
 #
 # ## Recap
 #
-# `HcmdZero` holds the sizes and `check` refuses impossible ones. `acquire` (with `play_twice`, `blocks`) invites people; `model` joins `as_plays` and 04 with a taste (`told`,
+# `HcmdZero` holds the sizes and `check` refuses impossible ones. `acquire` (with `play_twice`, `blocks`) invites people; `model` joins `as_plays`, 04 and `widen` with a taste (`told`,
 # `liking`, `vote_probability`, `differences`, `fit_taste`, `vote_cross_entropy`, `random_splits`, `cross_validate`); `optimise` (`self_play_gradient`, `climb`) plays against itself; `converge` (`played_and_liked`) and `why_stop` decide when
 # it is enough. `run` (`STEPS`, `load`) ties them together and survives a kill; `cross_entropies` and `cross_validate_sizes` (with `whose_blocks`, `SIZES`) say how far the models can be trusted; `votes_against` meets a stranger;
 # `worst_returns` says who paid for the lesson; `blinded` is the reading that we rejected.
