@@ -266,7 +266,7 @@ rule rational:
     params:
         notebook="27_rational",
         code=fingerprint("27_rational"),
-        given=trained_on("train_updates"),
+        given=trained_on("rational_updates"),
     priority: -1  # the chain of iterations is longer
     shell:
         EXECUTE
