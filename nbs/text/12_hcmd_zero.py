@@ -357,8 +357,8 @@ weights.round(3)
 # likes what. The method writes its own curriculum.
 
 # %% [markdown]
-# One thing more before the models are put to work. Table 1 gives the first three iterations 8 and 4 units, the others 32 and 8, and every program that plays with them would be translated once for each size, half a minute
-# every time. Units that nothing goes into and nothing comes out of stay at zero for ever: $\tanh 0 = 0$, and an LSTM's cell that begins at zero and is fed zeros stays there. So the small players can be dressed as large ones.
+# One thing more before the models are put to work. Table 1 gives the first three iterations 8 and 4 units, the others 32 and 8, and every program that plays with them would be translated once for each
+# size. Units that nothing goes into and nothing comes out of stay at zero for ever: $\tanh 0 = 0$, and an LSTM's cell that begins at zero and is fed zeros stays there. So the small players can be dressed as large ones.
 
 # %%
 #| export

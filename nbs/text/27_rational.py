@@ -43,8 +43,8 @@ key_training, *keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), 
 population = rational.Population(theta=float(theta), sigma=float(sigma))
 
 # %% [markdown]
-# In all that is not the players RM is trained as HCRM is in 23: same network, optimiser, batches, number of updates, and the same opponent, liberal
-# egalitarian. One thing is added, `clip`: 09 tells why. The paper tried four populations of players; all four trainings start from the same weights and see the same draws.
+# In all that is not the players RM is trained as HCRM is in 23: same network, optimiser, batches, and the same opponent, liberal
+# egalitarian; at the sizes of the paper as many updates, in the smaller profiles fewer. One thing is added, `clip`: 09 tells why. The paper tried four populations of players; all four trainings start from the same weights and see the same draws.
 
 # %%
 config = replace(training.Training(), games_per_endowment=train_games, updates=train_updates, clip=float(clip))
