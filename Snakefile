@@ -338,7 +338,7 @@ rule self_play:
         code=fingerprint("26_hcmd_zero"),
         given=lambda w, output: parameters(
             "26_hcmd_zero",
-            "loss group_fraction hcmd_games hcmd_shortening hcmd_splits",
+            "loss group_fraction hcmd_games hcmd_shortening hcmd_clone_updates hcmd_splits",
             folder=Path(output.notebook).parent,
             seed=w.seed,
         ),
@@ -387,7 +387,7 @@ rule arm:
         code=fingerprint("26_hcmd_zero"),
         given=lambda w, output: parameters(
             "26_hcmd_zero",
-            "loss hcmd_games hcmd_shortening",
+            "loss hcmd_games hcmd_shortening hcmd_clone_updates",
             **{"group_fraction": setting["group_fraction"], **ARMS[w.arm]},
             hcmd_splits=0,
             folder=Path(output.notebook).parent,

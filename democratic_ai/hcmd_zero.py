@@ -5,16 +5,16 @@
 # %% auto #0
 __all__ = ['STEPS', 'SIZES', 'HcmdError', 'HcmdZero', 'check', 'play_twice', 'acquire', 'blocks', 'as_plays', 'whose_blocks',
            'blinded', 'told', 'liking', 'vote_probability', 'differences', 'fit_taste', 'vote_cross_entropy',
-           'random_splits', 'cross_validate', 'widen', 'model', 'self_play_gradient', 'climb', 'optimise',
-           'played_and_liked', 'converge', 'why_stop', 'load', 'run', 'cross_entropies', 'cross_validate_sizes',
-           'votes_against', 'worst_returns']
+           'random_splits', 'cross_validate', 'widen', 'model', 'Rounds', 'all_rounds', 'every_share',
+           'self_play_gradient', 'climb', 'optimise', 'played_and_liked', 'converge', 'why_stop', 'load', 'run',
+           'cross_entropies', 'cross_validate_sizes', 'votes_against', 'worst_returns']
 
 # %% ../nbs/12_hcmd_zero.ipynb #5a0c1ae4
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -240,19 +240,75 @@ def model(
     players = widen(players, replace(size, embed=max(config.embed), hidden=max(config.hidden)))
     return {"players": players, "taste": fit_taste(*differences(record["data"]), penalty), "penalty": jnp.float32(penalty)}
 
-# %% ../nbs/12_hcmd_zero.ipynb #78c9b2fc
+# %% ../nbs/12_hcmd_zero.ipynb #e5376caf
+class Rounds(NamedTuple):
+    "Every round that a head and three equal tails can play, tails in the order of what they gave, and where to look one up."
+
+    tails: np.ndarray  # [K] endowments, coins
+    endowment: np.ndarray  # [N, P] coins
+    contribution: np.ndarray  # [N, P] coins
+    place: np.ndarray  # [K, 11, 11, 11, 11, P] of each player in a list of N * P
+
+    def find(
+        self,
+        endowment: Array,  # [..., P] coins
+        contribution: Array,  # [..., P] coins
+    ) -> Array:  # [..., P] places
+        "Look up rounds, with tails in any order."
+        chair = (endowment[..., 1, None] == self.tails).argmax(-1)
+        return jnp.asarray(self.place)[(chair, *jnp.moveaxis(contribution.astype(int), -1, 0))]
+
+# %% ../nbs/12_hcmd_zero.ipynb #c16adab7
+def all_rounds(
+    tails: Sequence[float],  # endowments of the three tails, whole coins
+) -> Rounds:
+    "List what can be put before a mechanism in one round of the game."
+    most, n_players = game.Game.most_coins, game.Game.n_players
+    coins = np.indices([most + 1] * n_players).reshape(n_players, -1).T  # [11 ** P, P]
+    endowment, contribution, place = [], [], []
+    for tail in tails:
+        given = np.minimum(coins[:, 1:], int(tail))  # what tails cannot give is looked up as all they have
+        rank = given.argsort(1, kind="stable").argsort(1)
+        different, number = np.unique(np.c_[coins[:, 0], np.sort(given, 1)], axis=0, return_inverse=True)
+        number = number.reshape(-1, 1) + sum(map(len, contribution))
+        place.append(n_players * number + np.c_[0 * number, 1 + rank])
+        contribution.append(different)
+        endowment.append(np.broadcast_to([most, *[tail] * (n_players - 1)], different.shape))
+    place = np.stack(place).reshape(len(tails), *[most + 1] * n_players, n_players)
+    return Rounds(np.float32(tails), *(np.concatenate(x).astype(np.float32) for x in (endowment, contribution)), place.astype(np.int32))
+
+# %% ../nbs/12_hcmd_zero.ipynb #d2ff9a18
+def every_share(
+    params: dict,  # of the mechanism
+    rounds: Rounds,
+) -> Array:  # [N * P]
+    "Ask a mechanism about every round there is."
+    size = training.chunk_size(len(rounds.endowment))
+    chunks = [jnp.asarray(x).reshape(-1, size, x.shape[-1]) for x in (rounds.endowment, rounds.contribution)]
+    return jax.lax.map(lambda seen: graphnet.shares(params, *seen), chunks).ravel()
+
+
 def self_play_gradient(
     params: dict,  # of the mechanism in training
     key: Array,  # consumed: one part by each of the two blocks
     fitted: Mapping,  # players and taste, of `model`
-    seated: Array,  # [G, P] coins
+    *,
+    config: HcmdZero = HcmdZero(),
 ) -> tuple[Array, dict]:  # expected votes of a group of four, and an estimate of its gradient
     "Estimate how one copy should change to be preferred to the other (Balaguer et al., section 3.3.3)."
+    key_own, key_rival = jax.random.split(key)
+    seated = mechanisms.head_and_tails(jnp.repeat(jnp.array(config.tails, float), config.games // len(config.tails)))
+    rounds = all_rounds(config.tails)
+    answers = every_share(params, rounds)
+    rule = lambda endowment, contribution: answers[rounds.find(endowment, contribution)]
+    own, answer = training.play_tapped(key_own, fitted["players"], seated, rule)
+    rival = training.play(key_rival, fitted["players"], seated, rule)
     count = lambda own, rival: vote_probability(fitted["taste"], own, rival).sum(-1)
-    copy = graphnet.mechanism(jax.lax.stop_gradient(params))
-    return training.election_gradient(params, key, fitted["players"], copy, seated, count)
+    votes, weight = training.worth_of_payouts(own, answer, rival, count)
+    together = jnp.zeros_like(answers).at[rounds.find(seated[:, None], own.contribution)].add(weight)
+    return votes, training.through_mechanism(params, rounds.endowment, rounds.contribution[:, None], together.reshape(-1, 1, seated.shape[1]))
 
-# %% ../nbs/12_hcmd_zero.ipynb #e5376caf
+# %% ../nbs/12_hcmd_zero.ipynb #2bb34c7a
 @partial(jax.jit, static_argnames="config")
 def climb(
     fitted: Mapping,  # players and taste, of `model`
@@ -262,12 +318,11 @@ def climb(
     config: HcmdZero,
 ) -> tuple[dict, dict]:  # state; gradient_norm [k]
     "Do some updates; each draws its games from the key and its own number."
-    seated = mechanisms.head_and_tails(jnp.repeat(jnp.array(config.tails, float), config.games // len(config.tails)))
     adam = optax.adam(config.learning_rate)
 
     def update(carried, step):
         params, moments = carried
-        _, gradient = self_play_gradient(params, jax.random.fold_in(state["key"], step), fitted, seated)
+        _, gradient = self_play_gradient(params, jax.random.fold_in(state["key"], step), fitted, config=config)
         change, moments = adam.update(jax.tree.map(jnp.negative, gradient), moments)
         return (optax.apply_updates(params, change), moments), {"gradient_norm": optax.tree.norm(gradient)}
 

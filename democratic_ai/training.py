@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CHUNK', 'Training', 'endowments', 'by_seat', 'remember', 'choose', 'roll_out', 'chunk_size', 'draws', 'by_chunks',
-           'play', 'play_tapped', 'through_mechanism', 'election_gradient', 'vote_gradient', 'optimiser', 'climb',
+           'play', 'play_tapped', 'through_mechanism', 'worth_of_payouts', 'vote_gradient', 'optimiser', 'climb',
            'ascend', 'train', 'weighed', 'score_gradients', 'share_and_slope', 'rational_votes', 'rational_gradient',
            'train_rational']
 
@@ -193,12 +193,13 @@ def play_tapped(
 # %% ../nbs/09_training.ipynb #dfdb21fc
 def through_mechanism(
     params: dict,  # of `graphnet.MechanismNetwork`
-    block: game.Block,  # [G, ...]
+    endowment: Array,  # [G, P] coins
+    contribution: Array,  # [G, T, P] coins
     weight: Array,  # [G, T, P] what a coin more is worth to whom and when
 ) -> dict:
     "Differentiate the weighted sum of all payouts in the network's parameters, all rounds of a chunk at once."
     size = chunk_size(len(weight))
-    chunks = jax.tree.map(lambda x: x.reshape(-1, size, *x.shape[1:]), (block.endowment, block.contribution, weight))
+    chunks = jax.tree.map(lambda x: x.reshape(-1, size, *x.shape[1:]), (endowment, contribution, weight))
 
     def add(total, chunk):
         endowment, contribution, weight = chunk
@@ -208,18 +209,13 @@ def through_mechanism(
     return jax.lax.scan(add, jax.tree.map(jnp.zeros_like, params), chunks)[0]
 
 # %% ../nbs/09_training.ipynb #a2303f5f
-def election_gradient(
-    params: dict,  # of the mechanism in training
-    key: Array,  # consumed: one part by each of the two blocks
-    virtual_params: dict,
-    opponent: game.Mechanism,
-    seated: Array,  # [G, P] coins
+def worth_of_payouts(
+    own: game.Block,  # [G, ...] under the mechanism in training
+    answer: Array,  # [G, T, P] of `play_tapped`
+    rival: game.Block,  # of the same groups under the other mechanism
     count: Callable[[game.Block, game.Block], Array],  # (own block, rival's) -> [G] expected votes, by any model of the vote
-) -> tuple[Array, dict]:  # expected votes of a group, and an estimate of its gradient
-    "Estimate how the mechanism should change to be voted for more often (Koster et al., \"Training algorithm\")."
-    key_own, key_rival = jax.random.split(key)
-    own, answer = play_tapped(key_own, virtual_params, seated, graphnet.mechanism(params))
-    rival = play(key_rival, virtual_params, seated, opponent)
+) -> tuple[Array, Array]:  # expected votes of a group; [G, T, P] what a coin more is worth to whom and when
+    "Add what a coin does to the votes and what it does to later choices (Koster et al., \"Training algorithm\")."
 
     def total(payout):
         votes = count(game.Block(own.endowment, own.contribution, payout), rival)
@@ -227,7 +223,7 @@ def election_gradient(
 
     direct, votes = jax.grad(total, has_aux=True)(own.payout)
     indirect = (votes - votes.mean())[:, None, None] * answer
-    return votes.mean(), through_mechanism(params, own, (direct + indirect) / len(votes))
+    return votes.mean(), (direct + indirect) / len(votes)
 
 # %% ../nbs/09_training.ipynb #a8c41e57
 def vote_gradient(
@@ -239,8 +235,13 @@ def vote_gradient(
     config: Training = Training(),
 ) -> tuple[Array, dict]:  # expected votes of a group of four, and an estimate of its gradient
     "Estimate how HCRM should change to get more votes (Koster et al., \"Training algorithm\")."
+    key_own, key_rival = jax.random.split(key)
+    seated = endowments(config)
+    own, answer = play_tapped(key_own, virtual_params, seated, graphnet.mechanism(params))
+    rival = play(key_rival, virtual_params, seated, opponent)
     count = lambda own, rival: voting.vote_probability(own, rival, slope=config.slope).sum(-1)
-    return election_gradient(params, key, virtual_params, opponent, endowments(config), count)
+    votes, weight = worth_of_payouts(own, answer, rival, count)
+    return votes, through_mechanism(params, seated, own.contribution, weight)
 
 # %% ../nbs/09_training.ipynb #3064d238
 def optimiser(

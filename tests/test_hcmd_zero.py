@@ -27,6 +27,7 @@ CONFIG = hcmd_zero.HcmdZero(
     repetitions=8,
 )
 FIRST = graphnet.init(jax.random.key(0), n_features=2)
+ROUNDS = hcmd_zero.all_rounds(mechanisms.TAILS)
 EVENING = hcmd_zero.acquire(jax.random.key(1), {"mechanism": {"0": FIRST}}, 1, population=PEOPLE, config=CONFIG)
 
 
@@ -110,22 +111,35 @@ def test_with_enough_votes_a_known_taste_is_found_and_the_penalty_that_finds_it_
     assert np.allclose(taste[:, 2, 0].mean(), 0.5, atol=0.1) and abs(taste[:, 2, 1:].mean()) < 0.1
 
 
-def test_self_play_is_the_formula():
-    players, seated = jax.tree.map(lambda x: 1.5 * x, cloning.init(jax.random.key(2))), mechanisms.head_and_tails(jnp.array([2.0, 4, 6, 8, 10] * 2))
-    taste = jax.random.normal(jax.random.key(3), (10, 3, 4)) / 10
-    votes, gradient = hcmd_zero.self_play_gradient(FIRST, jax.random.key(4), {"players": players, "taste": taste}, seated)
+@pytest.mark.parametrize("n_features", [2, 3])
+def test_self_play_is_the_formula(n_features):
+    players, seated = jax.tree.map(lambda x: 1.5 * x, cloning.init(jax.random.key(2))), mechanisms.head_and_tails(jnp.repeat(jnp.array(mechanisms.TAILS, float), 2))
+    taste, first = jax.random.normal(jax.random.key(3), (10, 3, 4)) / 10, graphnet.init(jax.random.key(0), n_features=n_features)
+    config = replace(CONFIG, games=10, n_features=n_features)
+    votes, gradient = hcmd_zero.self_play_gradient(first, jax.random.key(4), {"players": players, "taste": taste}, config=config)
 
     def objective(params):
         key_own, key_rival = jax.random.split(jax.random.key(4))
         own = game.play(key_own, cloning.virtual_players(players), seated, graphnet.mechanism(params))
-        rival = game.play(key_rival, cloning.virtual_players(players), seated, graphnet.mechanism(FIRST))
+        rival = game.play(key_rival, cloning.virtual_players(players), seated, graphnet.mechanism(first))
         won = hcmd_zero.vote_probability(taste, own, rival).sum(-1)
         return scg.surrogate(won, cloning.log_probability(players, own)[:, 1:].sum((1, 2))), won.mean()
 
-    expected, usual = jax.grad(objective, has_aux=True)(FIRST)
+    expected, usual = jax.grad(objective, has_aux=True)(first)
     assert votes == pytest.approx(float(usual), rel=1e-5)
     ours, theirs = (jnp.concatenate([leaf.ravel() for leaf in jax.tree.leaves(tree)]) for tree in (gradient, expected))
     assert float(jnp.linalg.norm(ours - theirs) / jnp.linalg.norm(theirs)) < 1e-5
+
+
+@settings(deadline=None)
+@given(st.sampled_from(mechanisms.TAILS), st.tuples(*[st.floats(0, 1)] * 4))
+def test_every_round_is_found_among_all_rounds_whatever_the_order_of_its_tails(tail, fractions):
+    endowment = [10.0, tail, tail, tail]
+    contribution = [round(x * most) for x, most in zip(fractions, endowment)]
+    places = np.asarray(ROUNDS.find(jnp.array(endowment), jnp.array(contribution, float)))
+    assert len(set(places)) == 4 and len(set(places // 4)) == 1, "four players of one and the same round"
+    assert ROUNDS.contribution.ravel()[places].tolist() == contribution
+    assert ROUNDS.endowment.ravel()[places].tolist() == endowment
 
 
 def test_blind_players_answer_to_no_payout():

@@ -353,12 +353,13 @@ print(f"{same:.2%} of {block.contribution.size} contributions are the same coin 
 #| export
 def through_mechanism(
     params: dict,  # of `graphnet.MechanismNetwork`
-    block: game.Block,  # [G, ...]
+    endowment: Array,  # [G, P] coins
+    contribution: Array,  # [G, T, P] coins
     weight: Array,  # [G, T, P] what a coin more is worth to whom and when
 ) -> dict:
     "Differentiate the weighted sum of all payouts in the network's parameters, all rounds of a chunk at once."
     size = chunk_size(len(weight))
-    chunks = jax.tree.map(lambda x: x.reshape(-1, size, *x.shape[1:]), (block.endowment, block.contribution, weight))
+    chunks = jax.tree.map(lambda x: x.reshape(-1, size, *x.shape[1:]), (endowment, contribution, weight))
 
     def add(total, chunk):
         endowment, contribution, weight = chunk
@@ -370,18 +371,13 @@ def through_mechanism(
 
 # %%
 #| export
-def election_gradient(
-    params: dict,  # of the mechanism in training
-    key: Array,  # consumed: one part by each of the two blocks
-    virtual_params: dict,
-    opponent: game.Mechanism,
-    seated: Array,  # [G, P] coins
+def worth_of_payouts(
+    own: game.Block,  # [G, ...] under the mechanism in training
+    answer: Array,  # [G, T, P] of `play_tapped`
+    rival: game.Block,  # of the same groups under the other mechanism
     count: Callable[[game.Block, game.Block], Array],  # (own block, rival's) -> [G] expected votes, by any model of the vote
-) -> tuple[Array, dict]:  # expected votes of a group, and an estimate of its gradient
-    "Estimate how the mechanism should change to be voted for more often (Koster et al., \"Training algorithm\")."
-    key_own, key_rival = jax.random.split(key)
-    own, answer = play_tapped(key_own, virtual_params, seated, graphnet.mechanism(params))
-    rival = play(key_rival, virtual_params, seated, opponent)
+) -> tuple[Array, Array]:  # expected votes of a group; [G, T, P] what a coin more is worth to whom and when
+    "Add what a coin does to the votes and what it does to later choices (Koster et al., \"Training algorithm\")."
 
     def total(payout):
         votes = count(game.Block(own.endowment, own.contribution, payout), rival)
@@ -389,7 +385,7 @@ def election_gradient(
 
     direct, votes = jax.grad(total, has_aux=True)(own.payout)
     indirect = (votes - votes.mean())[:, None, None] * answer
-    return votes.mean(), through_mechanism(params, own, (direct + indirect) / len(votes))
+    return votes.mean(), (direct + indirect) / len(votes)
 
 
 # %% [markdown]
@@ -406,8 +402,13 @@ def vote_gradient(
     config: Training = Training(),
 ) -> tuple[Array, dict]:  # expected votes of a group of four, and an estimate of its gradient
     "Estimate how HCRM should change to get more votes (Koster et al., \"Training algorithm\")."
+    key_own, key_rival = jax.random.split(key)
+    seated = endowments(config)
+    own, answer = play_tapped(key_own, virtual_params, seated, graphnet.mechanism(params))
+    rival = play(key_rival, virtual_params, seated, opponent)
     count = lambda own, rival: voting.vote_probability(own, rival, slope=config.slope).sum(-1)
-    return election_gradient(params, key, virtual_params, opponent, endowments(config), count)
+    votes, weight = worth_of_payouts(own, answer, rival, count)
+    return votes, through_mechanism(params, seated, own.contribution, weight)
 
 
 # %%
@@ -806,7 +807,7 @@ def train_rational(
 # ## Recap
 #
 # `Training` holds the sizes; `endowments` seats the groups; `play` and `play_tapped` (made of `by_seat`, `remember`, `choose`, `roll_out`,
-# `draws`, `by_chunks`, `chunk_size`) are quick blocks; `through_mechanism`, `election_gradient` and `vote_gradient` make the estimate; `optimiser`, `climb`, `ascend` and `train` go uphill. `train_rational` does so with
+# `draws`, `by_chunks`, `chunk_size`) are quick blocks; `worth_of_payouts`, `through_mechanism` and `vote_gradient` make the estimate; `optimiser`, `climb`, `ascend` and `train` go uphill. `train_rational` does so with
 # calculating players, by `rational_gradient`, made of `rational_votes` and `share_and_slope` (of `weighed`, `score_gradients`).
 #
 # Questions to take along: three tails outvote one head. What keeps the mechanism from paying the head nothing at all, ever? And what
@@ -825,7 +826,7 @@ def two_gradients(params, key):
     total = lambda payout: voting.vote_probability(block(payout), rival).sum()
     votes = voting.vote_probability(own, rival).sum(-1)
     indirect = (votes - votes.mean())[:, None, None] * answer
-    return [flat(through_mechanism(params, own, weight)) / len(votes) for weight in (jax.grad(total)(own.payout), indirect)]
+    return [flat(through_mechanism(params, own.endowment, own.contribution, weight)) / len(votes) for weight in (jax.grad(total)(own.payout), indirect)]
 
 
 direct, indirect = (sum(g) / 10 for g in zip(*(two_gradients(learned, jax.random.key(i)) for i in range(10))))

@@ -29,11 +29,11 @@
 
 # %%
 #| export
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -50,6 +50,7 @@ from democratic_ai import cloning, data, game, graphnet, mechanisms, metagame, p
 
 # %%
 #| hide
+import math
 import tempfile
 import time
 
@@ -400,21 +401,124 @@ def model(
 # ## OPTIMISE: an election against oneself
 #
 # The two referees that stand for election are copies of one network. Only one of them moves: the other's votes are counted, but no gradient runs through
-# it. So the step is 09's, with the rival's parameters those of the mechanism itself, another count of votes, and Adam.
+# it. So the step is 09's, with the mechanism itself as the rival, another count of votes, and Adam.
+
+# %%
+def as_in_09(params, key, fitted, seated):
+    key_own, key_rival = jax.random.split(key)
+    rule = graphnet.mechanism(params)
+    own, answer = training.play_tapped(key_own, fitted["players"], seated, rule)
+    rival = training.play(key_rival, fitted["players"], seated, rule)
+    count = lambda own, rival: vote_probability(fitted["taste"], own, rival).sum(-1)
+    votes, weight = training.worth_of_payouts(own, answer, rival, count)
+    return votes, training.through_mechanism(params, seated, own.contribution, weight)
+
+
+# %% [markdown]
+# A thousand pairs of games put twenty thousand questions to the same network: ten rounds, two copies. How many *different* questions can there be? Coins are whole. A head of 10 has eleven answers, three tails of 2 have three
+# each, and which of the tails gave what makes no difference: the network does not know their names. With tails of 10 that makes 11 times 286 rounds, with tails of 2 only 11 times 10. All five endowments together have
 
 # %%
 #| export
+class Rounds(NamedTuple):
+    "Every round that a head and three equal tails can play, tails in the order of what they gave, and where to look one up."
+
+    tails: np.ndarray  # [K] endowments, coins
+    endowment: np.ndarray  # [N, P] coins
+    contribution: np.ndarray  # [N, P] coins
+    place: np.ndarray  # [K, 11, 11, 11, 11, P] of each player in a list of N * P
+
+    def find(
+        self,
+        endowment: Array,  # [..., P] coins
+        contribution: Array,  # [..., P] coins
+    ) -> Array:  # [..., P] places
+        "Look up rounds, with tails in any order."
+        chair = (endowment[..., 1, None] == self.tails).argmax(-1)
+        return jnp.asarray(self.place)[(chair, *jnp.moveaxis(contribution.astype(int), -1, 0))]
+
+
+# %%
+#| export
+def all_rounds(
+    tails: Sequence[float],  # endowments of the three tails, whole coins
+) -> Rounds:
+    "List what can be put before a mechanism in one round of the game."
+    most, n_players = game.Game.most_coins, game.Game.n_players
+    coins = np.indices([most + 1] * n_players).reshape(n_players, -1).T  # [11 ** P, P]
+    endowment, contribution, place = [], [], []
+    for tail in tails:
+        given = np.minimum(coins[:, 1:], int(tail))  # what tails cannot give is looked up as all they have
+        rank = given.argsort(1, kind="stable").argsort(1)
+        different, number = np.unique(np.c_[coins[:, 0], np.sort(given, 1)], axis=0, return_inverse=True)
+        number = number.reshape(-1, 1) + sum(map(len, contribution))
+        place.append(n_players * number + np.c_[0 * number, 1 + rank])
+        contribution.append(different)
+        endowment.append(np.broadcast_to([most, *[tail] * (n_players - 1)], different.shape))
+    place = np.stack(place).reshape(len(tails), *[most + 1] * n_players, n_players)
+    return Rounds(np.float32(tails), *(np.concatenate(x).astype(np.float32) for x in (endowment, contribution)), place.astype(np.int32))
+
+
+# %%
+every = all_rounds(HcmdZero.tails)
+print(f"{len(every.contribution):,} different rounds, the tables of {every.place[..., 0].size:,} looked up among them")
+assert len(every.contribution) == sum(11 * math.comb(tail + 3, 3) for tail in (2, 4, 6, 8, 10))
+here = every.find(jnp.array([10.0, 8, 8, 8]), jnp.array([3.0, 7, 0, 5]))
+np.testing.assert_array_equal(every.contribution.ravel()[here], [3, 7, 0, 5])
+
+
+# %% [markdown]
+# Fewer than a third of twenty thousand, and no more for a million games. So ask the network each of them once, and let both copies read the answers from the list. And on the way back? What a coin is worth was
+# estimated for every player of every round; where the same round has been played many times, the estimates add up in one place, and the network is differentiated once for each place.
+
+# %%
+#| export
+def every_share(
+    params: dict,  # of the mechanism
+    rounds: Rounds,
+) -> Array:  # [N * P]
+    "Ask a mechanism about every round there is."
+    size = training.chunk_size(len(rounds.endowment))
+    chunks = [jnp.asarray(x).reshape(-1, size, x.shape[-1]) for x in (rounds.endowment, rounds.contribution)]
+    return jax.lax.map(lambda seen: graphnet.shares(params, *seen), chunks).ravel()
+
+
 def self_play_gradient(
     params: dict,  # of the mechanism in training
     key: Array,  # consumed: one part by each of the two blocks
     fitted: Mapping,  # players and taste, of `model`
-    seated: Array,  # [G, P] coins
+    *,
+    config: HcmdZero = HcmdZero(),
 ) -> tuple[Array, dict]:  # expected votes of a group of four, and an estimate of its gradient
     "Estimate how one copy should change to be preferred to the other (Balaguer et al., section 3.3.3)."
+    key_own, key_rival = jax.random.split(key)
+    seated = mechanisms.head_and_tails(jnp.repeat(jnp.array(config.tails, float), config.games // len(config.tails)))
+    rounds = all_rounds(config.tails)
+    answers = every_share(params, rounds)
+    rule = lambda endowment, contribution: answers[rounds.find(endowment, contribution)]
+    own, answer = training.play_tapped(key_own, fitted["players"], seated, rule)
+    rival = training.play(key_rival, fitted["players"], seated, rule)
     count = lambda own, rival: vote_probability(fitted["taste"], own, rival).sum(-1)
-    copy = graphnet.mechanism(jax.lax.stop_gradient(params))
-    return training.election_gradient(params, key, fitted["players"], copy, seated, count)
+    votes, weight = training.worth_of_payouts(own, answer, rival, count)
+    together = jnp.zeros_like(answers).at[rounds.find(seated[:, None], own.contribution)].add(weight)
+    return votes, training.through_mechanism(params, rounds.endowment, rounds.contribution[:, None], together.reshape(-1, 1, seated.shape[1]))
 
+
+# %%
+both = {"players": seeing, "taste": taste}
+plainly = jax.jit(as_in_09)
+quickly = jax.jit(partial(self_play_gradient, config=small))
+seated = mechanisms.head_and_tails(jnp.repeat(jnp.array(small.tails, float), small.games // 5))
+flat = lambda tree: jnp.concatenate([x.ravel() for x in jax.tree.leaves(tree)])
+first = nobody["mechanism"]["0"]
+(votes, gradient), (usual, expected) = quickly(first, jax.random.key(9), both), plainly(first, jax.random.key(9), both, seated)
+apart = float(jnp.linalg.norm(flat(gradient) - flat(expected)) / jnp.linalg.norm(flat(expected)))
+print(f"relative difference: votes {abs(float(votes / usual) - 1):.1e}, gradient {apart:.1e}")
+assert apart < 1e-5 and abs(float(votes / usual) - 1) < 1e-5
+
+
+# %% [markdown]
+# Two copies of one network get equal votes, whatever they do: the estimate of the votes is 2 of 4, give or take the draw. The gradient knows better.
 
 # %%
 #| export
@@ -427,12 +531,11 @@ def climb(
     config: HcmdZero,
 ) -> tuple[dict, dict]:  # state; gradient_norm [k]
     "Do some updates; each draws its games from the key and its own number."
-    seated = mechanisms.head_and_tails(jnp.repeat(jnp.array(config.tails, float), config.games // len(config.tails)))
     adam = optax.adam(config.learning_rate)
 
     def update(carried, step):
         params, moments = carried
-        _, gradient = self_play_gradient(params, jax.random.fold_in(state["key"], step), fitted, seated)
+        _, gradient = self_play_gradient(params, jax.random.fold_in(state["key"], step), fitted, config=config)
         change, moments = adam.update(jax.tree.map(jnp.negative, gradient), moments)
         return (optax.apply_updates(params, change), moments), {"gradient_norm": optax.tree.norm(gradient)}
 
@@ -776,7 +879,7 @@ came_off.round(3)
 # ## Recap
 #
 # `HcmdZero` holds the sizes and `check` refuses impossible ones. `acquire` (with `play_twice`, `blocks`) invites people; `model` joins `as_plays`, 04 and `widen` with a taste (`told`,
-# `liking`, `vote_probability`, `differences`, `fit_taste`, `vote_cross_entropy`, `random_splits`, `cross_validate`); `optimise` (`self_play_gradient`, `climb`) plays against itself; `converge` (`played_and_liked`) and `why_stop` decide when
+# `liking`, `vote_probability`, `differences`, `fit_taste`, `vote_cross_entropy`, `random_splits`, `cross_validate`); `optimise` (`self_play_gradient`, `climb`) plays against itself, with every answer of the network looked up in a list (`Rounds`, `all_rounds`, `every_share`); `converge` (`played_and_liked`) and `why_stop` decide when
 # it is enough. `run` (`STEPS`, `load`) ties them together and survives a kill; `cross_entropies` and `cross_validate_sizes` (with `whose_blocks`, `SIZES`) say how far the models can be trusted; `votes_against` meets a stranger;
 # `worst_returns` says who paid for the lesson; `blinded` is the reading that we rejected.
 #

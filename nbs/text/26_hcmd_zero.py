@@ -24,8 +24,9 @@ folder = "runs/smoke/seed0/hcmd_zero"
 seed = 0
 loss = 1.0  # how strongly participants resent coins that did not come back
 group_fraction = 0.25  # of the original numbers of groups
-hcmd_games = 50  # pairs of games in an update of the mechanism
-hcmd_shortening = 20  # the original's updates are divided by this and its learning rate multiplied, so that a mechanism moves as far
+hcmd_games = 250  # pairs of games in an update of the mechanism
+hcmd_shortening = 40  # the original's updates are divided by this and its learning rate multiplied, so that a mechanism moves as far
+hcmd_clone_updates = 400  # of the contribution model
 hcmd_splits = 1  # random splits on which sizes of the contribution model are compared
 n_features = 2  # of a player, seen by the mechanism: endowment and contribution, as in the original; 3 adds their ratio
 first_mechanism = ""  # a file to start from; nothing: random weights, as in the original
@@ -42,7 +43,7 @@ import pandas as pd
 from democratic_ai import data, experiments, figures, graphnet, hcmd_zero, mechanisms, participants
 
 here = Path(folder)
-key_run, key_play, key_vote, key_sizes, key_course = jax.random.split(jax.random.fold_in(jax.random.key(seed), 2600), 5)
+key_run, key_play, key_vote, key_sizes, key_course, key_rule = jax.random.split(jax.random.fold_in(jax.random.key(seed), 2600), 6)
 population = replace(participants.fitted(), loss=float(loss))
 
 # %% [markdown]
@@ -57,7 +58,7 @@ config = replace(
     updates=full.updates // shorter,
     last_updates=full.last_updates // shorter,
     learning_rate=full.learning_rate * shorter,
-    imitation=replace(full.imitation, updates=max(400, full.imitation.updates // shorter)),
+    imitation=replace(full.imitation, updates=int(hcmd_clone_updates)),
     n_features=int(n_features),
 )
 config
@@ -95,6 +96,22 @@ met.pivot(index="iteration_row", columns="iteration_col", values="vote_share").r
 # %%
 surprised = hcmd_zero.cross_entropies(record)
 surprised.pivot(index=["kind", "model_iteration"], columns="data_iteration", values="ratio").round(3)
+
+# %% [markdown]
+# How much of a vote can be foretold at all? These people vote by a rule that we know (03), and by whim. Invite 500 more groups under the same mechanisms and ask the rule a thousand times for each vote: how much less
+# surprised than a coin is who knows the rule, and how much who has only the taste? Thousandths of a nat a vote.
+
+# %%
+chance = jax.jit(lambda key, a, b: jax.vmap(lambda k: participants.vote(k, a, b))(jax.random.split(key, 1000)).mean(0))
+surprise = lambda says, true: -(true * np.log(says) + (1 - true) * np.log(1 - says)).mean()
+rows = []
+for s, key_s in zip(reasons, jax.random.split(key_rule, n_iterations)):
+    asked = hcmd_zero.acquire(key_s, record, s, population=population, config=replace(config, groups=(500,) * n_iterations))
+    rule = np.clip(np.asarray(chance(key_s, *hcmd_zero.blocks(asked))), 0.001, 0.999)
+    says = np.asarray(hcmd_zero.vote_probability(record["model"][str(s)]["taste"], *hcmd_zero.blocks(asked)))
+    rows.append((s, *(1000 * (np.log(2) - surprise(p, rule)) for p in (rule, says))))
+knowable = pd.DataFrame(rows, columns=["iteration", "rule", "taste"])
+knowable.round(2)
 
 # %% [markdown]
 # Would other sizes have foretold better? Nats a choice on groups left out, mean over the splits.
@@ -161,6 +178,7 @@ votes.groupby("tail_endowment").vote.agg(["mean", "size"]).round(3)
 # %%
 data.write_table(here / "metagame.csv", met)
 data.write_table(here / "cross_entropy.csv", surprised)
+data.write_table(here / "knowable.csv", knowable)
 data.write_table(here / "models.csv", models)
 data.write_table(here / "sizes.csv", sizes)
 data.write_table(here / "worst_returns.csv", came_off)
