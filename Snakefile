@@ -37,6 +37,7 @@ ARMS = {
     "quarter": dict(group_fraction=0.25 * setting.getfloat("group_fraction")),
     "half": dict(group_fraction=0.5 * setting.getfloat("group_fraction")),
     "double": dict(group_fraction=2 * setting.getfloat("group_fraction")),
+    "quadruple": dict(group_fraction=4 * setting.getfloat("group_fraction")),
     "cold": dict(n_features=3),
     "warm": dict(n_features=3, first_mechanism=RM),
 }
@@ -316,7 +317,7 @@ rule experiments:
 
 
 HCMD_SEEDS = range(setting.getint("hcmd_seeds"))
-HCMD = ["metagame", "cross_entropy", "models", "sizes", "taste", "course", "worst_returns", "beach"]
+HCMD = ["metagame", "cross_entropy", "knowable", "models", "sizes", "taste", "course", "worst_returns", "beach"]
 
 
 rule hcmd_zero:
@@ -353,9 +354,10 @@ rule hcmd_figures:
         "data/published/hcmd_zero.csv",
     output:
         multiext(f"{RESULTS}/figures/hcmd_fig", "3a.svg", "3b.svg", "3c.svg", "4_models.svg", "4_metagame.svg", "5.svg"),
+        f"{RESULTS}/figures/hcmd_knowable.svg",
         multiext(f"{RESULTS}/data/hcmd_", "fig3a.csv", "fig3c.csv", "beach.csv"),
         multiext(f"{RESULTS}/tables/hcmd_", "vs_liberal_egalitarian.csv", "cross_entropy.csv", "metagame.csv", "steps.csv"),
-        multiext(f"{RESULTS}/tables/hcmd_", "course.csv", "taste.csv", "table1.csv", "numbers.csv"),
+        multiext(f"{RESULTS}/tables/hcmd_", "course.csv", "taste.csv", "table1.csv", "numbers.csv", "knowable.csv"),
         numbers=f"{RESULTS}/numbers/hcmd_zero.json",
         provenance=f"{RESULTS}/hcmd_provenance.json",
         notebook=f"{RESULTS}/notebooks/36_hcmd_zero.ipynb",
@@ -380,7 +382,7 @@ rule arm:
         "data/participants/calibration.json",
         lambda w: ARMS[w.arm].get("first_mechanism", []),
     output:
-        multiext(f"{QUESTIONS}/{{arm}}/seed{{seed}}/", "course.csv", "worst_returns.csv", "models.csv"),
+        multiext(f"{QUESTIONS}/{{arm}}/seed{{seed}}/", "course.csv", "worst_returns.csv", "models.csv", "metagame.csv", "knowable.csv"),
         notebook=f"{QUESTIONS}/{{arm}}/seed{{seed}}/26_hcmd_zero.ipynb",
     params:
         notebook="26_hcmd_zero",
@@ -399,10 +401,10 @@ rule arm:
 
 rule questions:
     input:
-        expand(f"{RUN}/seed{{k}}/hcmd_zero/{{name}}.csv", k=QUESTION_SEEDS, name=["course", "models"]),
+        expand(f"{RUN}/seed{{k}}/hcmd_zero/{{name}}.csv", k=QUESTION_SEEDS, name=["course", "models", "metagame", "knowable"]),
         expand(f"{QUESTIONS}/{{arm}}/seed{{k}}/course.csv", arm=ARMS, k=QUESTION_SEEDS),
     output:
-        multiext(f"{QUESTIONS}/", "groups.csv", "gains.csv", "starts.csv", "safety.csv", "warm_start.csv", "hcmd_questions.svg"),
+        multiext(f"{QUESTIONS}/", "groups.csv", "gains.csv", "climbs.csv", "starts.csv", "safety.csv", "warm_start.csv", "hcmd_questions.svg"),
         provenance=f"{QUESTIONS}/provenance.json",
         notebook=f"{QUESTIONS}/30_hcmd_questions.ipynb",
     params:

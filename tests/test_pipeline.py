@@ -50,7 +50,7 @@ def test_questions_are_asked_of_paired_seeds(house):
     code, said = plan(house, "profile=laptop", target="questions")
     assert code == 0, said
     counted = dict(line.split() for line in said.splitlines() if len(line.split()) == 2 and line.split()[1].isdigit())
-    assert int(counted["self_play"]) == 5 and int(counted["arm"]) == 25 and int(counted["questions"]) == 1
+    assert int(counted["self_play"]) == 5 and int(counted["arm"]) == 30 and int(counted["questions"]) == 1
 
 
 def test_an_unknown_profile_is_refused_by_name(house):

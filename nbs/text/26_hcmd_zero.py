@@ -82,13 +82,16 @@ models = pd.DataFrame({"iteration": list(reasons), **sizes_used, "penalty": [flo
 models.assign(stop=reasons.values())
 
 # %% [markdown]
-# The metagame of the last iteration: every mechanism, 0 being the random one, against every other, before the last models.
+# The metagame of every iteration: mechanisms so far, 0 being the random one, against one another before the models of that iteration. Below, the last one.
 
 # %%
-win, error = (np.asarray(record["metagame"][str(n_iterations)][name]) for name in ("win", "error"))
-row, col = np.indices(win.shape).reshape(2, -1)
-met = pd.DataFrame({"iteration_row": row, "iteration_col": col, "vote_share": win.ravel(), "error": error.ravel()})
-met.pivot(index="iteration_row", columns="iteration_col", values="vote_share").round(3)
+tables = []
+for s, played in record["metagame"].items():
+    win, error = (np.asarray(played[name]) for name in ("win", "error"))
+    row, col = np.indices(win.shape).reshape(2, -1)
+    tables.append(pd.DataFrame({"model_iteration": int(s), "iteration_row": row, "iteration_col": col, "vote_share": win.ravel(), "error": error.ravel()}))
+met = pd.concat(tables).sort_values(["model_iteration", "iteration_row", "iteration_col"], ignore_index=True)
+met[met.model_iteration == n_iterations].pivot(index="iteration_row", columns="iteration_col", values="vote_share").round(3)
 
 # %% [markdown]
 # How well does each model (row) foretell each data set (column)? As ratios to the model that was made with it.
