@@ -5,12 +5,17 @@ PROFILE ?= laptop
 SEEDS   ?=
 RESULTS ?= paper/results
 CORES   ?= 2
+CLUSTER ?=
+JOBS    ?= 100
+EACH    ?= mem_mb=2500 runtime=240
 BIN     := .venv/bin
 # what the compiler has translated once is kept: seeds, repeats and tests do not wait for it again
 export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/.jax_cache
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0.2
+# on a cluster every step is a job of one core that asks for EACH; one that dies is sent a second time and goes on from its checkpoint
+WHERE = $(if $(CLUSTER),--executor $(CLUSTER) --jobs $(JOBS) --retries 1 --latency-wait 60 --default-resources $(EACH) $(CLUSTER_OPTIONS),--cores $(CORES))
 # what changed in code, settings or inputs makes a step stale; the moment a file was touched does not
-PIPELINE = PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/snakemake --cores $(CORES) --quiet host rules reason --rerun-incomplete $(AGAIN) \
+PIPELINE = PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/snakemake $(WHERE) --quiet host rules reason --rerun-incomplete $(AGAIN) \
 	--config profile=$(PROFILE) $(if $(SEEDS),seeds=$(SEEDS)) --
 COMPONENTS = $(sort $(wildcard nbs/[01]*.ipynb))
 NOTEBOOKS  = $(sort $(wildcard nbs/*.ipynb))
@@ -29,7 +34,7 @@ setup: .venv/ready  ## a virtual environment in .venv, exactly as requirements.l
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	@touch $@
 
-reproduce: setup  ## run the whole method; PROFILE=smoke|laptop|paper, SEEDS=n
+reproduce: setup  ## run the whole method; PROFILE=smoke|laptop|paper, SEEDS=n, CLUSTER=slurm
 	@started=$$SECONDS; $(PIPELINE) all && \
 	printf 'Tables, figures and numbers are in runs/$(PROFILE)/results/ (%d min %02d s).\n' $$(((SECONDS - started) / 60)) $$(((SECONDS - started) % 60))
 
@@ -51,6 +56,9 @@ hcmd-zero: setup  ## run the second system alone, from nothing and in election a
 questions: setup  ## what HCMD-zero leaves open: how many groups are enough, where to start, who pays; PROFILE as above
 	@$(PIPELINE) questions
 	@echo "The answers are in runs/$(PROFILE)/hcmd_questions/."
+
+steps: setup  ## make single files of a run, and what they need: FILES="runs/smoke/seed0/iter0/players.safetensors"
+	@$(PIPELINE) $(FILES)
 
 calibrate: setup  ## fit the stand-in participants to Figure 1C again (three minutes, one core) and keep the result in data/participants/
 	@mkdir -p runs/calibrate
@@ -97,4 +105,4 @@ clean:  ## remove what can be made again, but not runs/
 	rm -rf .venv .snakemake .jax_cache .pytest_cache .hypothesis .ruff_cache docs/_build docs/nbs democratic_ai.egg-info
 	find . -name __pycache__ -not -path './runs/*' -prune -exec rm -rf {} +
 
-.PHONY: help setup reproduce paper figures sensitivity hcmd-zero questions calibrate data publish stale test book lab sync execute clean
+.PHONY: help setup reproduce paper figures sensitivity hcmd-zero questions steps calibrate data publish stale test book lab sync execute clean
