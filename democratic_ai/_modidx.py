@@ -159,6 +159,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                     'democratic_ai.game.Players': ('game.html#players', 'democratic_ai/game.py'),
                                     'democratic_ai.game.Referee': ('game.html#referee', 'democratic_ai/game.py'),
                                     'democratic_ai.game.Session': ('game.html#session', 'democratic_ai/game.py'),
+                                    'democratic_ai.game.across_devices': ('game.html#across_devices', 'democratic_ai/game.py'),
                                     'democratic_ai.game.as_referee': ('game.html#as_referee', 'democratic_ai/game.py'),
                                     'democratic_ai.game.equal_split': ('game.html#equal_split', 'democratic_ai/game.py'),
                                     'democratic_ai.game.gini': ('game.html#gini', 'democratic_ai/game.py'),

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Mechanism', 'Game', 'equal_split', 'payout', 'returns', 'Players', 'Block', 'Referee', 'as_referee', 'play',
-           'random_bots', 'Session', 'same_people', 'session', 'surplus', 'gini']
+           'random_bots', 'across_devices', 'Session', 'same_people', 'session', 'surplus', 'gini']
 
 # %% ../nbs/00_game.ipynb #aaf1af68
 from collections.abc import Callable
@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 # %% ../nbs/00_game.ipynb #f04e3163
 @jax.tree_util.register_static
@@ -145,6 +147,19 @@ def random_bots() -> Players:
         choose=lambda key, state, endowment: jnp.floor(jax.random.uniform(key, endowment.shape) * (endowment + 1)),
         learn=lambda state, endowment, contribution, payout, mechanism: state,
     )
+
+# %% ../nbs/00_game.ipynb #d6c53e17
+def across_devices(
+    x: Array,  # games along `axis`
+    axis: int,
+) -> Array:  # the same numbers
+    "Spread an axis over all devices that JAX finds, if it can be cut into equal parts."
+    n_devices = jax.device_count()
+    if n_devices == 1 or x.shape[axis] % n_devices:
+        return x
+    mesh = Mesh(np.array(jax.devices()), ("games",))
+    along = PartitionSpec(*[None] * (axis % x.ndim), "games")
+    return jax.lax.with_sharding_constraint(x, NamedSharding(mesh, along))
 
 # %% ../nbs/00_game.ipynb #a5f792b6
 class Session(NamedTuple):

@@ -283,9 +283,9 @@ def every_share(
     rounds: Rounds,
 ) -> Array:  # [N * P]
     "Ask a mechanism about every round there is."
-    size = training.chunk_size(len(rounds.endowment))
+    size = training.chunk_size(*rounds.endowment.shape)
     chunks = [jnp.asarray(x).reshape(-1, size, x.shape[-1]) for x in (rounds.endowment, rounds.contribution)]
-    return jax.lax.map(lambda seen: graphnet.shares(params, *seen), chunks).ravel()
+    return jax.lax.map(lambda seen: graphnet.shares(params, *(game.across_devices(x, 0) for x in seen)), chunks).ravel()
 
 
 def self_play_gradient(

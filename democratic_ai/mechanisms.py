@@ -65,10 +65,12 @@ TAILS = (2, 4, 6, 8, 10)  # tail endowments of the five conditions, coins
 
 def head_and_tails(
     tail: Array | float,  # [...] coins
-) -> Array:  # [..., 4] coins, the head first
+    *,
+    n_players: int = game.Game.n_players,  # P
+) -> Array:  # [..., P] coins, the head first
     "Seat one head with 10 coins and three tails with `tail` coins each (Koster et al., Results, Exp. 2)."
     tail = jnp.asarray(tail, float)[..., None]
-    tails = jnp.repeat(tail, game.Game.n_players - 1, -1)
+    tails = jnp.repeat(tail, n_players - 1, -1)
     return jnp.concatenate([jnp.full_like(tail, game.Game.most_coins), tails], -1)
 
 # %% ../nbs/01_mechanisms.ipynb #edc51603

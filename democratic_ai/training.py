@@ -37,6 +37,7 @@ class Training:
     updates: int = 10_000
     games_per_endowment: int = 64  # pairs of games
     tails: tuple[float, ...] = (2, 3, 4, 5, 6, 7, 8, 10)  # endowments of the three tails, coins
+    n_players: int = game.Game.n_players
     slope: float = voting.SLOPE  # of the vote
     clip: float = math.inf  # a longer gradient is shortened to this; the paper shortens none
 
@@ -45,7 +46,7 @@ def endowments(
     config: Training = Training(),
 ) -> Array:  # [G, P] coins
     "Seat the groups of one update, as many for every tail endowment (Koster et al., \"Training algorithm\")."
-    return jnp.repeat(mechanisms.head_and_tails(jnp.array(config.tails)), config.games_per_endowment, 0)
+    return jnp.repeat(mechanisms.head_and_tails(jnp.array(config.tails), n_players=config.n_players), config.games_per_endowment, 0)
 
 # %% ../nbs/09_training.ipynb #141dfe6b
 def by_seat(
@@ -122,14 +123,16 @@ def roll_out(
     return contribution, payout, log_p[1:].sum(0)
 
 # %% ../nbs/09_training.ipynb #9ab03182
-CHUNK = 128  # games played side by side: their arrays stay in a core's own cache
+CHUNK = 128  # games of four played side by side on each device: their arrays stay in a core's own cache
 
 
 def chunk_size(
     n_groups: int,
-) -> int:  # at most CHUNK
+    n_players: int,
+) -> int:  # at most CHUNK a device; fewer at larger tables, as arrows between players multiply
     "Find the largest number of games, side by side, that divides a batch without a rest."
-    return max(size for size in range(1, min(n_groups, CHUNK) + 1) if n_groups % size == 0)
+    most = jax.device_count() * max(1, min(CHUNK, CHUNK * 12 // (n_players * (n_players - 1))))
+    return max(size for size in range(1, min(n_groups, most) + 1) if n_groups % size == 0)
 
 # %% ../nbs/09_training.ipynb #0a9773a2
 def draws(
@@ -151,10 +154,10 @@ def by_chunks(
     "Run games in chunks with arrays on their side, and set the results upright again."
     uniform = draws(key, endowment.shape)
     n_rounds, n_groups, n_players = uniform.shape
-    size = chunk_size(n_groups)
+    size = chunk_size(n_groups, n_players)
     lying = uniform.reshape(n_rounds, -1, size, n_players).transpose(1, 0, 3, 2)
     seated = endowment.reshape(-1, size, n_players).swapaxes(1, 2)
-    played = jax.lax.map(lambda inputs: play_chunk(*inputs), (seated, lying))
+    played = jax.lax.map(lambda inputs: play_chunk(*(game.across_devices(x, -1) for x in inputs)), (seated, lying))
     return jax.tree.map(lambda x: x.transpose(0, 3, 1, 2).reshape(n_groups, n_rounds, n_players), played)
 
 # %% ../nbs/09_training.ipynb #1d96d14a
@@ -198,11 +201,11 @@ def through_mechanism(
     weight: Array,  # [G, T, P] what a coin more is worth to whom and when
 ) -> dict:
     "Differentiate the weighted sum of all payouts in the network's parameters, all rounds of a chunk at once."
-    size = chunk_size(len(weight))
+    size = chunk_size(len(weight), weight.shape[-1])
     chunks = jax.tree.map(lambda x: x.reshape(-1, size, *x.shape[1:]), (endowment, contribution, weight))
 
     def add(total, chunk):
-        endowment, contribution, weight = chunk
+        endowment, contribution, weight = (game.across_devices(x, 0) for x in chunk)
         worth = lambda p: (weight * game.payout(endowment[:, None], contribution, graphnet.mechanism(p))).sum()
         return jax.tree.map(jnp.add, total, jax.grad(worth)(params)), None
 
@@ -268,7 +271,7 @@ def climb(
         params, moments = carried
         votes, gradient = estimate(params, jax.random.fold_in(state["key"], step), players, opponent, config=config)
         change, moments = optimiser(config).update(jax.tree.map(jnp.negative, gradient), moments)
-        metrics = {"gradient_norm": optax.tree.norm(gradient), "vote_share": votes / game.Game.n_players}
+        metrics = {"gradient_norm": optax.tree.norm(gradient), "vote_share": votes / config.n_players}
         return (optax.apply_updates(params, change), moments), metrics
 
     (params, moments), metrics = jax.lax.scan(update, (state["params"], state["moments"]), steps)

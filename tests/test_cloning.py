@@ -182,6 +182,17 @@ def test_orders_of_the_others_are_all_there():
     assert (np.sort(story[..., 1:], -1) == np.sort(story[:1, ..., 1:], -1)).all(), "same facts"
 
 
+def test_at_a_larger_table_some_orders_must_do():
+    rng, seats = np.random.default_rng(0), 6
+    endowment = jnp.array(rng.integers(1, 11, (3, seats)), float)
+    contribution = jnp.floor(rng.random((3, 10, seats)) * (endowment[:, None] + 1))
+    plays = data.record(game.Block(endowment, contribution, contribution * 1.5), "anything")
+    story = np.asarray(cloning.lessons(plays).story).reshape(cloning.ORDERS, 3 * seats, 10, 4, seats)
+    assert (story[..., 0] == story[:1, ..., 0]).all(), "the own numbers come first"
+    assert np.allclose(np.sort(story, -1), np.sort(story[:1], -1)), "and all the others are there"
+    assert len({order.tobytes() for order in story}) == cloning.ORDERS
+
+
 def test_bots_are_not_imitated():
     plays, params = blocks_answered(4), some_params(4)
     other = plays.block.contribution.at[:, -1].set(0.0)  # the last round is nobody's input

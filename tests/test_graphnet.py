@@ -76,7 +76,7 @@ def test_sizes_are_the_papers():
         assert abs(layer["kernel"]).max() <= 2 / np.sqrt(inputs)
 
 
-@pytest.mark.parametrize("n_players", [2, 3, 6])
+@pytest.mark.parametrize("n_players", [2, 3, 6, 12])
 def test_any_number_of_players_in_any_leading_shape(n_players):
     endowment = jnp.arange(1.0, n_players + 1)
     contribution = jnp.floor(endowment * jnp.linspace(0, 1, 15).reshape(3, 5, 1))

@@ -14,16 +14,16 @@ CONFIG = training.Training(games_per_endowment=3, tails=(2, 4, 7, 10))
 OPPONENT = mechanisms.liberal_egalitarian
 
 
-def formula(params, key):
+def formula(params, key, virtual=VIRTUAL, config=CONFIG):
     "The estimate as the paper writes it, from the public pieces alone."
-    players, seated = cloning.virtual_players(VIRTUAL), training.endowments(CONFIG)
+    players, seated = cloning.virtual_players(virtual), training.endowments(config)
     key_own, key_rival = jax.random.split(key)
 
     def objective(params):
         own = game.play(key_own, players, seated, graphnet.mechanism(params))
         rival = game.play(key_rival, players, seated, OPPONENT)
         votes = voting.vote_probability(own, rival).sum(-1)
-        return scg.surrogate(votes, cloning.log_probability(VIRTUAL, own)[:, 1:].sum((1, 2))), votes.mean()
+        return scg.surrogate(votes, cloning.log_probability(virtual, own)[:, 1:].sum((1, 2))), votes.mean()
 
     gradient, votes = jax.grad(objective, has_aux=True)(params)
     return votes, gradient
@@ -40,6 +40,17 @@ def test_fast_step_agrees_with_the_formula_in_value_and_gradient(seed, scale):
     params = jax.tree.map(lambda x: scale * x, graphnet.init(jax.random.key(seed)))
     key = jax.random.fold_in(jax.random.key(seed), 1)
     (votes, gradient), (votes_slow, gradient_slow) = fast(params, key), slow(params, key)
+    np.testing.assert_allclose(votes, votes_slow, rtol=1e-5)
+    assert np.linalg.norm(flat(gradient) - flat(gradient_slow)) <= 1e-5 * np.linalg.norm(flat(gradient_slow))
+
+
+@pytest.mark.parametrize("n_players", [2, 6, 10])
+def test_the_step_is_the_formula_at_smaller_and_larger_tables(n_players):
+    config = training.Training(games_per_endowment=2, tails=(4, 10), n_players=n_players)
+    virtual = jax.tree.map(lambda x: 1.5 * x, cloning.init(jax.random.key(4), n_players=n_players))
+    params, key = graphnet.init(jax.random.key(5)), jax.random.key(6)
+    votes, gradient = jax.jit(lambda params, key: training.vote_gradient(params, key, virtual, OPPONENT, config=config))(params, key)
+    votes_slow, gradient_slow = jax.jit(lambda params, key: formula(params, key, virtual, config))(params, key)
     np.testing.assert_allclose(votes, votes_slow, rtol=1e-5)
     assert np.linalg.norm(flat(gradient) - flat(gradient_slow)) <= 1e-5 * np.linalg.norm(flat(gradient_slow))
 

@@ -36,12 +36,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 # %%
 #| hide
 import matplotlib.pyplot as plt
-import numpy as np
 import pytest
 
 
@@ -323,6 +324,33 @@ fig.tight_layout()
 # The left panel shows the endowments, the right one shows behaviour. From here on contributions and payouts are compared
 # *relative to the own endowment* unless an axis says coins.
 #
+# ## Four thousand tables, any number of devices
+#
+# Those 4,096 tables know nothing of one another. A machine with two graphics cards could seat half of them at each, and so could a processor that JAX has been told to take for two. It is enough to say
+# once along which axis an array may be cut; the compiler works out the rest, sums over all tables included. The fast programs from 04 on say so with this function.
+
+# %%
+#| export
+def across_devices(
+    x: Array,  # games along `axis`
+    axis: int,
+) -> Array:  # the same numbers
+    "Spread an axis over all devices that JAX finds, if it can be cut into equal parts."
+    n_devices = jax.device_count()
+    if n_devices == 1 or x.shape[axis] % n_devices:
+        return x
+    mesh = Mesh(np.array(jax.devices()), ("games",))
+    along = PartitionSpec(*[None] * (axis % x.ndim), "games")
+    return jax.lax.with_sharding_constraint(x, NamedSharding(mesh, along))
+
+
+# %%
+spread = across_devices(groups, 0)
+print(f"{len(groups):,} tables on {jax.device_count()} device: {len(spread.addressable_shards[0].data):,} on the first")
+assert jnp.array_equal(spread, groups)
+
+
+# %% [markdown]
 # ## A session: thirty-four rounds
 #
 # A participant plays a tutorial block without a referee, ten rounds under referee A, ten under referee B, then votes, and then
@@ -447,7 +475,7 @@ fig.tight_layout()
 # ## Recap
 #
 # `Game` holds the rules, `Players` what a player can do, `Referee` (made of a mechanism by `as_referee`) who hands out the fund, `play`
-# a block, `session` the whole evening; `payout`, `returns`, `surplus`, `gini` the book-keeping; `equal_split` and `random_bots` the two defaults that need no explanation.
+# a block, `session` the whole evening; `across_devices` cuts many tables into parts; `payout`, `returns`, `surplus`, `gini` the book-keeping; `equal_split` and `random_bots` the two defaults that need no explanation.
 #
 # Questions to take along: who would propose equal splitting, and who would vote for it? Is there a mechanism under which Ann
 # gains by giving *and* the others prefer it?

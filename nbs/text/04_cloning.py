@@ -169,9 +169,10 @@ def init(
     key: Array,  # consumed by the weights
     *,
     config: Cloning = Cloning(),
+    n_players: int = game.Game.n_players,  # at the table
 ) -> dict:
     "Draw the parameters of a virtual player that has not learned anything; its forget gates start open by 1."
-    params = VirtualPlayer(config.embed, config.hidden).init(key, jnp.zeros((1, 4 * game.Game.n_players)))
+    params = VirtualPlayer(config.embed, config.hidden).init(key, jnp.zeros((1, 4 * n_players)))
     params["params"]["lstm"]["hf"]["bias"] = jnp.ones(config.hidden)
     return params
 
@@ -541,7 +542,6 @@ for coins in range(11):  # round 1: the same page for every group, so one distri
     said = p[:, 0, 0][table.contribution[:, 0, 0] == coins]
     assert abs(len(said) / 8192 - said[0]) < 0.02, "as often as said"
 
-
 # %% [markdown]
 # ## Lessons
 #
@@ -550,25 +550,30 @@ for coins in range(11):  # round 1: the same page for every group, so one distri
 # with ten answers, and those are taken 128 at a time, so that everything about them stays in the processor's second-level cache.
 #
 # The order of the other three is no fact of the game: nobody is "the second of the others". So each row is written down in all six
-# orders, and an update reads it in one of them, by lot.
+# orders, and an update reads it in one of them, by lot. (At a table of five there would be 24, at one of sixty-four more than anybody could write; there, too, six must do, drawn once.)
 #
 # HCMD-zero (12) will come with 146 blocks, then 236, then 338: the compiler would translate the same program anew each time. `room` lays out rows for more
 # blocks than there are, and draws from those that are there.
 
 # %%
 #| export
+ORDERS = 6  # of the other players in which every row is written down: all there are at a table of four
+
+
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Lessons:
     "A data set of blocks, laid out for imitation: one row per player and block."
 
-    story: Array  # [6 * G * P, T * 16] features, the other players in each of their six orders
+    story: Array  # [ORDERS * G * P, T * 4 * P] features, the other players in several orders
     chosen: Array  # [G * P, T] coins
     endowment: Array  # [G * P] coins
     answered: Array  # [G, P] bool
     n_blocks: Array  # [] to draw from; what is laid out behind them only keeps the shapes
 
 
+# %%
+#| export
 def lessons(
     plays: data.Plays,
     *,
@@ -581,8 +586,12 @@ def lessons(
     block, answered = jax.tree.map(lambda x: jnp.resize(x, (room or n_blocks, *x.shape[1:])), (plays.block, plays.answered))
     story = jnp.swapaxes(features(block.endowment, block.contribution, block.payout), 1, 2)  # [G, P, T, 16]
     n_players, n_rounds = story.shape[1:3]
-    others = itertools.permutations(range(1, n_players))
-    columns = [n_players * np.arange(4)[:, None] + np.array([0, *order]) for order in others]
+    others = set(itertools.islice(itertools.permutations(range(1, n_players)), ORDERS + 1))
+    if len(others) > ORDERS:
+        lots, others = np.random.default_rng(0), set()
+        while len(others) < ORDERS:
+            others.add(tuple(lots.permutation(np.arange(1, n_players))))
+    columns = [n_players * np.arange(4)[:, None] + np.array([0, *order]) for order in sorted(others)]
     story = jnp.stack([story[..., column.ravel()] for column in columns])
     chosen = jnp.swapaxes(block.contribution, 1, 2).reshape(-1, n_rounds)
     return Lessons(story.reshape(-1, n_rounds * story.shape[-1]), chosen, block.endowment.reshape(-1), answered, jnp.int32(n_blocks))
@@ -590,7 +599,7 @@ def lessons(
 
 # %%
 #| export
-AT_ONCE = 128  # players whose traces fit the second-level cache of a core
+AT_ONCE = 128  # players, on each device, whose traces fit the second-level cache of a core
 
 
 def guessing(
@@ -625,24 +634,24 @@ def imitation_gradient(
 ) -> tuple[tuple[Array, Array], dict]:  # loss and cross-entropy in nats, gradient of the loss
     "Say how wrong a virtual player is on some blocks, and how to mend it (Koster et al., \"Virtual players - modelling\")."
     n_players, n_rows, n_rounds = taught.answered.shape[1], *taught.chosen.shape
-    answered = taught.answered[blocks].ravel()
-    size = -(-answered.size // AT_ONCE) * AT_ONCE
+    answered, at_once = taught.answered[blocks].ravel(), AT_ONCE * jax.device_count()
+    size = -(-answered.size // at_once) * at_once
     seats = (blocks[:, None] * n_players + jnp.arange(n_players)).ravel()
     rows = seats[jnp.nonzero(answered, size=size, fill_value=0)[0]]
     read = rows + n_rows * jax.random.randint(key, (size,), 0, len(taught.story) // n_rows)
     w, pull = jax.vjp(upright, params)
 
     def add(k, so_far):
-        here, there = (jax.lax.dynamic_slice(x, (k * AT_ONCE,), (AT_ONCE,)) for x in (rows, read))
-        story = jnp.swapaxes(taught.story[there].reshape(AT_ONCE, n_rounds, -1), 0, 1)
-        counts = k * AT_ONCE + jnp.arange(AT_ONCE) < answered.sum()
+        here, there = (jax.lax.dynamic_slice(x, (k * at_once,), (at_once,)) for x in (rows, read))
+        story = game.across_devices(jnp.swapaxes(taught.story[there].reshape(at_once, n_rounds, -1), 0, 1), 1)
+        counts = k * at_once + jnp.arange(at_once) < answered.sum()
         guess = partial(guessing, entropy_weight=config.entropy_weight)
         part = jax.value_and_grad(guess, has_aux=True)(w, story, taught.chosen[here].T, taught.endowment[here], counts)
         return jax.tree.map(jnp.add, so_far, part)
 
     nothing = (jnp.zeros(()), jnp.zeros(())), jax.tree.map(jnp.zeros_like, w)
     mean = lambda x: x / answered.sum()
-    (loss, wrong), d_w = jax.tree.map(mean, jax.lax.fori_loop(0, -(-answered.sum() // AT_ONCE), add, nothing))
+    (loss, wrong), d_w = jax.tree.map(mean, jax.lax.fori_loop(0, -(-answered.sum() // at_once), add, nothing))
     gradient = jax.tree.map(lambda d, x: d + 2 * config.l2 * x, *pull(d_w), params)
     return (loss + config.l2 * sum((x**2).sum() for x in jax.tree.leaves(params)), wrong), gradient
 

@@ -308,6 +308,11 @@ def second_network(
     return jnp.concatenate([by_edges @ h + by_node @ v + known for h, v in zip(heard, node)])
 
 
+# %%
+#| export
+UNROLLED = 8  # players; at a larger table the compiler would drown in arrows
+
+
 def shares(
     params: dict,  # of `MechanismNetwork`; the first layer's size says whether it sees the ratio
     endowment: Array,  # [..., P] coins
@@ -315,6 +320,8 @@ def shares(
 ) -> Array:  # [..., P] fraction of the fund
     "Divide the fund as `MechanismNetwork` does, several times faster (Koster et al., \"Network architecture\")."
     n_features = params["edge1"]["kernel"].shape[0] // 2
+    if contribution.shape[-1] > UNROLLED:
+        return MechanismNetwork(n_features).apply({"params": params}, endowment, contribution)
     seen = observation(endowment, contribution, n_features=n_features)  # [..., P, F]
     node = list(jnp.moveaxis(seen.reshape(-1, *seen.shape[-2:]), 0, -1))  # P times [F, B]
     score = second_network(params, *first_network(params, node))

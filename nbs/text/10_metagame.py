@@ -160,7 +160,7 @@ def _play_each(key, players, candidates, seats, summary):
     keys = jax.random.split(key, n_candidates)
 
     def kept(mechanism, key, seats):  # the seats are handed in: as constants they would be folded for seconds while compiling
-        return summary(game.play(key, players, seats, mechanism))
+        return summary(game.play(key, players, game.across_devices(seats, 0), mechanism))
 
     if isinstance(candidates, Grid):
         w, v = (jnp.asarray(x) for x in candidates)
