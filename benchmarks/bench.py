@@ -1,0 +1,110 @@
+"""Time every expensive step at the paper's size: ours, the readable form of the notebooks, PyTorch eager, and the machine's limit.
+
+`make bench` runs it. All implementations of a step are alive together and asked in turn, so that whatever else the machine does falls on
+all of them; medians and ranges of milliseconds for one update go to `benchmarks/results.csv`.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+HERE = Path(__file__).parent
+IMPLEMENTATIONS = ("jax", "readable", "eager")
+UPDATES = {"cloning": 20, "training": 8, "metagame": 1}  # asked for at a time
+ROUNDS = 9
+
+# --- the machine's limit --------------------------------------------------------------------------------------------------------
+
+PLAYER = 2 * (16 * 64 + (64 + 16) * 64 + 16 * 11)  # floating-point operations of one player in one round
+PLAYER_BACK = 2 * ((64 + 16) * 64 + 16 * 11)  # and of what comes back to its inputs, but for the first layer
+CURVES = 64 + 5 * 16 + 11  # tanh, sigmoid, exp
+ARROW, NODE, TABLE = 32 * 32, 32 * 32, 32 * 32
+FIRST = 8 * 3 * 32 + 4 * (32 + 3) * 32 + 64 * 32  # edge layer once per sender and per receiver, nodes, global
+SECOND = 12 * ARROW + 8 * NODE + TABLE + 4 * 64 + 32
+NETWORK, BENDS = 2 * (FIRST + SECOND), 12 * 32 + 4 * 32 + 32 + 12 * 32 + 4
+
+
+def work(step, answered):
+    """Count by hand: operations of matrices and curves (tanh and its kin) that one update cannot do without."""
+    choices, rounds = 512 * 4 * 10, 512 * 10
+    if step == "cloning":
+        n = choices * answered
+        return n * (3 * PLAYER - 2 * 16 * 64), n * CURVES
+    if step == "training":
+        paid = 2 * 4 * 64  # payouts among the inputs of the first layer
+        return choices * (2 * PLAYER + PLAYER_BACK + paid) + rounds * 3 * NETWORK, 2 * choices * CURVES + rounds * BENDS
+    blocks = 9 * 4096
+    return blocks * 40 * PLAYER, blocks * 40 * CURVES + 81 * 4096 * 4
+
+
+# --- asking in turn -------------------------------------------------------------------------------------------------------------
+
+
+def start(step, implementation, cores):
+    """Start one implementation on so many cores and let it warm up."""
+    one = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false", "NPROC": "1"} if cores == 1 else {}
+    environment = os.environ | one | {"CORES": str(cores), "OMP_NUM_THREADS": str(cores), "JAX_ENABLE_COMPILATION_CACHE": "false"}
+    command = [sys.executable, str(HERE / "steps.py"), step, implementation, str(UPDATES.get(step, 1))]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+
+
+def ask(process, updates):
+    """Ask for some updates and read what they took."""
+    process.stdin.write(f"{updates}\n")
+    process.stdin.flush()
+    return json.loads(process.stdout.readline())
+
+
+def in_turn(step, implementations, cores):
+    """Time the implementations of one step in turn."""
+    running = {name: start(step, name, cores) for name in implementations}
+    rows = [{"implementation": name, **json.loads(process.stdout.readline())} for name, process in running.items()]
+    taken = {name: [] for name in running}
+    for _ in range(ROUNDS):
+        for name, process in running.items():
+            taken[name].append(ask(process, UPDATES.get(step, 1)))
+    for row in rows:
+        process, took = running[row["implementation"]], taken[row["implementation"]]
+        process.stdin.close()
+        process.wait()
+        for clock in ("wall_ms", "cpu_ms"):
+            values = [answer[clock] for answer in took]
+            row |= {clock: statistics.median(values), f"{clock}_lowest": min(values), f"{clock}_highest": max(values)}
+        row |= {"peak_gib": took[-1]["peak_gib"]}
+    return rows
+
+
+def agree(rows):
+    """Refuse to compare implementations that do not compute the same."""
+    checked = [row["checked"] for row in rows if row["checked"]]
+    for value, gradient in checked:
+        if max(abs(value / checked[0][0] - 1), abs(gradient / checked[0][1] - 1)) > 1e-4:
+            sys.exit(f"bench: values and gradient norms differ: {checked}.")
+
+
+def main():
+    """Measure, print and write."""
+    table = []
+    for cores in (1, 2):
+        rates = {row["implementation"]: row["wall_ms"] for row in in_turn("limit", ("gemm", "tanh"), cores)}
+        answered = json.loads(subprocess.check_output([sys.executable, str(HERE / "steps.py"), "answered"], text=True))
+        for step in UPDATES:
+            rows = in_turn(step, IMPLEMENTATIONS, cores)
+            agree(rows)
+            operations, curves = work(step, answered)
+            limit = operations / 1e9 * rates["gemm"] + curves / 1e9 * rates["tanh"]  # the rates are ms for a thousand million
+            eager = next(row for row in rows if row["implementation"] == "eager")["wall_ms"]
+            for row in rows:
+                table.append({"cores": cores, "step": step, **row, "eager_over_this": eager / row["wall_ms"], "limit_ms": limit, "of_the_limit": limit / row["wall_ms"]})
+    frame = pd.DataFrame(table).drop(columns="checked")
+    frame.round(3).to_csv(HERE / "results.csv", index=False)
+    print(frame.round(2).to_string(index=False))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""The three expensive steps in PyTorch, eagerly and idiomatically: what an equally careful author would write first.
+
+Weights come from our networks, random numbers from the caller, so that losses and gradient norms can be compared with ours.
+"""
+
+import itertools
+
+import numpy as np
+import torch
+from torch import nn
+
+GROWTH, ROUNDS, PLAYERS, COINS = 1.6, 10, 4, 10
+SEATS = torch.tensor([[seat, *(s for s in range(PLAYERS) if s != seat)] for seat in range(PLAYERS)])
+ARROWS = torch.tensor(list(itertools.permutations(range(PLAYERS), 2)))
+
+
+def tensor(x):
+    """Take over an array."""
+    return torch.tensor(np.array(x))
+
+
+class Player(nn.Module):
+    """A virtual player: linear and tanh, LSTM, linear."""
+
+    def __init__(self, params):
+        """Take over the weights of ours."""
+        super().__init__()
+        p = params["params"]
+        embed, hidden = p["embed"]["kernel"].shape[1], p["choice"]["kernel"].shape[0]
+        self.embed, self.lstm, self.choice = nn.Linear(16, embed), nn.LSTM(embed, hidden, batch_first=True), nn.Linear(hidden, COINS + 1)
+        gates = "ifgo"
+        taken = {
+            "embed.weight": p["embed"]["kernel"].T,
+            "embed.bias": p["embed"]["bias"],
+            "choice.weight": p["choice"]["kernel"].T,
+            "choice.bias": p["choice"]["bias"],
+            "lstm.weight_ih_l0": np.concatenate([p["lstm"]["i" + g]["kernel"] for g in gates], 1).T,
+            "lstm.weight_hh_l0": np.concatenate([p["lstm"]["h" + g]["kernel"] for g in gates], 1).T,
+            "lstm.bias_hh_l0": np.concatenate([p["lstm"]["h" + g]["bias"] for g in gates]),
+            "lstm.bias_ih_l0": np.zeros(4 * hidden, np.float32),
+        }
+        self.load_state_dict({name: tensor(x) for name, x in taken.items()})
+        self.lstm.bias_ih_l0.requires_grad_(False)  # one bias per gate, as in ours
+
+    def forward(self, features, memory=None):
+        """Guess the contributions of players who have seen this: [N, T, 16] -> [N, T, 11] logits."""
+        remembered, memory = self.lstm(torch.tanh(self.embed(features)), memory)
+        return self.choice(remembered), memory
+
+
+def features(endowment, contribution, payout):
+    """Tell what was seen from every seat, own numbers first: [..., P] each -> [..., P, 16]."""
+    table = torch.stack([endowment / 10, contribution / 10, contribution / endowment, payout / 10], -2)
+    return table[..., SEATS].transpose(-3, -2).flatten(-2)
+
+
+def log_probabilities(logits, endowment):
+    """Rule out what cannot be paid: [..., 11] and [...] -> [..., 11]."""
+    coins = torch.arange(COINS + 1)
+    return torch.log_softmax(logits.masked_fill(coins > endowment[..., None], -1e9), -1)
+
+
+def cloning_loss(player, endowment, contribution, payout, answered, *, entropy_weight=0.1, l2=1e-5):
+    """Imitation's loss on blocks [B, ...], players with all ten answers only."""
+    now = endowment[:, None].expand_as(contribution)
+    seen = features(now, contribution, payout)[:, :-1]
+    first = features(endowment, torch.zeros_like(endowment), torch.zeros_like(endowment))[:, None]
+    story = torch.cat([first, seen], 1).transpose(1, 2)[answered]  # [N, T, 16]
+    log_p = log_probabilities(player(story)[0], now.transpose(1, 2)[answered])
+    wrong = -log_p.gather(-1, contribution.transpose(1, 2)[answered].long()[..., None]).mean()
+    entropy = -(log_p.exp() * log_p).sum(-1).mean()
+    return wrong - entropy_weight * entropy + l2 * sum((x**2).sum() for x in player.parameters() if x.requires_grad)
+
+
+class Mechanism(nn.Module):
+    """Two graph networks and a softmax over the players."""
+
+    def __init__(self, params):
+        """Take over the weights of ours."""
+        super().__init__()
+        for name, layer in params.items():
+            linear = nn.Linear(*layer["kernel"].shape)
+            linear.load_state_dict({"weight": tensor(layer["kernel"]).T, "bias": tensor(layer["bias"])})
+            setattr(self, name, linear)
+        arrives = torch.zeros(PLAYERS, len(ARROWS))
+        arrives[ARROWS[:, 1], torch.arange(len(ARROWS))] = 1
+        self.register_buffer("arrives", arrives)
+
+    def forward(self, endowment, contribution):
+        """Divide the fund: [G, P] coins twice -> [G, P] shares."""
+        node = torch.stack([endowment / 10, contribution / 10, contribution / endowment], -1)
+        sender, receiver = ARROWS.T
+        to_all = lambda u, n: u[:, None].expand(-1, n, -1)
+        edge = torch.tanh(self.edge1(torch.cat([node[:, sender], node[:, receiver]], -1)))
+        node = torch.tanh(self.node1(torch.cat([self.arrives @ edge, node], -1)))
+        table = torch.tanh(self.global1(torch.cat([edge.sum(1), node.sum(1)], -1)))
+        edge = torch.tanh(self.edge2(torch.cat([edge, node[:, sender], node[:, receiver], to_all(table, len(ARROWS))], -1)))
+        score = self.node2(torch.cat([self.arrives @ edge, node, to_all(table, PLAYERS)], -1))
+        return torch.softmax(score[..., 0], -1)
+
+
+def manifold(v, w):
+    """Build a point of the ideological manifold."""
+
+    def share(endowment, contribution):
+        mixed = lambda x: w * x + (1 - w) * (x.sum(-1, keepdim=True) - x) / (PLAYERS - 1)
+        fraction = contribution / endowment
+        total = contribution.sum(-1, keepdim=True)
+        relative = mixed(fraction) / fraction.sum(-1, keepdim=True)
+        return torch.where(total > 0, v * relative + (1 - v) * mixed(contribution) / total, 1 / PLAYERS)
+
+    return share
+
+
+def roll_out(player, mechanism, endowment, uniform):
+    """Play blocks [G, P] with draws [T, G, P]: sum of payout / 10 / endowment [G, P], log-probability of choices from round 2 on [G]."""
+    contribution = payout = torch.zeros_like(endowment)
+    memory, received, log_likelihood = None, torch.zeros_like(endowment), torch.zeros(len(endowment))
+    for t in range(ROUNDS):
+        seen = features(endowment, contribution, payout).flatten(0, 1)[:, None]
+        logits, memory = player(seen, memory)
+        log_p = log_probabilities(logits[:, 0], endowment.flatten())
+        stairs = log_p.detach().exp().cumsum(-1)
+        passed = uniform[t].flatten()[:, None] * stairs[:, -1:] >= stairs
+        drawn = (passed & (torch.arange(COINS + 1) < endowment.flatten()[:, None])).sum(-1)
+        if t:
+            log_likelihood = log_likelihood + log_p.gather(-1, drawn[:, None])[:, 0].view_as(endowment).sum(-1)
+        contribution = drawn.view_as(endowment).to(endowment.dtype)
+        payout = GROWTH * contribution.sum(-1, keepdim=True) * mechanism(endowment, contribution)
+        received = received + payout / 10 / endowment
+    return received, log_likelihood
+
+
+def surrogate(player, mechanism, opponent, endowment, own_draws, rival_draws, *, slope=1.4):
+    """Build the surrogate objective whose gradient is that of the expected votes, and those votes."""
+    with torch.no_grad():
+        rival, _ = roll_out(player, opponent, endowment, rival_draws)
+    received, log_likelihood = roll_out(player, mechanism, endowment, own_draws)
+    votes = torch.sigmoid(slope * (received - rival)).sum(-1)
+    advantage = (votes - votes.mean()).detach()
+    return (votes + advantage * log_likelihood).mean(), votes.mean()
+
+
+@torch.no_grad()
+def metagame(player, candidates, endowment, draws, *, slope=1.4):
+    """Play every candidate's blocks once, draws [M, T, G, P], and hold all elections: [M, M] shares of the votes."""
+    sums = torch.stack([roll_out(player, candidate, endowment, u)[0] for candidate, u in zip(candidates, draws)])
+    return torch.stack([torch.sigmoid(slope * (own - sums)).mean((1, 2)) for own in sums])

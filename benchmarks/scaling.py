@@ -1,0 +1,127 @@
+"""Measure how time and memory grow with games, players, mechanisms and seeds, and fit the exponents.
+
+`make bench` runs it after `bench.py`. Every size is measured in a process of its own, so that its peak of memory is its own; results go to
+`benchmarks/scaling.csv`, exponents to `benchmarks/exponents.csv`, the picture to `benchmarks/scaling.svg`.
+"""
+
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+HERE = Path(__file__).parent
+SIZES = {
+    "games": [64, 256, 1024, 4096, 16_384, 65_536],
+    "players": [4, 8, 16, 32, 64],
+    "mechanisms": [9, 25, 121, 529, 1024],
+    "seeds": [1, 2, 4, 8],
+}
+REPEATS = 5
+UPDATES = 20  # of a seed's training
+
+
+# --- one size, in a process of its own ------------------------------------------------------------------------------------------
+
+
+def training_update(n_games, n_players):
+    """Prepare one update of HCRM on so many pairs of games."""
+    import jax
+
+    from democratic_ai import cloning, graphnet, mechanisms, training
+
+    config = training.Training(games_per_endowment=n_games // 8, n_players=n_players)
+    players, params = cloning.init(jax.random.key(0), n_players=n_players), graphnet.init(jax.random.key(1))
+    update = jax.jit(partial(training.vote_gradient, opponent=mechanisms.liberal_egalitarian, config=config))
+    return lambda i: jax.block_until_ready(update(params, jax.random.key(i), players))
+
+
+def games(n):
+    """Train on n pairs of games."""
+    return training_update(n, 4)
+
+
+def players(n):
+    """Train on 64 pairs of games of n players."""
+    return training_update(64, n)
+
+
+def mechanisms(n):
+    """Simulate n mechanisms, 512 blocks each; pairs are formed afterwards and timed apart."""
+    import jax
+
+    from democratic_ai import cloning, metagame
+
+    seated = cloning.virtual_players(cloning.init(jax.random.key(0)))
+    points = metagame.Grid(*jax.random.uniform(jax.random.key(1), (2, n)))
+    return lambda i: jax.block_until_ready(metagame.simulate(jax.random.key(i), seated, points, n_blocks=512))
+
+
+def seeds(n):
+    """Train n seeds, one after the other, for a few updates each."""
+    update = training_update(512, 4)
+    return lambda i: [update(UPDATES * n * i + k) for k in range(UPDATES * n)]
+
+
+def measure(axis, n):
+    """Time one size and say how much memory it took at most."""
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
+    run = globals()[axis](n)
+    run(0)
+    taken = []
+    for i in range(1, REPEATS + 1):
+        begun = time.perf_counter()
+        run(i)
+        taken.append(time.perf_counter() - begun)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(json.dumps({"seconds": statistics.median(taken), "lowest": min(taken), "highest": max(taken), "peak_gib": peak}))
+
+
+# --- all of them ----------------------------------------------------------------------------------------------------------------
+
+
+def draw(frame, exponents):
+    """Draw time and memory over size, both on log axes."""
+    from democratic_ai import figures
+
+    with figures.style():
+        figure, axes = plt.subplots(2, len(SIZES), figsize=(figures.FULL, 3.4), sharex="col")
+        for (axis, sizes), column in zip(frame.groupby("axis", sort=False), axes.T):
+            for ax, value, label in zip(column, ("seconds", "peak_gib"), ("seconds", "peak of memory (GiB)")):
+                ax.plot(sizes["size"], sizes[value], color=figures.HEAD, marker="o")
+                ax.set(xscale="log", yscale="log")
+                if axis == next(iter(SIZES)):
+                    ax.set_ylabel(label)
+            column[0].set_title(f"{axis}: {exponents[axis]:.2f}")
+            column[1].set_xlabel(axis)
+    figures.save(figures.finished(figure, "one core; above each column the fitted exponent of time"), HERE / "scaling.svg")
+
+
+def main():
+    """Measure every size, fit, print, write and draw."""
+    one = os.environ | {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false", "NPROC": "1"}
+    rows = []
+    for axis, sizes in SIZES.items():
+        for n in sizes:
+            said = subprocess.check_output([sys.executable, __file__, axis, str(n)], text=True, env=one)
+            rows.append({"axis": axis, "size": n, **json.loads(said.splitlines()[-1])})
+            print("{axis} {size}: {seconds:.4g} s, {peak_gib:.2f} GiB".format(**rows[-1]), file=sys.stderr)
+    frame = pd.DataFrame(rows)
+    exponents = {axis: np.polyfit(np.log(part["size"]), np.log(part["seconds"]), 1)[0] for axis, part in frame.groupby("axis", sort=False)}
+    frame.round(5).to_csv(HERE / "scaling.csv", index=False)
+    pd.DataFrame(exponents.items(), columns=["axis", "exponent"]).round(3).to_csv(HERE / "exponents.csv", index=False)
+    draw(frame, exponents)
+    print(frame.round(4).to_string(index=False))
+    print(", ".join(f"{axis}: time grows with the power {x:.2f}" for axis, x in exponents.items()))
+
+
+if __name__ == "__main__":
+    measure(sys.argv[1], int(sys.argv[2])) if sys.argv[2:] else main()

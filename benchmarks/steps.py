@@ -1,0 +1,317 @@
+"""One step of the method, in one implementation, at the paper's size: a process that `bench.py` starts and asks for updates.
+
+`python benchmarks/steps.py training eager` warms up, prints what it computed and how long compiling took, and then, for every number of
+updates on its standard input, the processor milliseconds and the milliseconds of one update.
+"""
+
+import ast
+import json
+import os
+import resource
+import sys
+import time
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+TEXTS = Path(__file__).parent.parent / "nbs" / "text"
+PILOT_BLOCKS, BATCH = 1000, 512
+
+
+def lifted(notebook, name, names):
+    """Take the readable form of a function from the notebook that explains it."""
+    tree = ast.parse((TEXTS / f"{notebook}.py").read_text())
+    found = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name]
+    exec(compile(ast.Module(found, []), notebook, "exec"), names)  # noqa: S102  (our own notebook)
+    return names[name]
+
+
+def norm(tree):
+    """Measure a gradient, whatever its shape."""
+    import jax
+
+    return float(np.sqrt(sum(float((np.asarray(x, np.float64) ** 2).sum()) for x in jax.tree.leaves(tree))))
+
+
+# --- what every implementation of a step is given -------------------------------------------------------------------------------
+
+
+def given():
+    """Make players, mechanism, pilot and seats, the same for all."""
+    import jax
+
+    from democratic_ai import cloning, graphnet, participants, training
+
+    pilot = participants.pilot(jax.random.key(3), participants.fitted(), n_blocks=PILOT_BLOCKS)
+    players, mechanism = cloning.init(jax.random.key(0)), graphnet.init(jax.random.key(1))
+    return {"players": players, "mechanism": mechanism, "pilot": pilot, "seated": training.endowments()}
+
+
+# --- cloning --------------------------------------------------------------------------------------------------------------------
+
+
+def cloning_jax():
+    """Imitate, as 21_clone does."""
+    import jax
+    import jax.numpy as jnp
+    import optax
+
+    from democratic_ai import cloning
+
+    world, config = given(), cloning.Cloning()
+    taught = cloning.lessons(world["pilot"])
+    state = {"params": world["players"], "moments": optax.adam(config.learning_rate).init(world["players"]), "key": jax.random.key(4)}
+    seat_order = replace(taught, story=taught.story[: len(taught.chosen)])
+    (loss, _), gradient = jax.jit(cloning.imitation_gradient)(world["players"], seat_order, jnp.arange(BATCH), jax.random.key(5))
+    return (float(loss), norm(gradient)), lambda k: jax.block_until_ready(cloning.imitate(taught, state, jnp.arange(k), config=config))
+
+
+def cloning_readable():
+    """Imitate with the loss as 04 writes it down first."""
+    import jax
+    import jax.numpy as jnp
+    import optax
+
+    from democratic_ai import cloning
+
+    world, config, adam = given(), cloning.Cloning(), optax.adam(cloning.Cloning.learning_rate)
+    loss = lifted("04_cloning", "readable_loss", {"jax": jax, "jnp": jnp, **vars(cloning)})
+    pilot = world["pilot"]
+    batch = lambda blocks: (jax.tree.map(lambda x: x[blocks], pilot.block), jnp.asarray(pilot.answered)[blocks])
+
+    @jax.jit
+    def update(params, moments, key):
+        blocks = jax.random.randint(key, (config.batch,), 0, PILOT_BLOCKS)
+        value, gradient = jax.value_and_grad(loss)(params, *batch(blocks))
+        change, moments = adam.update(gradient, moments)
+        return optax.apply_updates(params, change), moments, value
+
+    def run(k):
+        params, moments = world["players"], adam.init(world["players"])
+        for i in range(k):
+            params, moments, value = update(params, moments, jax.random.key(i))
+        jax.block_until_ready(value)
+
+    value, gradient = jax.jit(jax.value_and_grad(loss))(world["players"], *batch(jnp.arange(BATCH)))
+    return (float(value), norm(gradient)), run
+
+
+def cloning_eager():
+    """Imitate in PyTorch."""
+    import eager
+    import torch
+
+    world = given()
+    player, pilot = eager.Player(world["players"]), world["pilot"]
+    told = [eager.tensor(x) for x in (pilot.block.endowment, pilot.block.contribution, pilot.block.payout, pilot.answered)]
+    learned = [x for x in player.parameters() if x.requires_grad]
+    adam = torch.optim.Adam(learned, lr=4e-4)
+
+    def update(blocks):
+        adam.zero_grad()
+        loss = eager.cloning_loss(player, *(x[blocks] for x in told))
+        loss.backward()
+        return loss
+
+    loss = float(update(torch.arange(BATCH)).detach())
+    checked = loss, norm([x.grad for x in learned])
+
+    def run(k):
+        for _ in range(k):
+            update(torch.randint(PILOT_BLOCKS, (BATCH,)))
+            adam.step()
+
+    return checked, run
+
+
+# --- training -------------------------------------------------------------------------------------------------------------------
+
+
+def training_jax():
+    """Train HCRM, as 23_train does."""
+    import jax
+    import jax.numpy as jnp
+
+    from democratic_ai import mechanisms, training
+
+    world, config, opponent = given(), training.Training(), mechanisms.liberal_egalitarian
+    votes, gradient = jax.jit(partial(training.vote_gradient, opponent=opponent, config=config))(world["mechanism"], jax.random.key(6), world["players"])
+    state = {"params": world["mechanism"], "moments": training.optimiser(config).init(world["mechanism"]), "key": jax.random.key(7)}
+    climb = partial(training.climb, world["players"], estimate=training.vote_gradient, opponent=opponent, config=config)
+    return (float(votes), norm(gradient)), lambda k: jax.block_until_ready(climb(state, jnp.arange(k)))
+
+
+def training_readable():
+    """Train HCRM with the gradient as 09 writes it down first."""
+    import jax
+    import optax
+
+    from democratic_ai import mechanisms, training
+
+    world, config = given(), training.Training()
+    gradient_of = lifted("09_training", "readable_gradient", {"jax": jax, **vars(training)})
+    estimate = jax.jit(lambda params, key: gradient_of(params, key, world["players"], mechanisms.liberal_egalitarian, config=config))
+
+    @jax.jit
+    def update(params, moments, key):
+        _, gradient = estimate(params, key)
+        change, moments = training.optimiser(config).update(jax.tree.map(lambda x: -x, gradient), moments)
+        return optax.apply_updates(params, change), moments
+
+    def run(k):
+        params, moments = world["mechanism"], training.optimiser(config).init(world["mechanism"])
+        for i in range(k):
+            params, moments = update(params, moments, jax.random.key(i))
+        jax.block_until_ready(params)
+
+    votes, gradient = estimate(world["mechanism"], jax.random.key(6))
+    return (float(votes), norm(gradient)), run
+
+
+def training_eager():
+    """Train HCRM in PyTorch."""
+    import eager
+    import jax
+    import torch
+
+    from democratic_ai import training
+
+    world = given()
+    player, mechanism = eager.Player(world["players"]).requires_grad_(False), eager.Mechanism(world["mechanism"])
+    seated, opponent = eager.tensor(world["seated"]), eager.manifold(1.0, 1.0)
+    rmsprop = torch.optim.RMSprop(mechanism.parameters(), lr=4e-4, alpha=0.99, eps=1e-5)
+
+    def update(own, rival):
+        rmsprop.zero_grad()
+        objective, votes = eager.surrogate(player, mechanism, opponent, seated, own, rival)
+        (-objective).backward()
+        return votes
+
+    own, rival = (eager.tensor(training.draws(key, world["seated"].shape)) for key in jax.random.split(jax.random.key(6)))
+    votes = float(update(own, rival).detach())
+    checked = votes, norm([x.grad for x in mechanism.parameters()])
+
+    def run(k):
+        for _ in range(k):
+            update(torch.rand(own.shape), torch.rand(own.shape))
+            rmsprop.step()
+
+    return checked, run
+
+
+# --- metagame -------------------------------------------------------------------------------------------------------------------
+
+POINTS = [(w, v) for w in (0.0, 0.5, 1.0) for v in (0.0, 0.5, 1.0)]
+BLOCKS = 4096
+
+
+def metagame_jax():
+    """Hold the tournament, as 22_metagame does."""
+    import jax
+
+    from democratic_ai import cloning, metagame
+
+    world = given()
+    players, grid = cloning.virtual_players(world["players"]), metagame.grid(3)
+
+    def run(k):
+        for i in range(k):
+            metagame.pair(metagame.simulate(jax.random.key(i), players, grid, n_blocks=BLOCKS))
+
+    return None, run
+
+
+def metagame_readable():
+    """Hold the tournament as its definition says: two blocks for every pair of mechanisms."""
+    import jax
+    import jax.numpy as jnp
+
+    from democratic_ai import cloning, game, mechanisms, metagame, voting
+
+    world = given()
+    players, seats = cloning.virtual_players(world["players"]), metagame.spread(metagame.EVALUATION, BLOCKS)
+
+    @jax.jit
+    def election(key, one, other):
+        keys = jax.random.split(key)
+        own, rival = (game.play(k, players, seats, mechanisms.manifold(v, w)) for k, (w, v) in zip(keys, (one, other)))
+        return voting.vote_probability(own, rival).mean()
+
+    def run(k):
+        for i in range(k):
+            keys = iter(jax.random.split(jax.random.key(i), len(POINTS) ** 2))
+            jax.block_until_ready([election(next(keys), jnp.array(a), jnp.array(b)) for j, a in enumerate(POINTS) for b in POINTS[:j]])
+
+    return None, run
+
+
+def metagame_eager():
+    """Hold the tournament in PyTorch, every mechanism played once."""
+    import eager
+    import torch
+
+    from democratic_ai import metagame
+
+    world = given()
+    player, seated = eager.Player(world["players"]), eager.tensor(metagame.spread(metagame.EVALUATION, BLOCKS))
+    candidates = [eager.manifold(v, w) for w, v in POINTS]
+
+    def run(k):
+        for _ in range(k):
+            eager.metagame(player, candidates, seated, torch.rand(len(POINTS), eager.ROUNDS, *seated.shape))
+
+    return None, run
+
+
+# --- the machine's limit --------------------------------------------------------------------------------------------------------
+
+
+def limit_gemm():
+    """Multiply matrices: a thousand million operations."""
+    import jax
+    import jax.numpy as jnp
+
+    n = 500  # 2 n^3 operations, four times
+    product, a = jax.jit(lambda a: jax.lax.fori_loop(0, 4, lambda _, x: (a @ x) / n, a)), jnp.ones((n, n))
+    return None, lambda k: [jax.block_until_ready(product(a)) for _ in range(k)]
+
+
+def limit_tanh():
+    """Bend numbers that stay in the cache: a thousand million."""
+    import jax
+    import jax.numpy as jnp
+
+    x = jnp.linspace(-3, 3, 10_000)
+    bend = jax.jit(lambda x: jax.lax.fori_loop(0, 10_000, lambda _, y: jnp.tanh(y + x), x))
+    return None, lambda k: [jax.block_until_ready(bend(x)) for _ in range(10 * k)]
+
+
+def answered():
+    """Say what part of the pilot's players gave ten answers of their own."""
+    print(float(np.mean(given()["pilot"].answered)))
+
+
+# --- asked from outside ---------------------------------------------------------------------------------------------------------
+
+
+def main(step, implementation):
+    """Warm up, report, and answer."""
+    checked, run = globals()[f"{step}_{implementation}"]()
+    begun = time.perf_counter()
+    for k in map(int, sys.argv[3:]):
+        run(k)
+    first = time.perf_counter() - begun
+    print(json.dumps({"checked": checked, "first_call_s": round(first, 2)}), flush=True)
+    for line in sys.stdin:
+        k = int(line)
+        wall, cpu = time.perf_counter(), time.process_time()
+        run(k)
+        each = {"wall_ms": 1000 * (time.perf_counter() - wall) / k, "cpu_ms": 1000 * (time.process_time() - cpu) / k}
+        print(json.dumps(each | {"peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}), flush=True)
+
+
+if __name__ == "__main__":
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(os.environ.get("CORES", "1"))])
+    main(*sys.argv[1:3]) if sys.argv[2:] else answered()
