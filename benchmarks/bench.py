@@ -1,6 +1,6 @@
 """Time every expensive step at the paper's size: ours, the readable form of the notebooks, PyTorch eager, and the machine's limit.
 
-`make bench` runs it. All implementations of a step are alive together and asked in turn, so that whatever else the machine does falls on
+Run it with `.venv/bin/python benchmarks/bench.py`; it needs PyTorch, a CPU build. All implementations of a step are alive together and asked in turn, so that whatever else the machine does falls on
 all of them; medians and ranges of milliseconds for one update go to `benchmarks/results.csv`.
 """
 

@@ -517,9 +517,6 @@ print(f"relative difference: votes {abs(float(votes / usual) - 1):.1e}, gradient
 assert apart < 1e-5 and abs(float(votes / usual) - 1) < 1e-5
 
 
-# %% [markdown]
-# Two copies of one network get equal votes, whatever they do: the estimate of the votes is 2 of 4, give or take the draw. The gradient knows better.
-
 # %%
 #| export
 @partial(jax.jit, static_argnames="config")
