@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['ORDERS', 'AT_ONCE', 'Forecast', 'own_first', 'features', 'Cloning', 'VirtualPlayer', 'init', 'affordable',
            'concatenated', 'upright', 'opened', 'one_round', 'forward', 'logits', 'blame', 'backward',
-           'log_probability', 'picked', 'virtual_players', 'draw', 'Lessons', 'lessons', 'guessing',
-           'imitation_gradient', 'fingerprint', 'report', 'descend', 'imitate', 'train_with_history', 'train',
-           'last_contribution', 'round_number', 'uniform', 'frequencies', 'evaluate']
+           'log_probability', 'picked', 'by_seat', 'remember', 'look', 'draw', 'virtual_players', 'Lessons', 'lessons',
+           'guessing', 'imitation_gradient', 'fingerprint', 'report', 'descend', 'imitate', 'train_with_history',
+           'train', 'last_contribution', 'round_number', 'uniform', 'frequencies', 'evaluate']
 
 # %% ../nbs/04_cloning.ipynb #29f50827
 import hashlib
@@ -243,43 +243,88 @@ def picked(
     return jnp.where(jnp.arange(log_p.shape[-2])[:, None] == chosen, log_p, 0).sum(-2)
 
 # %% ../nbs/04_cloning.ipynb #ce42659a
+def by_seat(
+    params: dict,  # of `VirtualPlayer`
+) -> dict:  # matrices [outputs, inputs], biases [outputs, 1]; `known` and `paid` once per seat
+    "Turn the players' first layer round for every seat, so that all four can read one and the same table."
+    w = concatenated(params)
+    width, seats = len(w["embed_bias"]), np.arange(len(w["embed"]) // 4)
+    embed = w["embed"].reshape(4, len(seats), width)  # endowment, contribution, ratio, payout; the own seat first
+    turned = [jnp.zeros_like(embed).at[:, np.r_[seat, np.delete(seats, seat)]].set(embed) for seat in seats]
+    looked, remembered = jnp.split(w["gates"], [width])
+    return dict(
+        known=[t[:3].reshape(-1, width).T for t in turned],
+        paid=[t[3].T for t in turned],
+        looked=looked.T,
+        remembered=remembered.T,
+        choice=w["choice"].T,
+        **{name: w[name][:, None] for name in ("embed_bias", "gates_bias", "choice_bias")},
+    )
+
+# %% ../nbs/04_cloning.ipynb #ca047b9d
+def remember(
+    weights: dict,  # of `by_seat`
+    seen: Array,  # [64, B] before bias and tanh
+    memory: tuple[Array, Array],  # hidden state and cell of the LSTM, [16, B] each
+) -> tuple[Array, Array]:
+    "Let one player of each game take in what was seen (Koster et al., \"Virtual players - modelling\")."
+    hidden, cell = memory
+    looked = weights["looked"] @ jnp.tanh(seen + weights["embed_bias"])
+    i, f, g, o = jnp.split(looked + weights["remembered"] @ hidden + weights["gates_bias"], 4)
+    cell = jax.nn.sigmoid(f) * cell + jax.nn.sigmoid(i) * jnp.tanh(g)
+    return jax.nn.sigmoid(o) * jnp.tanh(cell), cell
+
+
+def look(
+    weights: dict,  # of `by_seat`
+    endowment: Array,  # [P, B] coins
+    contribution: Array,  # [P, B] coins of the last round, zeros before the first
+    payout: Array,  # [P, B] coins
+    memory: list[tuple[Array, Array]],  # per player, hidden state and cell, [16, B] each
+) -> list[tuple[Array, Array]]:
+    "Let everybody read the results screen."
+    known = jnp.concatenate([endowment / 10, contribution / 10, contribution / endowment])
+    seen = [k @ known + p @ (payout / 10) for k, p in zip(weights["known"], weights["paid"])]
+    return [remember(weights, s, m) for s, m in zip(seen, memory)]
+
+# %% ../nbs/04_cloning.ipynb #530fe12a
+def draw(
+    uniform: Array,  # [N] between 0 and 1
+    logit: Array,  # [11, N] of 0..10 coins
+    endowment: Array,  # [N] coins
+) -> tuple[Array, Array]:  # coins [N], never more than the endowment; their log-probability [N]
+    "Draw one affordable contribution by where a uniform number falls among the summed probabilities."
+    coin = jnp.arange(len(logit))[:, None]
+    logit = jnp.where(coin <= endowment, logit, -1e9)
+    logit = logit - jax.lax.stop_gradient(logit.max(0))
+    weight = jnp.exp(logit)
+    passed = (uniform * weight.sum(0) >= jnp.cumsum(weight, 0)) & (coin < endowment)
+    drawn = passed.sum(0)
+    return drawn.astype(uniform.dtype), jnp.where(coin == drawn, logit, 0).sum(0) - jnp.log(weight.sum(0))
+
+# %% ../nbs/04_cloning.ipynb #268bb84f
 def virtual_players(
     params: dict,  # of `VirtualPlayer`
 ) -> game.Players:
     "Seat virtual players at the table: copies of one network, each with a memory of its own."
-    w = upright(params)
-    hidden = w["choice"].shape[1]
-
-    def take_in(memory, story):  # memory: h and cell, both [..., P, hidden]
-        h, cell = (m.reshape(-1, hidden).T for m in memory)
-        h, cell, _ = one_round(w, story.reshape(h.shape[1], -1), h, cell)
-        return h.T.reshape(memory[0].shape), cell.T.reshape(memory[1].shape)
+    weights = by_seat(params)
+    lying = lambda coins: coins.reshape(-1, coins.shape[-1]).T  # [..., P] -> [P, B]
 
     def start(key, endowment):
-        seats = jax.lax.optimization_barrier(endowment)  # or the compiler would work out known seats itself, slowly
-        blank, unseen = jnp.zeros((*seats.shape, hidden)), jnp.zeros_like(seats)[..., None, :]
-        return take_in((blank, blank), features(seats, unseen, unseen))
+        seats = lying(jax.lax.optimization_barrier(endowment))  # or the compiler would work out known seats itself, slowly
+        nothing, blank = jnp.zeros_like(seats), jnp.zeros((weights["remembered"].shape[1], seats.shape[1]))
+        return look(weights, seats, nothing, nothing, [(blank, blank)] * len(seats))
 
     def choose(key, memory, endowment):
-        guess = w["choice"] @ memory[0].reshape(-1, hidden).T + w["choice_bias"]
-        return draw(key, guess, endowment.reshape(-1)).reshape(endowment.shape)
+        uniform = lying(jax.random.uniform(key, endowment.shape))
+        logits = [weights["choice"] @ hidden + weights["choice_bias"] for hidden, _ in memory]
+        drawn = [draw(*each)[0] for each in zip(uniform, logits, lying(endowment))]
+        return jnp.stack(drawn, -1).reshape(endowment.shape)
 
     def learn(memory, endowment, contribution, payout, mechanism):
-        shown, told = (jnp.stack([x, jnp.zeros_like(x)], -2) for x in (contribution, payout))
-        return take_in(memory, features(endowment, shown, told)[..., 1, :, :])
+        return look(weights, *map(lying, (endowment, contribution, payout)), memory)
 
     return game.Players(start, choose, learn)
-
-# %% ../nbs/04_cloning.ipynb #1977deb8
-def draw(
-    key: Array,  # consumed whole: one uniform per player
-    logits: Array,  # [11, N]
-    endowment: Array,  # [N] coins
-) -> Array:  # [N] coins, never more than the endowment
-    "Draw a contribution by inverting the cumulated probabilities at one uniform number."
-    stairs = jnp.cumsum(jnp.exp(affordable(logits, endowment)), 0)
-    passed = jax.random.uniform(key, endowment.shape) * stairs[-1] >= stairs
-    return (passed & (jnp.arange(len(logits))[:, None] < endowment)).sum(0).astype(endowment.dtype)
 
 # %% ../nbs/04_cloning.ipynb #89947fe0
 ORDERS = 6  # of the other players in which every row is written down: all there are at a table of four

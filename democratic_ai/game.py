@@ -9,6 +9,7 @@ __all__ = ['Mechanism', 'Game', 'equal_split', 'payout', 'returns', 'Players', '
 # %% ../nbs/00_game.ipynb #aaf1af68
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -62,7 +63,7 @@ def returns(
 
 # %% ../nbs/00_game.ipynb #6a421c83
 class Players(NamedTuple):
-    "What a group of players can do; `state` is any pytree with the leading shape of the endowments."
+    "What a group of players can do; `state` is any pytree that they like to remember."
 
     start: Callable[[Array, Array], Any]  # (key, endowment [..., P]) -> state
     choose: Callable[[Array, Any, Array], Array]  # (key, state, endowment) -> contribution [..., P], coins
@@ -126,17 +127,22 @@ def play(
     key_start, key_rounds = jax.random.split(key)
     referee = as_referee(mechanism)
 
-    def one_round(state, key):
-        minds, memory = state
-        in_force = lambda endowment, contribution: referee.share(memory, endowment, contribution)
+    def act(minds, memory, key):
         contribution = players.choose(key, minds, endowment)
-        paid = payout(endowment, contribution, in_force, growth=game.growth)
-        minds = players.learn(minds, endowment, contribution, paid, in_force)
-        return (minds, referee.learn(memory, endowment, contribution, paid)), (contribution, paid)
+        return contribution, payout(endowment, contribution, partial(referee.share, memory), growth=game.growth)
+
+    def next_round(carried, key):
+        minds, memory, *seen = carried
+        minds = players.learn(minds, endowment, *seen, partial(referee.share, memory))
+        memory = referee.learn(memory, endowment, *seen)
+        seen = act(minds, memory, key)
+        return (minds, memory, *seen), seen
 
     keys = jax.random.split(key_rounds, n_rounds or game.n_rounds)
     start = players.start(key_start, endowment), referee.start(jax.random.fold_in(key, 2), endowment)
-    _, (contribution, paid) = jax.lax.scan(one_round, start, keys)
+    first = act(*start, keys[0])
+    _, later = jax.lax.scan(next_round, (*start, *first), keys[1:])
+    contribution, paid = (jnp.concatenate([one[None], rest]) for one, rest in zip(first, later))
     return Block(endowment, jnp.moveaxis(contribution, 0, -2), jnp.moveaxis(paid, 0, -2))
 
 # %% ../nbs/00_game.ipynb #a56bdad8

@@ -75,9 +75,9 @@ def forecasts_in_play(params, block):
     players, w = cloning.virtual_players(params), cloning.upright(params)
     memory, rounds = players.start(None, block.endowment), []
     for t in range(10):
-        logits = w["choice"] @ memory[0].reshape(-1, 16).T + w["choice_bias"]
-        log_p = cloning.affordable(logits, block.endowment.reshape(-1))
-        rounds.append(jnp.exp(log_p).T.reshape(*block.endowment.shape, 11))
+        logits = [w["choice"] @ hidden + w["choice_bias"] for hidden, _ in memory]
+        log_p = [cloning.affordable(*each) for each in zip(logits, block.endowment.T)]
+        rounds.append(jnp.exp(jnp.stack(log_p)).transpose(2, 0, 1))
         memory = players.learn(memory, block.endowment, block.contribution[:, t], block.payout[:, t], game.equal_split)
     return jnp.stack(rounds, 1)
 
@@ -155,13 +155,14 @@ def test_forecasts_are_probabilities_of_what_is_affordable(seed, size):
     p = jnp.exp(cloning.affordable(logits, endowment))
     assert jnp.allclose(p.sum(0), 1, atol=1e-5)
     assert (p[jnp.arange(11)[:, None] > endowment] == 0).all()
-    drawn = cloning.draw(key_draw, logits, endowment)
+    drawn, log_p = cloning.draw(jax.random.uniform(key_draw, endowment.shape), logits, endowment)
+    assert jnp.allclose(log_p, cloning.picked(cloning.affordable(logits, endowment), drawn), atol=1e-4)
     assert (drawn == jnp.round(drawn)).all() and (drawn >= 0).all() and (drawn <= endowment).all()
 
 
 def test_draws_come_as_often_as_they_should():
     logits = jax.random.normal(jax.random.key(0), (11, 1)) * jnp.ones((1, 100_000))
-    drawn = cloning.draw(jax.random.key(1), logits, jnp.full(100_000, 6.0)).astype(int)
+    drawn = cloning.draw(jax.random.uniform(jax.random.key(1), (100_000,)), logits, jnp.full(100_000, 6.0))[0].astype(int)
     expected = jnp.exp(cloning.affordable(logits[:, :1], jnp.array([6.0])))[:, 0]
     assert jnp.abs(jnp.bincount(drawn, length=11) / 100_000 - expected).max() < 0.006
 

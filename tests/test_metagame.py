@@ -121,7 +121,7 @@ def sums():
 
 def test_pairing_is_the_vote_model_on_the_blocks(sums):
     seats = metagame.spread(metagame.EVALUATION, 100)
-    keys = jax.random.split(jax.random.key(0), 9)
+    keys = [jax.random.split(key, 1)[0] for key in jax.random.split(jax.random.key(0), 9)]  # all blocks are one chunk
     w, v = metagame.NINE
     blocks = [game.play(keys[i], game.random_bots(), seats, mechanisms.manifold(w[i], v[i])) for i in range(9)]
     each = np.array([[np.asarray(voting.vote_probability(a, b).mean(-1)) for b in blocks] for a in blocks], np.float64)
@@ -171,7 +171,7 @@ def test_payout_curves_are_those_of_the_blocks_head_and_tails_apart():
     assert features.shape == (2, 5, 10, 2), "twenty numbers for each mechanism and endowment"
     seats = metagame.spread(metagame.EVALUATION, 103)
     for i, key in enumerate(jax.random.split(jax.random.key(3), 2)):
-        block = game.play(key, game.random_bots(), seats, mechanisms.manifold(points.w[i], points.v[i]))
+        block = game.play(jax.random.split(key, 1)[0], game.random_bots(), seats, mechanisms.manifold(points.w[i], points.v[i]))
         for j, tail in enumerate(mechanisms.TAILS):
             paid = np.asarray(block.relative_payout)[np.asarray(seats[:, 1]) == tail]
             assert np.allclose(features[i, j, :, 0], paid[..., 0].mean(0), atol=1e-5)

@@ -32,6 +32,7 @@
 #| export
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -157,7 +158,7 @@ print("Ann, per coin she adds:", float(1.6 / 4), "back; all keep everything else
 # %%
 #| export
 class Players(NamedTuple):
-    "What a group of players can do; `state` is any pytree with the leading shape of the endowments."
+    "What a group of players can do; `state` is any pytree that they like to remember."
 
     start: Callable[[Array, Array], Any]  # (key, endowment [..., P]) -> state
     choose: Callable[[Array, Any, Array], Array]  # (key, state, endowment) -> contribution [..., P], coins
@@ -218,9 +219,10 @@ def as_referee(
 
 
 # %% [markdown]
-# The block itself is a loop over rounds. The key is split once for sitting down and once for every round: whoever consumes
+# The block itself is a loop over rounds: the first, and then nine times learn and act (after the last there is nothing to learn for).
+# The key is split once for sitting down and once for every round: whoever consumes
 # randomness gets a key of their own, so the same key always replays the same block. Players who ask about the mechanism are told
-# the one in force in this very round: the referee's, with what is remembered so far.
+# the one that was in force in the round they look at: the referee's, with what it remembered then.
 
 # %%
 #| export
@@ -237,17 +239,22 @@ def play(
     key_start, key_rounds = jax.random.split(key)
     referee = as_referee(mechanism)
 
-    def one_round(state, key):
-        minds, memory = state
-        in_force = lambda endowment, contribution: referee.share(memory, endowment, contribution)
+    def act(minds, memory, key):
         contribution = players.choose(key, minds, endowment)
-        paid = payout(endowment, contribution, in_force, growth=game.growth)
-        minds = players.learn(minds, endowment, contribution, paid, in_force)
-        return (minds, referee.learn(memory, endowment, contribution, paid)), (contribution, paid)
+        return contribution, payout(endowment, contribution, partial(referee.share, memory), growth=game.growth)
+
+    def next_round(carried, key):
+        minds, memory, *seen = carried
+        minds = players.learn(minds, endowment, *seen, partial(referee.share, memory))
+        memory = referee.learn(memory, endowment, *seen)
+        seen = act(minds, memory, key)
+        return (minds, memory, *seen), seen
 
     keys = jax.random.split(key_rounds, n_rounds or game.n_rounds)
     start = players.start(key_start, endowment), referee.start(jax.random.fold_in(key, 2), endowment)
-    _, (contribution, paid) = jax.lax.scan(one_round, start, keys)
+    first = act(*start, keys[0])
+    _, later = jax.lax.scan(next_round, (*start, *first), keys[1:])
+    contribution, paid = (jnp.concatenate([one[None], rest]) for one, rest in zip(first, later))
     return Block(endowment, jnp.moveaxis(contribution, 0, -2), jnp.moveaxis(paid, 0, -2))
 
 

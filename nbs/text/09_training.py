@@ -26,7 +26,7 @@
 # *In this notebook*: the search for votes (Koster et al., Materials and Methods, "Training algorithm"). It lets the virtual
 # players of 04 play under the network of 07 and under a rival, counts expected votes as 05 does, estimates a gradient as 08
 # does, and climbs. 23 runs it at full size; 12 lets the network play against itself. First the formula as one would write
-# it, then the same number in half the time, then a small training run; last the same search for RM, whose players (06) calculate.
+# it, then the same number sooner, then a small training run; last the same search for RM, whose players (06) calculate.
 
 # %%
 #| export
@@ -159,100 +159,31 @@ print(f"untrained against liberal egalitarian: {votes:.2f} votes of 4 ({votes / 
 # its own, and the weight can be multiplied in afterwards.) The players' own weights are never differentiated. And as no contribution
 # depends on $\theta$ any more, the graph network is differentiated once over all rounds side by side.
 #
-# The rest is layout, as in 07: arrays lie on their side, players stand in lists. The first layer of each player reads its own
-# numbers first, so four players would need four tables. Cheaper: one table, and four copies of the layer with columns rearranged.
-
-# %%
-#| export
-def by_seat(
-    virtual_params: dict,  # of `cloning.VirtualPlayer`
-) -> dict:  # matrices [outputs, inputs], biases [outputs, 1]; `known` and `paid` once per seat
-    "Turn the players' first layer round for every seat, so that all four can read one and the same table."
-    w = cloning.concatenated(virtual_params)
-    width, seats = len(w["embed_bias"]), np.arange(len(w["embed"]) // 4)
-    embed = w["embed"].reshape(4, len(seats), width)  # endowment, contribution, ratio, payout; the own seat first
-    turned = [jnp.zeros_like(embed).at[:, np.r_[seat, np.delete(seats, seat)]].set(embed) for seat in seats]
-    looked, remembered = jnp.split(w["gates"], [width])
-    return dict(
-        known=[t[:3].reshape(-1, width).T for t in turned],
-        paid=[t[3].T for t in turned],
-        looked=looked.T,
-        remembered=remembered.T,
-        choice=w["choice"].T,
-        **{name: w[name][:, None] for name in ("embed_bias", "gates_bias", "choice_bias")},
-    )
-
-
-# %%
-#| export
-def remember(
-    weights: dict,  # of `by_seat`
-    seen: Array,  # [64, B] before bias and tanh
-    memory: tuple[Array, Array],  # hidden state and cell of the LSTM, [16, B] each
-) -> tuple[Array, Array]:
-    "Let one player of each game take in what was seen (Koster et al., \"Virtual players - modelling\")."
-    hidden, cell = memory
-    looked = weights["looked"] @ jnp.tanh(seen + weights["embed_bias"])
-    i, f, g, o = jnp.split(looked + weights["remembered"] @ hidden + weights["gates_bias"], 4)
-    cell = jax.nn.sigmoid(f) * cell + jax.nn.sigmoid(i) * jnp.tanh(g)
-    return jax.nn.sigmoid(o) * jnp.tanh(cell), cell
-
-
-def choose(
-    logit: Array,  # [11, B] of 0..10 coins
-    uniform: Array,  # [B] between 0 and 1
-    endowment: Array,  # [B] coins
-) -> tuple[Array, Array]:  # coins [B], their log-probability [B]
-    "Draw one affordable contribution by where a uniform number falls among the summed probabilities."
-    coin = jnp.arange(len(logit))[:, None]
-    logit = jnp.where(coin <= endowment, logit, -1e9)
-    logit = logit - jax.lax.stop_gradient(logit.max(0))
-    weight = jnp.exp(logit)
-    passed = (uniform * weight.sum(0) >= jnp.cumsum(weight, 0)) & (coin < endowment)
-    drawn = passed.sum(0)
-    return drawn.astype(uniform.dtype), jnp.where(coin == drawn, logit, 0).sum(0) - jnp.log(weight.sum(0))
-
-
-# %% [markdown]
-# Is the first layer turned the right way round? Player 2 should see through the turned matrix what it sees through the original.
-
-# %%
-weights, w = by_seat(virtual), cloning.concatenated(virtual)
-rng = np.random.default_rng(0)
-coins = [jnp.array([10.0, 4, 3, 2]), *jnp.array(rng.integers(0, 3, (2, 4)), float)]
-usual = cloning.features(coins[0], *(jnp.stack([x, x]) for x in coins[1:]))[1, 2] @ w["embed"]
-table = jnp.concatenate([coins[0] / 10, coins[1] / 10, coins[1] / coins[0]])
-assert jnp.allclose(weights["known"][2] @ table + weights["paid"][2] @ (coins[2] / 10), usual, atol=1e-5)
-
-
-# %% [markdown]
-# The block itself: see, remember, choose, be paid. The payout is stopped, the tap is not.
+# The rest is layout, as in 04: arrays lie on their side, players stand in lists and all look at one table.
+#
+# The block itself: look, choose, be paid. The payout is stopped, the tap is not.
 
 # %%
 #| export
 def roll_out(
-    weights: dict,  # of `by_seat`
+    weights: dict,  # of `cloning.by_seat`
     endowment: Array,  # [P, B] coins
     uniform: Array,  # [T, P, B] between 0 and 1, one for each choice
     tap: Array,  # [T, P, B] coins added to the payouts: zeros
     mechanism: game.Mechanism,
 ) -> tuple[Array, Array, Array]:  # contribution, payout [T, P, B] coins; log-probability of choices from round 2 on [B]
     "Play a block in which nothing but `tap` can be differentiated."
-    players = range(len(endowment))
 
     def one_round(carried, inputs):
-        memory, contribution, payout = carried
-        known = jnp.concatenate([endowment / 10, contribution / 10, contribution / endowment])
-        seen = [k @ known + p @ (payout / 10) for k, p in zip(weights["known"], weights["paid"])]
-        memory = [remember(weights, s, m) for s, m in zip(seen, memory)]
+        memory = cloning.look(weights, endowment, carried[1], carried[2], carried[0])
         logits = [weights["choice"] @ hidden + weights["choice_bias"] for hidden, _ in memory]
-        drawn, log_p = zip(*(choose(logits[i], inputs[0][i], endowment[i]) for i in players))
+        drawn, log_p = zip(*map(cloning.draw, inputs[0], logits, endowment))
         contribution = jnp.stack(drawn)
         payout = jax.lax.stop_gradient(game.payout(endowment.T, contribution.T, mechanism).T) + inputs[1]
         return (memory, contribution, payout), (contribution, payout, sum(log_p))
 
     blank, nothing = jnp.zeros((weights["remembered"].shape[1], endowment.shape[1])), jnp.zeros_like(endowment)
-    begin = [(blank, blank) for _ in players], nothing, nothing
+    begin = [(blank, blank)] * len(endowment), nothing, nothing
     _, (contribution, payout, log_p) = jax.lax.scan(one_round, begin, (uniform, tap))
     return contribution, payout, log_p[1:].sum(0)
 
@@ -312,7 +243,7 @@ def play(
     mechanism: game.Mechanism,
 ) -> game.Block:
     "Play one block with virtual players, quickly."
-    weights = by_seat(virtual_params)
+    weights = cloning.by_seat(virtual_params)
     chunk = lambda endowment, uniform: roll_out(weights, endowment, uniform, jnp.zeros_like(uniform), mechanism)[:2]
     return game.Block(endowment, *by_chunks(chunk, key, endowment))
 
@@ -326,7 +257,7 @@ def play_tapped(
     mechanism: game.Mechanism,
 ) -> tuple[game.Block, Array]:  # the block; [G, T, P] per coin
     "Play, and say how the log-probability of a game's choices answers to each of its payouts."
-    weights = by_seat(virtual_params)
+    weights = cloning.by_seat(virtual_params)
 
     def chunk(endowment, uniform):
         def total(tap):
@@ -437,10 +368,8 @@ spent = milliseconds(readable), milliseconds(fast)
 print(f"processor time an update, 128 pairs: readable {spent[0]:.0f} ms, fast {spent[1]:.0f} ms, ratio {spent[0] / spent[1]:.1f}")
 
 # %% [markdown]
-# With so few games, on a busy machine with threads that wait for each other, the two hardly differ. At the paper's size, on one
-# core without threads, we measured 38 ms against 86: six and a half minutes instead of fourteen for ten
-# thousand updates. The readable form is not slow, because it already stands on the quick pieces of 04 and 07; what is saved here
-# is one pass through the players and nine small passes through the network in ten.
+# With so few games, on a busy machine with threads that wait for each other, the two hardly differ; `make bench` asks both at the paper's size, on one core. The readable form is not slow, because
+# it already stands on the quick pieces of 04 and 07; what is saved here is one pass through the players and nine small passes through the network in ten.
 #
 # ## Climbing as TensorFlow 1 did
 #
@@ -809,7 +738,7 @@ def train_rational(
 # %% [markdown]
 # ## Recap
 #
-# `Training` holds the sizes; `endowments` seats the groups; `play` and `play_tapped` (made of `by_seat`, `remember`, `choose`, `roll_out`,
+# `Training` holds the sizes; `endowments` seats the groups; `play` and `play_tapped` (made of `roll_out`,
 # `draws`, `by_chunks`, `chunk_size`) are quick blocks; `worth_of_payouts`, `through_mechanism` and `vote_gradient` make the estimate; `optimiser`, `climb`, `ascend` and `train` go uphill. `train_rational` does so with
 # calculating players, by `rational_gradient`, made of `rational_votes` and `share_and_slope` (of `weighed`, `score_gradients`).
 #

@@ -139,7 +139,6 @@ assert counts.sum() == 4096 and np.ptp(counts) <= 1
 with pytest.raises(ValueError, match="n_blocks is 3"):
     spread(EVALUATION, 3)
 
-
 # %% [markdown]
 # ## Play once
 #
@@ -147,26 +146,62 @@ with pytest.raises(ValueError, match="n_blocks is 3"):
 # endowment, $s = \sum_t y_t / (10\,e)$. That sum is all an election needs to know about a block. So each mechanism plays its
 # blocks once, by itself, and only the sums are kept: `[M, G, P]`, one number per mechanism, group and player.
 #
+# Side by side, but not all at once: 4,096 groups, with all that four players have in mind, do not fit into a core's own cache, and
+# 512 do.
+
+# %%
+#| export
+CHUNK = 512  # blocks played side by side
+
+
+def _play_blocks(key, players, seats, mechanism):
+    "Play one block for every row of seats, in equal chunks, each with a part of the key; some more are played if they do not divide."
+    n_blocks = len(seats)
+    n_chunks = -(-n_blocks // CHUNK)
+    size = -(-n_blocks // n_chunks)
+    seated = jnp.resize(seats, (n_chunks, size, seats.shape[-1]))
+    one_chunk = lambda at: game.play(at[0], players, game.across_devices(at[1], 0), mechanism)
+    played = jax.lax.map(one_chunk, (jax.random.split(key, n_chunks), seated))
+    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[:n_blocks], played)
+
+
+# %% [markdown]
+# Each chunk is a `game.play` like any other. Take 1,021 blocks, a prime number: two chunks of 511, and the very last block is thrown away.
+
+# %%
+odd, key = spread(EVALUATION, 1021), jax.random.key(5)
+in_chunks = _play_blocks(key, game.random_bots(), odd, mechanisms.libertarian)
+first_chunk = game.play(jax.random.split(key)[0], game.random_bots(), odd[:511], mechanisms.libertarian)
+assert in_chunks.payout.shape == (1021, 10, 4) and (in_chunks.endowment == odd).all()
+assert jnp.allclose(in_chunks.payout[:511], first_chunk.payout, atol=1e-5)
+
+
+# %% [markdown]
 # On the manifold a loop inside the compiled program walks through the points, one at a time: memory is that of one
 # mechanism, however many there are. Mechanisms given as functions, like a trained network, are compiled one by one.
 
 # %%
 #| export
+@partial(jax.jit, static_argnames=("players", "mechanism", "summary"))
+def _play_one(key, seats, *, players, mechanism, summary):
+    return summary(_play_blocks(key, players, seats, mechanism))
+
+
+@partial(jax.jit, static_argnames=("players", "summary"))
+def _play_grid(keys, points, seats, *, players, summary):
+    one_point = lambda at: summary(_play_blocks(at[0], players, seats, mechanisms.manifold(at[1].w, at[1].v)))
+    return jax.lax.map(one_point, (keys, points))
+
+
 def _play_each(key, players, candidates, seats, summary):
     "Play every mechanism's blocks once and keep `summary(block)`, one mechanism after the other; raises ValueError for none."
     n_candidates = len(candidates.w) if isinstance(candidates, Grid) else len(candidates)
     if n_candidates == 0:
         raise ValueError("candidates is empty: give at least one mechanism or point of the manifold")
     keys = jax.random.split(key, n_candidates)
-
-    def kept(mechanism, key, seats):  # the seats are handed in: as constants they would be folded for seconds while compiling
-        return summary(game.play(key, players, game.across_devices(seats, 0), mechanism))
-
     if isinstance(candidates, Grid):
-        w, v = (jnp.asarray(x) for x in candidates)
-        one_by_one = lambda seats: jax.lax.map(lambda at: kept(mechanisms.manifold(at[1], at[2]), at[0], seats), (keys, w, v))
-        return jax.jit(one_by_one)(seats)
-    return jnp.stack([jax.jit(partial(kept, mechanism))(key, seats) for mechanism, key in zip(candidates, keys)])
+        return _play_grid(keys, Grid(*map(jnp.asarray, candidates)), seats, players=players, summary=summary)
+    return jnp.stack([_play_one(key, seats, players=players, mechanism=m, summary=summary) for key, m in zip(keys, candidates)])
 
 
 # %% [markdown]
@@ -262,7 +297,7 @@ def pair(
 
 # %%
 keys = jax.random.split(jax.random.key(0), 9)
-first, last = (game.play(keys[i], game.random_bots(), seats, mechanisms.manifold(NINE.w[i], NINE.v[i])) for i in (0, -1))
+first, last = (_play_blocks(keys[i], game.random_bots(), seats, mechanisms.manifold(NINE.w[i], NINE.v[i])) for i in (0, -1))
 by_block = float(voting.vote_probability(first, last).mean())
 round_robin = pairing(bots)
 assert np.isclose(round_robin.win[0, -1], by_block, atol=1e-5)
@@ -624,6 +659,13 @@ assert liberal in [best, *level] or fine_robin.win[best, liberal] < 0.52, "liber
 
 # %%
 #| export
+def _curves(block, *, n_endowments):
+    "Average over the groups of each endowment: [E, T, 2] for head and tails."
+    paid = block.relative_payout
+    by_role = jnp.stack([paid[..., 0], paid[..., 1:].mean(-1)], -1)
+    return jnp.stack([by_role[i::n_endowments].mean(0) for i in range(n_endowments)])
+
+
 def relative_payouts(
     key: Array,  # consumed: one part per mechanism
     players: game.Players,
@@ -633,14 +675,7 @@ def relative_payouts(
     n_blocks: int = 4096,  # per mechanism, over all endowments together
 ) -> Array:  # [M, E, T, 2] mean payout / endowment by round, of the head and of the tails
     "Average what head and tails are paid in each round (Koster et al., \"The ideological manifold\"); raises ValueError."
-    n_endowments = len(endowment)
-
-    def curves(block):
-        paid = block.relative_payout
-        by_role = jnp.stack([paid[..., 0], paid[..., 1:].mean(-1)], -1)
-        return jnp.stack([by_role[i::n_endowments].mean(0) for i in range(n_endowments)])
-
-    return _play_each(key, players, candidates, spread(endowment, n_blocks), curves)
+    return _play_each(key, players, candidates, spread(endowment, n_blocks), partial(_curves, n_endowments=len(endowment)))
 
 
 # %% [markdown]
