@@ -57,6 +57,10 @@ questions: setup  ## what HCMD-zero leaves open: how many groups are enough, whe
 	@$(PIPELINE) questions
 	@echo "The answers are in runs/$(PROFILE)/hcmd_questions/."
 
+sweep: setup  ## try other hyper-parameters of the virtual players, the lines `try_...` of settings.ini; PROFILE as above
+	@$(PIPELINE) sweep
+	@echo "The table and the picture are in runs/$(PROFILE)/sweep/."
+
 steps: setup  ## make single files of a run, and what they need: FILES="runs/smoke/seed0/iter0/players.safetensors"
 	@$(PIPELINE) $(FILES)
 
@@ -71,16 +75,23 @@ data: setup  ## fetch the authors' released data into data/released/
 
 publish: setup  ## take over finished runs (paper profile, sensitivity): paper/results/, README's table, outputs of the run notebooks
 	@$(BIN)/python paper/publish.py
-	@for notebook in nbs/[23]*.ipynb; do $(BIN)/nbdev-clean --fname $$notebook && $(BIN)/jupytext --quiet --sync $$notebook || exit 1; done
+	@for notebook in nbs/[234]*.ipynb; do $(BIN)/nbdev-clean --fname $$notebook && $(BIN)/jupytext --quiet --sync $$notebook || exit 1; done
 
 stale: setup  ## list the commits that touched what the committed results depend on since they were made
 	@made_by=$$($(BIN)/python -c 'import json; print(json.load(open("paper/results/provenance.json"))["commit"])'); \
 	git --no-pager log --oneline $$made_by..HEAD -- democratic_ai nbs/text/2*.py nbs/text/3*.py settings.ini Snakefile data requirements.lock
 
 test: setup  ## notebooks' own examples, then tests/
-	@$(BIN)/nbdev-test --n-workers 2 --skip-file-re '^[23]'
+	@$(BIN)/nbdev-test --n-workers 2 --skip-file-re '^[234]'
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/pytest
+
+bench: setup  ## time every expensive step against PyTorch eager and the machine's limit: benchmarks/results.csv; wants a quiet machine and PyTorch
+	@$(BIN)/python -c 'import torch' 2>/dev/null || { echo "make: the comparison needs PyTorch, a CPU build; install it with $(BIN)/python -m pip install '.[bench]'." >&2; exit 1; }
+	@$(BIN)/python benchmarks/bench.py
+
+scaling: setup  ## time against numbers of games, players, mechanisms and seeds: benchmarks/scaling.csv and .svg; wants a quiet machine
+	@$(BIN)/python benchmarks/scaling.py
 
 book: setup  ## the notebooks as a book, docs/_build/html/index.html, to read without a network
 	@$(BIN)/sphinx-build -q -W docs docs/_build/html && echo "The book is docs/_build/html/index.html."
@@ -105,4 +116,4 @@ clean:  ## remove what can be made again, but not runs/
 	rm -rf .venv .snakemake .jax_cache .pytest_cache .hypothesis .ruff_cache docs/_build docs/nbs democratic_ai.egg-info
 	find . -name __pycache__ -not -path './runs/*' -prune -exec rm -rf {} +
 
-.PHONY: help setup reproduce paper figures sensitivity hcmd-zero questions steps calibrate data publish stale test book lab sync execute clean
+.PHONY: help setup reproduce paper figures sensitivity hcmd-zero questions sweep steps calibrate data publish stale test bench scaling book lab sync execute clean

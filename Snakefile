@@ -29,6 +29,7 @@ LAST = setting.getint("n_iterations") - 1
 RUN = f"runs/{PROFILE}"
 RESULTS = f"{RUN}/results"
 LOSSES = setting["losses"].split()
+TRIED = [f"{name[4:]}-{value}" for name, values in setting.items() if name.startswith("try_") for value in values.split()]
 RATIONAL = RUN + "/seed{seed}/rational/theta1_sigma1"  # RM; the paper's Table ST2 sets three other populations of rational players beside it
 
 # the questions that HCMD-zero leaves open: arms that differ in these parameters only
@@ -94,12 +95,12 @@ def parameters(notebook, names, **others):
     return " ".join(f"-p {name} {value}" for name, value in chosen.items())
 
 
-# One core a step, so that steps run side by side; an executed notebook gets its name only when it has come to its end.
+# One core a step, so that steps run side by side; an executed notebook gets its name only when it has come to its end. Of a step that
+# fails the last word is printed; the whole story is in the part that was executed.
 shell.prefix("set -euo pipefail; export NPROC=1 XLA_FLAGS=--xla_cpu_multi_thread_eigen=false PYTHONWARNINGS=ignore; ")
 EXECUTE = (
-    "echo \">> {rule} {wildcards}\" >&2; papermill nbs/{params.notebook}.ipynb {output.notebook}.part.ipynb --cwd . --no-progress-bar"
-    " --log-level ERROR {params.given} 2> >(grep --line-buffered -v 'TCP without encryption' >&2)"
-    " && mv {output.notebook}.part.ipynb {output.notebook}"
+    'echo ">> {rule} {wildcards}" >&2; papermill nbs/{params.notebook}.ipynb {output.notebook}.part.ipynb --cwd . --no-progress-bar'
+    " --log-level ERROR {params.given} 2> >(python paper/last_word.py {rule} {wildcards}) && mv {output.notebook}.part.ipynb {output.notebook}"
 )
 
 
@@ -638,5 +639,46 @@ rule readings:
         notebook="28_readings",
         code=fingerprint("28_readings"),
         given=lambda w: parameters("28_readings", "train_games train_updates election_blocks", folder=f"{RUN}/seed0/iter{LAST}", results=SENSITIVITY),
+    shell:
+        EXECUTE
+
+
+# --- a sweep over hyper-parameters of the virtual players, one at a time around the paper's -----------------------------------------------
+
+SWEEP = f"{RUN}/sweep"
+SWEEP_SEEDS = range(setting.getint("sweep_seeds"))
+
+
+rule try_players:
+    input:
+        multiext(f"{RUN}/seed0/iter0/", "plays.parquet", "holdout.parquet"),
+    output:
+        evaluation=f"{SWEEP}/{{tried}}/seed{{seed}}/cloning.csv",
+        notebook=f"{SWEEP}/{{tried}}/seed{{seed}}/21_clone.ipynb",
+    params:
+        notebook="21_clone",
+        code=fingerprint("21_clone"),
+        given=lambda w, output: parameters(
+            "21_clone",
+            "clone_games clone_updates",
+            changed="''" if w.tried == "as_published" else w.tried,
+            folder=f"{RUN}/seed0/iter0",
+            results=Path(output.notebook).parent,
+            seed=w.seed,
+        ),
+    shell:
+        EXECUTE
+
+
+rule sweep:
+    input:
+        expand(f"{SWEEP}/{{tried}}/seed{{k}}/cloning.csv", tried=["as_published", *TRIED], k=SWEEP_SEEDS),
+    output:
+        multiext(f"{SWEEP}/", "sweep.csv", "sweep.svg", "provenance.json"),
+        notebook=f"{SWEEP}/40_sweep.ipynb",
+    params:
+        notebook="40_sweep",
+        code=fingerprint("40_sweep"),
+        given=lambda w: parameters("40_sweep", "sweep_seeds", folder=RUN, profile=PROFILE, tried=f"'{' '.join(TRIED)}'"),
     shell:
         EXECUTE

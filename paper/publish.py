@@ -1,7 +1,7 @@
 """Take over finished runs: results into paper/results/, their summary into README.md, outputs into the run notebooks.
 
-Results are those of the profile `paper`; the sensitivity analysis, one seed for each value of `loss`, and the questions that HCMD-zero
-leaves open, five paired seeds, are those of `laptop`.
+Results are those of the profile `paper`; the sensitivity analysis, one seed for each value of `loss`, the questions that HCMD-zero
+leaves open, five paired seeds, and the sweep over hyper-parameters are those of `laptop`.
 With two arguments, a notebook and its executed copy: take over the outputs of that one.
 """
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "paper" / "results"
 RUN = ROOT / "runs" / "paper"
 SENSITIVITY = ROOT / "runs" / "laptop" / "sensitivity"
-QUESTIONS = ROOT / "runs" / "laptop" / "hcmd_questions"
+ASIDE = {"hcmd_questions": "30_hcmd_questions.ipynb", "sweep": "40_sweep.ipynb"}  # of the profile laptop, each by itself
 SYSTEMS = {"democratic_ai": "provenance.json", "hcmd_zero": "hcmd_provenance.json"}  # each is run and published by itself
 KEPT = ("tables", "data", "figures", "parameters", "numbers", "summary.md", *SYSTEMS.values())
 
@@ -87,7 +87,7 @@ def take_results(system, made):
     (RESULTS / "numbers.json").write_text(json.dumps({name: number for part in parts for name, number in part.items()}, indent=1) + "\n")
     if system == "democratic_ai":
         put_into_readme("results", (RUN / "results" / "summary.md").read_text())
-    for notebook in sorted((ROOT / "nbs").glob("[23]*.ipynb")):
+    for notebook in sorted((ROOT / "nbs").glob("[234]*.ipynb")):
         if system_of(notebook.name) == system and (executed := executed_copy(notebook.name, made.get("iterations", 1) - 1)):
             take_outputs(notebook, executed)
 
@@ -102,28 +102,28 @@ def take_sensitivity():
         take_outputs(ROOT / "nbs" / name, SENSITIVITY / name)
 
 
-def take_questions():
-    """Copy the answers to what HCMD-zero leaves open, and their notebook's outputs."""
-    (RESULTS / "hcmd_questions").mkdir(parents=True, exist_ok=True)
-    for file in sorted(QUESTIONS.glob("*.*")):
+def take_aside(folder, notebook):
+    """Copy what a run beside the method made (tables, pictures, provenance), and its notebook's outputs."""
+    (RESULTS / folder.name).mkdir(parents=True, exist_ok=True)
+    for file in sorted(folder.glob("*.*")):
         if file.suffix != ".ipynb":
-            shutil.copy(file, RESULTS / "hcmd_questions" / file.name)
-    take_outputs(ROOT / "nbs" / "30_hcmd_questions.ipynb", QUESTIONS / "30_hcmd_questions.ipynb")
+            shutil.copy(file, RESULTS / folder.name / file.name)
+    take_outputs(ROOT / "nbs" / notebook, folder / notebook)
 
 
 def main():
     """Publish what is finished, or say in one sentence why nothing is."""
     results = {system: provenance(RUN / "results", file) for system, file in SYSTEMS.items()}
-    sensitivity, questions = provenance(SENSITIVITY), provenance(QUESTIONS)
-    if not (any(results.values()) or sensitivity or questions):
+    sensitivity, aside = provenance(SENSITIVITY), [name for name in ASIDE if provenance(SENSITIVITY.parent / name)]
+    if not (any(results.values()) or sensitivity or aside):
         sys.exit("publish: no run is finished; run 'make reproduce PROFILE=paper' or 'make sensitivity' first.")
     for system, made in results.items():
         if made:
             take_results(system, made)
     if sensitivity:
         take_sensitivity()
-    if questions:
-        take_questions()
+    for name in aside:
+        take_aside(SENSITIVITY.parent / name, ASIDE[name])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The pipeline's plan, without running it: how many steps, and what it refuses."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -53,6 +54,16 @@ def test_questions_are_asked_of_paired_seeds(house):
     assert int(counted["self_play"]) == 5 and int(counted["arm"]) == 30 and int(counted["questions"]) == 1
 
 
+def test_a_sweep_tries_every_line_of_the_settings_with_the_papers_players_beside_them(house):
+    settings_file = house / "settings.ini"
+    text = re.sub(r"(?m)^(try_\w+|sweep_seeds) = .*\n", "", settings_file.read_text())
+    settings_file.write_text(text.replace("[DEFAULT]\n", "[DEFAULT]\nsweep_seeds = 3\ntry_hidden = 4 32\ntry_l2 = 0\n"))
+    code, said = plan(house, "profile=laptop", target="sweep")
+    assert code == 0, said
+    counted = dict(line.split() for line in said.splitlines() if len(line.split()) == 2 and line.split()[1].isdigit())
+    assert int(counted["try_players"]) == (1 + 3) * 3 and int(counted["acquire"]) == int(counted["sweep"]) == 1
+
+
 def test_an_unknown_profile_is_refused_by_name(house):
     code, said = plan(house, "profile=desktop")
     assert code != 0
@@ -78,3 +89,17 @@ def test_a_step_is_stale_when_code_that_it_reaches_has_changed_and_not_otherwise
     cloning.write_text(written.replace("b1=0.9, b2=0.999", "b1=0.8, b2=0.999"))
     assert fingerprint("21_clone", house) != clone, "training players reaches Adam"
     assert fingerprint("22_metagame", house) == metagame, "playing with them does not"
+
+
+@pytest.mark.parametrize(
+    ("said", "heard"),
+    [
+        ("cloning, 3 of 7\nall well\n", "cloning, 3 of 7\nall well\n"),
+        ("3 of 7\nTraceback (most recent call last):\n  File x\nValueError: n is 3: ask for more\n\n", "3 of 7\nclone seed0: ValueError: n is 3: ask for more\n"),
+        ("Traceback (most recent call last):\nnbclient.exceptions.DeadKernelError: Kernel died\n", "clone seed0: killed, most often for want of memory"),
+    ],
+)
+def test_a_step_passes_on_its_progress_and_ends_in_one_sentence_if_it_fails(said, heard):
+    command = [sys.executable, ROOT / "paper" / "last_word.py", "clone", "seed0"]
+    lines = subprocess.run(command, input=said, capture_output=True, text=True, check=True).stderr
+    assert lines.startswith(heard) and len(lines.splitlines()) == len(heard.splitlines())

@@ -25,20 +25,22 @@ seed = 0
 iteration = 0
 clone_games = 128  # blocks in a batch
 clone_updates = 300
+changed = ""  # a hyper-parameter that is not the paper's, like hidden-32; tried by `make sweep`
+results = ""  # where everything goes that is made here; the folder itself unless told
 
 # %% [markdown]
 # The network, its loss and its optimiser are those of 04_cloning; here they meet everything that was played up to this
 # iteration. Training saves its state as it goes: stopped at any point, it goes on from there to the same last digit.
 
 # %%
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import jax
 
 from democratic_ai import cloning, data
 
-here = Path(folder)
+here, there = Path(folder), Path(results or folder)
 key = jax.random.fold_in(jax.random.key(seed), 2100 + iteration)
 files = [here.parent / f"iter{i}" / "plays.parquet" for i in range(iteration + 1)]
 plays = data.join([data.read_plays(file) for file in files])
@@ -46,7 +48,12 @@ holdout = data.read_plays(here / "holdout.parquet")
 
 # %%
 config = replace(cloning.Cloning(), batch=clone_games, updates=clone_updates)
-params = cloning.train(key, plays, config=config, checkpoint=here / "checkpoints")
+if changed:
+    name, value = changed.split("-", 1)
+    if name not in asdict(config):
+        raise ValueError(f"{name} is no hyper-parameter of virtual players: choose one of {', '.join(asdict(config))}")
+    config = replace(config, **{name: type(asdict(config)[name])(value)})
+params = cloning.train(key, plays, config=config, checkpoint=there / "checkpoints")
 
 # %% [markdown]
 # How well do they predict people they have never met? Cross-entropy in nats a choice, next to guesses that need no network.
@@ -56,5 +63,5 @@ evaluation = cloning.evaluate(params, holdout, plays)
 evaluation.pivot_table(index=["by", "at"], columns="model", values="cross_entropy", sort=False).round(3)
 
 # %%
-data.write_table(here / "cloning.csv", evaluation)
-data.save_parameters(here / "players.safetensors", params)
+data.write_table(there / "cloning.csv", evaluation)
+data.save_parameters(there / "players.safetensors", params)
