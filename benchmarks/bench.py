@@ -1,7 +1,7 @@
 """Time every expensive step at the paper's size: ours, the readable form of the notebooks, PyTorch eager, and the machine's limit.
 
-Run it with `.venv/bin/python benchmarks/bench.py`; it needs PyTorch, a CPU build. All implementations of a step are alive together and asked in turn, so that whatever else the machine does falls on
-all of them; medians and ranges of milliseconds for one update go to `benchmarks/results.csv`.
+`make bench` runs it; it needs PyTorch, a CPU build. All implementations of a step are alive together and asked in turn, so that whatever else
+the machine does falls on all of them; medians and ranges of milliseconds for one update go to `benchmarks/results.csv`.
 """
 
 import json
@@ -15,31 +15,43 @@ import pandas as pd
 
 HERE = Path(__file__).parent
 IMPLEMENTATIONS = ("jax", "readable", "eager")
-UPDATES = {"cloning": 20, "training": 8, "metagame": 1}  # asked for at a time
+UPDATES = {"cloning": 20, "training": 8, "self_play": 4, "metagame": 1}  # asked for at a time
 ROUNDS = 9
 
 # --- the machine's limit --------------------------------------------------------------------------------------------------------
 
-PLAYER = 2 * (16 * 64 + (64 + 16) * 64 + 16 * 11)  # floating-point operations of one player in one round
-PLAYER_BACK = 2 * ((64 + 16) * 64 + 16 * 11)  # and of what comes back to its inputs, but for the first layer
-CURVES = 64 + 5 * 16 + 11  # tanh, sigmoid, exp
-ARROW, NODE, TABLE = 32 * 32, 32 * 32, 32 * 32
-FIRST = 8 * 3 * 32 + 4 * (32 + 3) * 32 + 64 * 32  # edge layer once per sender and per receiver, nodes, global
-SECOND = 12 * ARROW + 8 * NODE + TABLE + 4 * 64 + 32
-NETWORK, BENDS = 2 * (FIRST + SECOND), 12 * 32 + 4 * 32 + 32 + 12 * 32 + 4
+
+
+def player(embed=64, hidden=16):
+    """Count one player's choice: operations of its matrices, of the way back to what it was paid, and curves (tanh, sigmoid, exp)."""
+    inner = (embed + hidden) * 4 * hidden + hidden * 11
+    return 2 * (16 * embed + inner), 2 * (inner + 4 * embed), embed + 5 * hidden + 11
+
+
+def network(features=3, width=32):
+    """Count one sharing of the fund: operations of matrices, which nodes and arrows ask for once each, and curves."""
+    first = 8 * features * width + 4 * (width + features) * width + 2 * width * width
+    second = 12 * width * width + 8 * width * width + width * width + 4 * 2 * width + width
+    return 2 * (first + second), 12 * width + 4 * width + width + 12 * width + 4
 
 
 def work(step, answered):
-    """Count by hand: operations of matrices and curves (tanh and its kin) that one update cannot do without."""
+    """Count by hand: operations of matrices, and curves, that one update cannot do without."""
+    forward, back, curves = player()
     choices, rounds = 512 * 4 * 10, 512 * 10
     if step == "cloning":
         n = choices * answered
-        return n * (3 * PLAYER - 2 * 16 * 64), n * CURVES
+        return n * (3 * forward - 2 * 16 * 64), n * curves
     if step == "training":
-        paid = 2 * 4 * 64  # payouts among the inputs of the first layer
-        return choices * (2 * PLAYER + PLAYER_BACK + paid) + rounds * 3 * NETWORK, 2 * choices * CURVES + rounds * BENDS
+        sharing, bends = network()
+        return choices * (2 * forward + back) + rounds * 3 * sharing, 2 * choices * curves + rounds * bends
+    if step == "self_play":
+        forward, back, curves = player(embed=32, hidden=8)
+        sharing, bends = network(features=2)
+        choices, rounds = 1000 * 4 * 10, 6380  # all rounds that there are
+        return choices * (2 * forward + back) + rounds * 3 * sharing, 2 * choices * curves + rounds * bends
     blocks = 9 * 4096
-    return blocks * 40 * PLAYER, blocks * 40 * CURVES + 81 * 4096 * 4
+    return blocks * 40 * forward, blocks * 40 * curves + 81 * 4096 * 4
 
 
 # --- asking in turn -------------------------------------------------------------------------------------------------------------

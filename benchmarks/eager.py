@@ -1,4 +1,4 @@
-"""The three expensive steps in PyTorch, eagerly and idiomatically: what an equally careful author would write first.
+"""The expensive steps in PyTorch, eagerly and idiomatically: what an equally careful author would write first.
 
 Weights come from our networks, random numbers from the caller, so that losses and gradient norms can be compared with ours.
 """
@@ -88,7 +88,7 @@ class Mechanism(nn.Module):
 
     def forward(self, endowment, contribution):
         """Divide the fund: [G, P] coins twice -> [G, P] shares."""
-        node = torch.stack([endowment / 10, contribution / 10, contribution / endowment], -1)
+        node = torch.stack([endowment / 10, contribution / 10, contribution / endowment][: self.edge1.in_features // 2], -1)
         sender, receiver = ARROWS.T
         to_all = lambda u, n: u[:, None].expand(-1, n, -1)
         edge = torch.tanh(self.edge1(torch.cat([node[:, sender], node[:, receiver]], -1)))
@@ -113,9 +113,9 @@ def manifold(v, w):
 
 
 def roll_out(player, mechanism, endowment, uniform):
-    """Play blocks [G, P] with draws [T, G, P]: sum of payout / 10 / endowment [G, P], log-probability of choices from round 2 on [G]."""
+    """Play blocks [G, P] with draws [T, G, P]: contribution and payout [G, T, P], log-probability of choices from round 2 on [G]."""
     contribution = payout = torch.zeros_like(endowment)
-    memory, received, log_likelihood = None, torch.zeros_like(endowment), torch.zeros(len(endowment))
+    memory, log_likelihood, played = None, torch.zeros(len(endowment)), []
     for t in range(ROUNDS):
         seen = features(endowment, contribution, payout).flatten(0, 1)[:, None]
         logits, memory = player(seen, memory)
@@ -127,22 +127,46 @@ def roll_out(player, mechanism, endowment, uniform):
             log_likelihood = log_likelihood + log_p.gather(-1, drawn[:, None])[:, 0].view_as(endowment).sum(-1)
         contribution = drawn.view_as(endowment).to(endowment.dtype)
         payout = GROWTH * contribution.sum(-1, keepdim=True) * mechanism(endowment, contribution)
-        received = received + payout / 10 / endowment
-    return received, log_likelihood
+        played.append((contribution, payout))
+    return *(torch.stack(x, 1) for x in zip(*played)), log_likelihood
 
 
-def surrogate(player, mechanism, opponent, endowment, own_draws, rival_draws, *, slope=1.4):
-    """Build the surrogate objective whose gradient is that of the expected votes, and those votes."""
-    with torch.no_grad():
-        rival, _ = roll_out(player, opponent, endowment, rival_draws)
-    received, log_likelihood = roll_out(player, mechanism, endowment, own_draws)
-    votes = torch.sigmoid(slope * (received - rival)).sum(-1)
+def relative_payout_sum(endowment, payout):
+    """Sum payouts relative to the own endowment, in tens of coins: [G, P] and [G, T, P] -> [G, P]."""
+    return payout.sum(1) / 10 / endowment
+
+
+def surrogate(votes, log_likelihood):
+    """Build the objective whose gradient is that of the expected votes [G], and those votes."""
     advantage = (votes - votes.mean()).detach()
     return (votes + advantage * log_likelihood).mean(), votes.mean()
+
+
+def training_objective(player, mechanism, opponent, endowment, own_draws, rival_draws, *, slope=1.4):
+    """Play HCRM against its opponent and count votes."""
+    with torch.no_grad():
+        _, rival, _ = roll_out(player, opponent, endowment, rival_draws)
+    _, own, log_likelihood = roll_out(player, mechanism, endowment, own_draws)
+    ahead = relative_payout_sum(endowment, own) - relative_payout_sum(endowment, rival)
+    return surrogate(torch.sigmoid(slope * ahead).sum(-1), log_likelihood)
+
+
+def liking(taste, endowment, contribution, payout):
+    """Say how much each player likes a block, taste [T, 3, P]: [G, P], [G, T, P] twice -> [G, P]."""
+    seen = torch.stack([endowment[:, None].expand_as(payout), contribution, payout], -2) / 10
+    return torch.einsum("gtqsp,tqp->gs", seen[..., SEATS], taste)
+
+
+def self_play_objective(player, mechanism, taste, endowment, own_draws, rival_draws):
+    """Play HCMD-zero against its copy and count votes by taste."""
+    with torch.no_grad():
+        rival = liking(taste, endowment, *roll_out(player, mechanism, endowment, rival_draws)[:2])
+    contribution, payout, log_likelihood = roll_out(player, mechanism, endowment, own_draws)
+    return surrogate(torch.sigmoid(liking(taste, endowment, contribution, payout) - rival).sum(-1), log_likelihood)
 
 
 @torch.no_grad()
 def metagame(player, candidates, endowment, draws, *, slope=1.4):
     """Play every candidate's blocks once, draws [M, T, G, P], and hold all elections: [M, M] shares of the votes."""
-    sums = torch.stack([roll_out(player, candidate, endowment, u)[0] for candidate, u in zip(candidates, draws)])
+    sums = torch.stack([relative_payout_sum(endowment, roll_out(player, candidate, endowment, u)[1]) for candidate, u in zip(candidates, draws)])
     return torch.stack([torch.sigmoid(slope * (own - sums)).mean((1, 2)) for own in sums])

@@ -1,6 +1,6 @@
 """Measure how time and memory grow with games, players, mechanisms and seeds, and fit the exponents.
 
-Run it with `.venv/bin/python benchmarks/scaling.py`. Every size is measured in a process of its own, so that its peak of memory is its own; results go to
+`make scaling` runs it. Every size is measured in a process of its own, so that its peak of memory is its own; results go to
 `benchmarks/scaling.csv`, exponents to `benchmarks/exponents.csv`, the picture to `benchmarks/scaling.svg`.
 """
 

@@ -185,7 +185,7 @@ def training_eager():
 
     def update(own, rival):
         rmsprop.zero_grad()
-        objective, votes = eager.surrogate(player, mechanism, opponent, seated, own, rival)
+        objective, votes = eager.training_objective(player, mechanism, opponent, seated, own, rival)
         (-objective).backward()
         return votes
 
@@ -197,6 +197,97 @@ def training_eager():
         for _ in range(k):
             update(torch.rand(own.shape), torch.rand(own.shape))
             rmsprop.step()
+
+    return checked, run
+
+
+# --- HCMD-zero's self-play ------------------------------------------------------------------------------------------------------
+
+
+def self_play_given():
+    """Make the players and the taste of an iteration, a mechanism, and seats."""
+    import jax
+    import jax.numpy as jnp
+
+    from democratic_ai import cloning, graphnet, hcmd_zero, mechanisms
+
+    config = hcmd_zero.HcmdZero()
+    size = cloning.Cloning(embed=max(config.embed), hidden=max(config.hidden))
+    taste = jax.random.normal(jax.random.key(7), (10, 3, 4)) / 10
+    fitted = {"players": cloning.init(jax.random.key(0), config=size), "taste": taste}
+    seated = mechanisms.head_and_tails(jnp.repeat(jnp.array(config.tails, float), config.games // len(config.tails)))
+    return config, fitted, graphnet.init(jax.random.key(8), n_features=config.n_features), seated
+
+
+def self_play_jax():
+    """Improve HCMD-zero, as 26_hcmd_zero does."""
+    import jax
+    import jax.numpy as jnp
+    import optax
+
+    from democratic_ai import hcmd_zero
+
+    config, fitted, params, _ = self_play_given()
+    votes, gradient = jax.jit(partial(hcmd_zero.self_play_gradient, config=config))(params, jax.random.key(6), fitted)
+    state = {"params": params, "moments": optax.adam(config.learning_rate).init(params), "key": jax.random.key(7)}
+    return (float(votes), norm(gradient)), lambda k: jax.block_until_ready(hcmd_zero.climb(fitted, state, jnp.arange(k), config=config))
+
+
+def self_play_readable():
+    """Improve HCMD-zero with the step as 12 writes it down first."""
+    import jax
+    import optax
+
+    from democratic_ai import hcmd_zero
+
+    config, fitted, params, seated = self_play_given()
+    adam = optax.adam(config.learning_rate)
+    gradient_of = lifted("12_hcmd_zero", "as_in_09", {"jax": jax, **vars(hcmd_zero)})
+    estimate = jax.jit(lambda params, key: gradient_of(params, key, fitted, seated))
+
+    @jax.jit
+    def update(params, moments, key):
+        _, gradient = estimate(params, key)
+        change, moments = adam.update(jax.tree.map(lambda x: -x, gradient), moments)
+        return optax.apply_updates(params, change), moments
+
+    def run(k):
+        now, moments = params, adam.init(params)
+        for i in range(k):
+            now, moments = update(now, moments, jax.random.key(i))
+        jax.block_until_ready(now)
+
+    votes, gradient = estimate(params, jax.random.key(6))
+    return (float(votes), norm(gradient)), run
+
+
+def self_play_eager():
+    """Improve HCMD-zero in PyTorch."""
+    import eager
+    import jax
+    import torch
+
+    from democratic_ai import training
+
+    config, fitted, params, seats = self_play_given()
+    player, mechanism = eager.Player(fitted["players"]).requires_grad_(False), eager.Mechanism(params)
+    taste, seated = eager.tensor(fitted["taste"]), eager.tensor(seats)
+    adam = torch.optim.Adam(mechanism.parameters(), lr=config.learning_rate)
+
+    def update(own, rival):
+        adam.zero_grad()
+        objective, votes = eager.self_play_objective(player, mechanism, taste, seated, own, rival)
+        (-objective).backward()
+        return votes
+
+    own, rival = (eager.tensor(training.draws(key, seats.shape)) for key in jax.random.split(jax.random.key(6)))
+    votes = float(update(own, rival).detach())
+    checked = votes, norm([x.grad for x in mechanism.parameters()])
+
+    def run(k):
+        for _ in range(k):
+            update(torch.rand(own.shape), torch.rand(own.shape))
+            adam.step()
 
     return checked, run
 
