@@ -23,6 +23,12 @@ COLUMNS = {
     "tables/text_statistics.csv": ["name", "section", "what", "published", "ours", "low", "high"],
     "tables/findings.csv": ["name", "finding", "margin", "low", "high", "word"],
     "tables/published_beside_ours.csv": ["name", "section", "published", "ours", "low", "high", "verdict"],
+    "tables/hcmd_metagame.csv": ["iteration_row", "iteration_col", "vote_share"],
+    "tables/hcmd_cross_entropy.csv": ["kind", "model_iteration", "data_iteration", "ratio"],
+    "tables/hcmd_vs_liberal_egalitarian.csv": ["tail_endowment", "vote_share", "low", "high", "published"],
+    "tables/hcmd_steps.csv": ["iteration", "own_vote_share", "own_won", "own_lost", "last_vote_share", "last_low", "last_high", "last_won", "last_lost"],
+    "tables/hcmd_numbers.csv": ["name", "published", "ours", "low", "high", "verdict"],
+    "data/hcmd_beach.csv": ["iteration", "tail_endowment", "head_contribution", "tail_contribution_sum", "head_share"],
     "data/fig1c.csv": ["source", "mechanism", "tail_endowment", "role", "round", "relative_contribution"],
     "data/fig3a_beach.csv": ["mechanism", "tail_endowment", "head_contribution", "tail_contribution_sum", "head_share"],
 }
@@ -50,6 +56,7 @@ def test_headline_errors_follow_from_the_tables():
 
 
 FIGURES = [f"fig{n}" for n in ["1a", "1b", "1c", "1d", "2", "3a", "3b", "3c", "4a", "4b", "4c", "4d", "S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9"]]
+FIGURES += [f"hcmd_{n}" for n in ["fig3a", "fig3b", "fig3c", "fig4_models", "fig4_metagame", "fig5", "knowable"]]
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -78,8 +85,33 @@ def test_the_curves_hold_three_sources_of_180_values():
     assert np.isclose(curves[curves.source == "published"].relative_contribution.sum(), published.relative_contribution.sum())
 
 
-def test_the_results_were_made_by_a_commit_of_this_history_without_changes():
-    provenance = json.loads((RESULTS / "provenance.json").read_text())
+def test_hcmd_tables_hold_seven_iterations_of_at_least_five_seeds():
+    read = lambda name: pd.read_csv(RESULTS / "tables" / f"hcmd_{name}.csv")
+    assert len(json.loads((RESULTS / "hcmd_provenance.json").read_text())["seeds"]) >= 5
+    win = read("metagame").pivot(index="iteration_row", columns="iteration_col", values="vote_share").to_numpy()
+    assert win.shape == (8, 8) and np.allclose(win + win.T, 1, atol=2e-5), "every vote goes to one of two"
+    ratio = read("cross_entropy")
+    assert ratio.groupby("kind").size().to_dict() == {"contribution": 49, "vote": 49}
+    assert (ratio.ratio[ratio.model_iteration == ratio.data_iteration] == 1).all()
+    beach = pd.read_csv(RESULTS / "data" / "hcmd_beach.csv")
+    assert beach.groupby("iteration").size().to_dict() == dict.fromkeys(range(8), sum(11 * (3 * tail + 1) for tail in (2, 4, 6, 8, 10)))
+    corner = beach.query("iteration == 7 and tail_endowment == 8 and head_contribution == 0 and tail_contribution_sum == 6").head_share.item()
+    assert NUMBERS["hcmd_head_share_iteration_7"]["value"] == pytest.approx(corner, abs=1e-5)
+    shares = read("vs_liberal_egalitarian").set_index("tail_endowment").vote_share
+    assert NUMBERS["hcmd_share_liberal_egalitarian"]["value"] == pytest.approx(shares["all"], abs=0.002), "seeds have as many groups, give or take some lost votes"
+
+
+def test_hcmd_numbers_stand_beside_ours_with_the_word_that_the_rule_gives():
+    beside = pd.read_csv(RESULTS / "tables" / "hcmd_numbers.csv")
+    assert set(beside.name) == {name for name in NUMBERS if name.startswith("hcmd_")} and len(beside) == 6
+    for row in beside.itertuples():
+        word = statistics.verdict(row.published, row.ours, row.low, row.high, sign=row.sign, is_p=row.what.endswith(": p"), margin=row.rounding)
+        assert row.verdict == word, row.name
+
+
+@pytest.mark.parametrize("name", ["provenance", "hcmd_provenance"])
+def test_the_results_were_made_by_a_commit_of_this_history_without_changes(name):
+    provenance = json.loads((RESULTS / f"{name}.json").read_text())
     assert provenance["profile"] == "paper" and provenance["uncommitted_changes"] is False and provenance["seeds"]
     git = ["git", "merge-base", "--is-ancestor", provenance["commit"], "HEAD"]
     assert subprocess.run(git, cwd=ROOT, check=False).returncode == 0
