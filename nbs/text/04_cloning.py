@@ -262,8 +262,8 @@ print(f"{at_zero:.4f} nats per choice before anything is learned")
 # 1. A person's ten contributions are known in advance (*teacher forcing*), so nothing but the memory itself is sequential.
 # 2. Numbers lie with players along the long axis and the ten rounds are written out instead of looped over.
 # 3. $\sigma(z) = \frac12 + \frac12\tanh\frac z2$: with three of the four gates halved beforehand, one tanh serves all.
-# 4. The gradient with respect to the weights can wait: keep what every round saw, and at the end do all ten rounds in one
-#    matrix product.
+# 4. What does not hang on the memory, the first layer and the choices, is one matrix product for all ten rounds, and so are the gradients with respect to
+#    the weights: they can wait until every round has been seen.
 #
 # The fast code reads the parameters in another order: the LSTM's eight matrices as one.
 
@@ -319,47 +319,59 @@ def opened(
 
 
 def one_round(
-    w: dict,  # from `upright`
-    story: Array,  # [N, 16] features
+    told: Array,  # [4 * hidden, N] what the gates hear from the first layer
+    recalled: Array,  # [4 * hidden, hidden] the gates' weights for what is remembered
     h: Array,  # [hidden, N] output of the memory
     cell: Array,  # [hidden, N] the memory itself
 ) -> tuple[Array, Array, tuple]:  # h, cell, what the way back will need
     "Let N players take in what they know before one choice."
-    embedded = jnp.tanh(w["embed"] @ story.T + w["embed_bias"])
-    seen = jnp.concatenate([embedded, h])
-    gates = jnp.tanh(w["gates"] @ seen + w["gates_bias"])
+    gates = jnp.tanh(told + recalled @ h)
     i, f, g, o = opened(gates)
     new = f * cell + i * g
     squashed = jnp.tanh(new)
-    return o * squashed, new, (seen, gates, cell, squashed)
+    return o * squashed, new, (gates, cell, squashed)
 
 
 # %% [markdown]
-# Ten rounds forward, written out. `forward` gives the logits and everything that the way back needs; `logits`
-# is its public face, with the way back attached by hand.
+# Ten rounds forward, written out: what the first layer tells the gates is one product over all rounds, then comes the memory, and all the choices are
+# one product again. `forward` gives the logits and everything that the way back needs; `logits` is its public face, with the way back attached by hand.
 
 # %%
 #| export
+def side_by_side(
+    rounds: Array,  # [T, n, N]
+) -> Array:  # [n, T * N]
+    "Lay rounds beside one another, so that one matrix product serves all."
+    return jnp.swapaxes(rounds, 0, 1).reshape(rounds.shape[1], -1)
+
+
 def forward(
     w: dict,  # from `upright`
     story: Array,  # [T, N, 16] features
 ) -> tuple[Array, tuple]:  # [T, 11, N] logits; traces for `backward`
     "Guess T rounds of N players and keep the traces."
-    h = cell = jnp.zeros((w["choice"].shape[1], story.shape[1]))
-    guesses, traces = [], []
-    for now in story:
-        h, cell, trace = one_round(w, now, h, cell)
-        guesses.append(w["choice"] @ h + w["choice_bias"])
-        traces.append((*trace, h))
-    return jnp.stack(guesses), (w, story, traces)
+    n_rounds, n_players, _ = story.shape
+    embedded = jnp.tanh(w["embed"] @ story.reshape(n_rounds * n_players, -1).T + w["embed_bias"])
+    looked, recalled = jnp.split(w["gates"], [len(embedded)], 1)
+    h = cell = jnp.zeros((w["choice"].shape[1], n_players))
+    remembered, traces = [], []
+    for told in jnp.split(looked @ embedded + w["gates_bias"], n_rounds, 1):
+        h, cell, trace = one_round(told, recalled, h, cell)
+        remembered.append(h)
+        traces.append(trace)
+    remembered = jnp.concatenate(remembered, 1)
+    guess = w["choice"] @ remembered + w["choice_bias"]
+    return jnp.swapaxes(guess.reshape(-1, n_rounds, n_players), 0, 1), (w, story, embedded, remembered, traces)
 
 
+# %%
+#| export
 @jax.custom_vjp
 def logits(
     w: dict,  # from `upright`
     story: Array,  # [T, N, 16] features
 ) -> Array:  # [T, 11, N] of 0..10 coins, before `affordable`
-    "Guess T rounds of N players; fast in both directions, fastest for some 128 players at a time (they fit the cache)."
+    "Guess T rounds of N players; fast in both directions, fastest for some 100 players at a time (they fit the cache)."
     return forward(w, story)[0]
 
 
@@ -373,28 +385,25 @@ def logits(
 # %%
 #| export
 def blame(
-    w: dict,  # from `upright`
-    traces: list[tuple],  # of `forward`, one per round
-    d_logits: Array,  # [T, 11, N]
-) -> tuple[list[Array], list[Array]]:  # of the gates [4 * hidden, N] and the embedding [embed, N], both before tanh
-    "Go back through the rounds and say how much the loss minds each unit."
-    n_embed = w["embed"].shape[0]
+    recalled: Array,  # [4 * hidden, hidden] the gates' weights for what is remembered
+    traces: list[tuple],  # of `one_round`, one per round
+    d_remembered: list[Array],  # [hidden, N] per round: how much the choices mind
+) -> Array:  # [4 * hidden, T * N] of the gates, before tanh
+    "Go back through the rounds and say how much the loss minds each gate."
     d_h = d_cell = 0.0
-    d_gates, d_embed = [], []
-    for (seen, gates, cell, squashed, _), d_guess in zip(traces[::-1], d_logits[::-1]):
+    d_gates = []
+    for (gates, cell, squashed), minded in zip(traces[::-1], d_remembered[::-1]):
         i, f, g, o = opened(gates)
-        d_h = d_h + w["choice"].T @ d_guess
+        d_h = d_h + minded
         d_cell = d_cell + d_h * o * (1 - squashed**2)
         d_open = jnp.concatenate([0.5 * d_cell * g, 0.5 * d_cell * cell, d_cell * i, 0.5 * d_h * squashed])
         d_gates.append(d_open * (1 - gates**2))
-        d_seen = w["gates"].T @ d_gates[-1]
-        d_embed.append(d_seen[:n_embed] * (1 - seen[:n_embed] ** 2))
-        d_h, d_cell = d_seen[n_embed:], d_cell * f
-    return d_gates[::-1], d_embed[::-1]
+        d_h, d_cell = recalled.T @ d_gates[-1], d_cell * f
+    return jnp.concatenate(d_gates[::-1], 1)
 
 
 # %% [markdown]
-# With every unit's share of the blame in hand, each weight's gradient is one product over all rounds and players at once.
+# With every gate's share of the blame in hand, everything else is one product over all rounds and players at once.
 
 # %%
 #| export
@@ -403,17 +412,19 @@ def backward(
     d_logits: Array,  # [T, 11, N]
 ) -> tuple[dict, Array]:  # gradient of the weights, and of the story [T, N, 16]
     "Turn blame into gradients, all rounds in one matrix product; what the caller does not use, the compiler drops."
-    w, story, traces = saved
-    rounds = lambda arrays: jnp.concatenate(list(arrays), 1)
-    d_gates, d_embed = map(rounds, blame(w, traces, d_logits))
-    d_guess, seen, h = rounds(d_logits), rounds(t[0] for t in traces), rounds(t[-1] for t in traces)
+    w, story, embedded, remembered, traces = saved
+    looked, recalled = jnp.split(w["gates"], [len(embedded)], 1)
+    d_guess = side_by_side(d_logits)
+    d_gates = blame(recalled, traces, jnp.split(w["choice"].T @ d_guess, len(story), 1))
+    d_embed = (looked.T @ d_gates) * (1 - embedded**2)
+    before = jnp.pad(remembered, ((0, 0), (story.shape[1], 0)))[:, : remembered.shape[1]]  # of the round before; nothing at first
     ones = jnp.ones((d_guess.shape[1], 1))
     d_w = {
         "embed": d_embed @ story.reshape(len(ones), -1),
         "embed_bias": d_embed @ ones,
-        "gates": d_gates @ seen.T,
+        "gates": jnp.concatenate([d_gates @ embedded.T, d_gates @ before.T], 1),
         "gates_bias": d_gates @ ones,
-        "choice": d_guess @ h.T,
+        "choice": d_guess @ remembered.T,
         "choice_bias": d_guess @ ones,
     }
     return d_w, (d_embed.T @ w["embed"]).reshape(story.shape)
@@ -611,7 +622,7 @@ for coins in range(11):  # round 1: the same page for every group, so one distri
 #
 # The third use is learning. What players saw does not change during training, so it is written down once, one row per player and block; an
 # update draws 512 blocks and looks up their rows. Rows of bots are not visited at all: the 512 blocks hold some 1,730 players
-# with ten answers, and those are taken 128 at a time, so that everything about them stays in the processor's second-level cache.
+# with ten answers, and those are taken 112 at a time, so that everything about them stays in the processor's second-level cache.
 #
 # The order of the other three is no fact of the game: nobody is "the second of the others". So each row is written down in all six
 # orders, and an update reads it in one of them, by lot. (At a table of five there would be 24, at one of sixty-four more than anybody could write; there, too, six must do, drawn once.)
@@ -663,7 +674,7 @@ def lessons(
 
 # %%
 #| export
-AT_ONCE = 128  # players, on each device, whose traces fit the second-level cache of a core
+AT_ONCE = 112  # players, on each device, whose traces fit the second-level cache of a core
 
 
 def guessing(
