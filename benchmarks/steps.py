@@ -170,35 +170,44 @@ def training_readable():
     return (float(votes), norm(gradient)), run
 
 
-def training_eager():
-    """Train HCRM in PyTorch."""
+def eager_ascent(objective, mechanism, optimiser, shape):
+    """Climb in PyTorch: what one update computes from our draws, and a way to do many from its own."""
     import eager
     import jax
     import torch
 
     from democratic_ai import training
 
-    world = given()
-    player, mechanism = eager.Player(world["players"]).requires_grad_(False), eager.Mechanism(world["mechanism"])
-    seated, opponent = eager.tensor(world["seated"]), eager.manifold(1.0, 1.0)
-    rmsprop = torch.optim.RMSprop(mechanism.parameters(), lr=4e-4, alpha=0.99, eps=1e-5)
-
     def update(own, rival):
-        rmsprop.zero_grad()
-        objective, votes = eager.training_objective(player, mechanism, opponent, seated, own, rival)
-        (-objective).backward()
+        optimiser.zero_grad()
+        surrogate, votes = objective(own, rival)
+        (-surrogate).backward()
         return votes
 
-    own, rival = (eager.tensor(training.draws(key, world["seated"].shape)) for key in jax.random.split(jax.random.key(6)))
+    own, rival = (eager.tensor(training.draws(key, shape)) for key in jax.random.split(jax.random.key(6)))
     votes = float(update(own, rival).detach())
     checked = votes, norm([x.grad for x in mechanism.parameters()])
 
     def run(k):
         for _ in range(k):
             update(torch.rand(own.shape), torch.rand(own.shape))
-            rmsprop.step()
+            optimiser.step()
 
     return checked, run
+
+
+def training_eager():
+    """Train HCRM in PyTorch."""
+    import eager
+    import torch
+
+    world = given()
+    player, mechanism = eager.Player(world["players"]).requires_grad_(False), eager.Mechanism(world["mechanism"])
+    seated, opponent = eager.tensor(world["seated"]), eager.manifold(1.0, 1.0)
+    rmsprop = torch.optim.RMSprop(mechanism.parameters(), lr=4e-4, alpha=0.99, eps=1e-5)
+
+    objective = lambda own, rival: eager.training_objective(player, mechanism, opponent, seated, own, rival)
+    return eager_ascent(objective, mechanism, rmsprop, world["seated"].shape)
 
 
 # --- HCMD-zero's self-play ------------------------------------------------------------------------------------------------------
@@ -264,32 +273,15 @@ def self_play_readable():
 def self_play_eager():
     """Improve HCMD-zero in PyTorch."""
     import eager
-    import jax
     import torch
-
-    from democratic_ai import training
 
     config, fitted, params, seats = self_play_given()
     player, mechanism = eager.Player(fitted["players"]).requires_grad_(False), eager.Mechanism(params)
     taste, seated = eager.tensor(fitted["taste"]), eager.tensor(seats)
     adam = torch.optim.Adam(mechanism.parameters(), lr=config.learning_rate)
 
-    def update(own, rival):
-        adam.zero_grad()
-        objective, votes = eager.self_play_objective(player, mechanism, taste, seated, own, rival)
-        (-objective).backward()
-        return votes
-
-    own, rival = (eager.tensor(training.draws(key, seats.shape)) for key in jax.random.split(jax.random.key(6)))
-    votes = float(update(own, rival).detach())
-    checked = votes, norm([x.grad for x in mechanism.parameters()])
-
-    def run(k):
-        for _ in range(k):
-            update(torch.rand(own.shape), torch.rand(own.shape))
-            adam.step()
-
-    return checked, run
+    objective = lambda own, rival: eager.self_play_objective(player, mechanism, taste, seated, own, rival)
+    return eager_ascent(objective, mechanism, adam, seats.shape)
 
 
 # --- metagame -------------------------------------------------------------------------------------------------------------------

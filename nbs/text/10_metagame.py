@@ -146,7 +146,7 @@ with pytest.raises(ValueError, match="n_blocks is 3"):
 # endowment, $s = \sum_t y_t / (10\,e)$. That sum is all an election needs to know about a block. So each mechanism plays its
 # blocks once, by itself, and only the sums are kept: `[M, G, P]`, one number per mechanism, group and player.
 #
-# Side by side, but not all at once: 512 groups at a time need little memory, however many are asked for, and are a little faster than all together.
+# Side by side, but not all at once: 512 groups at a time need little memory, however many are asked for.
 
 # %%
 #| export
