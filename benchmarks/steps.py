@@ -39,14 +39,21 @@ def norm(tree):
 
 
 def given():
-    """Make players, mechanism, pilot and seats, the same for all."""
+    """Make players, mechanism and seats, the same for all."""
     import jax
 
-    from democratic_ai import cloning, graphnet, participants, training
+    from democratic_ai import cloning, graphnet, training
 
-    pilot = participants.pilot(jax.random.key(3), participants.fitted(), n_blocks=PILOT_BLOCKS)
-    players, mechanism = cloning.init(jax.random.key(0)), graphnet.init(jax.random.key(1))
-    return {"players": players, "mechanism": mechanism, "pilot": pilot, "seated": training.endowments()}
+    return {"players": cloning.init(jax.random.key(0)), "mechanism": graphnet.init(jax.random.key(1)), "seated": training.endowments()}
+
+
+def given_pilot():
+    """Make the pilot, the same for all."""
+    import jax
+
+    from democratic_ai import participants
+
+    return participants.pilot(jax.random.key(3), participants.fitted(), n_blocks=PILOT_BLOCKS)
 
 
 # --- cloning --------------------------------------------------------------------------------------------------------------------
@@ -61,7 +68,7 @@ def cloning_jax():
     from democratic_ai import cloning
 
     world, config = given(), cloning.Cloning()
-    taught = cloning.lessons(world["pilot"])
+    taught = cloning.lessons(given_pilot())
     state = {"params": world["players"], "moments": optax.adam(config.learning_rate).init(world["players"]), "key": jax.random.key(4)}
     seat_order = replace(taught, story=taught.story[: len(taught.chosen)])
     (loss, _), gradient = jax.jit(cloning.imitation_gradient)(world["players"], seat_order, jnp.arange(BATCH), jax.random.key(5))
@@ -78,7 +85,7 @@ def cloning_readable():
 
     world, config, adam = given(), cloning.Cloning(), optax.adam(cloning.Cloning.learning_rate)
     loss = lifted("04_cloning", "readable_loss", {"jax": jax, "jnp": jnp, **vars(cloning)})
-    pilot = world["pilot"]
+    pilot = given_pilot()
     batch = lambda blocks: (jax.tree.map(lambda x: x[blocks], pilot.block), jnp.asarray(pilot.answered)[blocks])
 
     @jax.jit
@@ -104,7 +111,7 @@ def cloning_eager():
     import torch
 
     world = given()
-    player, pilot = eager.Player(world["players"]), world["pilot"]
+    player, pilot = eager.Player(world["players"]), given_pilot()
     told = [eager.tensor(x) for x in (pilot.block.endowment, pilot.block.contribution, pilot.block.payout, pilot.answered)]
     learned = [x for x in player.parameters() if x.requires_grad]
     adam = torch.optim.Adam(learned, lr=4e-4)
@@ -373,7 +380,7 @@ def limit_tanh():
 
 def answered():
     """Say what part of the pilot's players gave ten answers of their own."""
-    print(float(np.mean(given()["pilot"].answered)))
+    print(float(np.mean(given_pilot().answered)))
 
 
 # --- asked from outside ---------------------------------------------------------------------------------------------------------
