@@ -359,6 +359,7 @@ rule hcmd_figures:
         multiext(f"{RESULTS}/data/hcmd_", "fig3a.csv", "fig3c.csv", "beach.csv"),
         multiext(f"{RESULTS}/tables/hcmd_", "vs_liberal_egalitarian.csv", "cross_entropy.csv", "metagame.csv", "steps.csv"),
         multiext(f"{RESULTS}/tables/hcmd_", "course.csv", "taste.csv", "table1.csv", "numbers.csv", "knowable.csv"),
+        multiext(f"{RESULTS}/tables/hcmd_", "contributions.csv", "wealth.csv", "stop.csv"),
         numbers=f"{RESULTS}/numbers/hcmd_zero.json",
         provenance=f"{RESULTS}/hcmd_provenance.json",
         notebook=f"{RESULTS}/notebooks/36_hcmd_zero.ipynb",

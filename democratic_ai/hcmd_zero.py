@@ -43,14 +43,14 @@ class HcmdZero:
     groups: tuple[int, ...] = (73, 45, 51, 101, 53, 49, 42)  # of four participants
     embed: tuple[int, ...] = (8, 8, 8, 32, 32, 32, 32)  # units of the contribution model's first layer
     hidden: tuple[int, ...] = (4, 4, 4, 8, 8, 8, 8)  # and of its LSTM
-    imitation: cloning.Cloning = cloning.Cloning(batch=64, updates=4000, learning_rate=2e-3)  # ours: the original gives no rates
+    imitation: cloning.Cloning = cloning.Cloning(entropy_weight=0, l2=0, batch=64, updates=4000, learning_rate=2e-3)  # cross-entropy alone; ours: how long and how fast
     penalties: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3, 1, 3, 10)  # ours: weights of the taste's l2 that cross-validation tries
     splits: int = 20  # ours: random 70 to 30 splits
-    games: int = 1000  # pairs of games in an update of the mechanism
+    games: int = 1000  # in an update of the mechanism; ours: read as pairs
     updates: int = 2000
     last_updates: int = 10_000  # in the last iteration
     learning_rate: float = 4e-5  # of Adam
-    repetitions: int = 100  # blocks for each endowment in the metagame
+    repetitions: int = 100  # in the metagame; ours: read as blocks for each endowment
     n_features: int = 2  # the mechanism sees endowment and contribution; 3 adds their ratio
 
 # %% ../nbs/12_hcmd_zero.ipynb #b7ce8ed3
@@ -157,6 +157,8 @@ def vote_probability(
     taste: Array,  # [T, 3, P]
     first: game.Block,
     second: game.Block,
+    *,
+    liking: Callable = liking,
 ) -> Array:  # [..., P] of a vote for the first
     "Turn two likings into a vote (Balaguer et al., section 3.3.2)."
     return jax.nn.sigmoid(liking(taste, first) - liking(taste, second))
@@ -294,6 +296,7 @@ def self_play_gradient(
     fitted: Mapping,  # players and taste, of `model`
     *,
     config: HcmdZero = HcmdZero(),
+    liking: Callable = liking,  # (taste, block) -> [..., P], of any vote model
 ) -> tuple[Array, dict]:  # expected votes of a group of four, and an estimate of its gradient
     "Estimate how one copy should change to be preferred to the other (Balaguer et al., section 3.3.3)."
     key_own, key_rival = jax.random.split(key)
@@ -303,26 +306,27 @@ def self_play_gradient(
     rule = lambda endowment, contribution: answers[rounds.find(endowment, contribution)]
     own, answer = training.play_tapped(key_own, fitted["players"], seated, rule)
     rival = training.play(key_rival, fitted["players"], seated, rule)
-    count = lambda own, rival: vote_probability(fitted["taste"], own, rival).sum(-1)
+    count = lambda own, rival: vote_probability(fitted["taste"], own, rival, liking=liking).sum(-1)
     votes, weight = training.worth_of_payouts(own, answer, rival, count)
     together = jnp.zeros_like(answers).at[rounds.find(seated[:, None], own.contribution)].add(weight)
     return votes, training.through_mechanism(params, rounds.endowment, rounds.contribution[:, None], together.reshape(-1, 1, seated.shape[1]))
 
 # %% ../nbs/12_hcmd_zero.ipynb #2bb34c7a
-@partial(jax.jit, static_argnames="config")
+@partial(jax.jit, static_argnames=("config", "liking"))
 def climb(
     fitted: Mapping,  # players and taste, of `model`
     state: dict,  # params and moments of the mechanism in training, key
     steps: Array,  # [k] numbers of the updates
     *,
     config: HcmdZero,
+    liking: Callable = liking,
 ) -> tuple[dict, dict]:  # state; gradient_norm [k]
     "Do some updates; each draws its games from the key and its own number."
     adam = optax.adam(config.learning_rate)
 
     def update(carried, step):
         params, moments = carried
-        _, gradient = self_play_gradient(params, jax.random.fold_in(state["key"], step), fitted, config=config)
+        _, gradient = self_play_gradient(params, jax.random.fold_in(state["key"], step), fitted, config=config, liking=liking)
         change, moments = adam.update(jax.tree.map(jnp.negative, gradient), moments)
         return (optax.apply_updates(params, change), moments), {"gradient_norm": optax.tree.norm(gradient)}
 
@@ -336,24 +340,27 @@ def optimise(
     iteration: int,  # from 1
     *,
     config: HcmdZero,
+    liking: Callable = liking,  # as of `self_play_gradient`
     checkpoint: Path | str | None = None,  # folder in which an interrupted training finds itself again
 ) -> dict:  # parameters of `graphnet.MechanismNetwork`
     "Improve the newest mechanism in elections against its copy (Balaguer et al., section 3.3.3)."
     params, fitted = record["mechanism"][str(iteration - 1)], record["model"][str(iteration)]
-    state = {"params": params, "moments": optax.adam(config.learning_rate).init(params), "key": key}
+    state = {"params": params, "moments": optax.adam(config.learning_rate).init(params), "key": key}  # ours: Adam begins anew
     updates = config.last_updates if iteration == len(config.groups) else config.updates
     label = f"HCMD-zero {iteration} of {len(config.groups)}"
-    settings = config, cloning.fingerprint(fitted)
-    chunk = partial(climb, fitted, config=config)
+    settings = config, liking.__qualname__, cloning.fingerprint(fitted)
+    chunk = partial(climb, fitted, config=config, liking=liking)
     return cloning.descend(chunk, state, updates=updates, label=label, checkpoint=checkpoint, settings=settings)[0]["params"]
 
 # %% ../nbs/12_hcmd_zero.ipynb #64a3aceb
-@jax.jit
+@partial(jax.jit, static_argnames="liking")
 def played_and_liked(
     key: Array,  # consumed by the games
     fitted: Mapping,  # players and taste, of `model`
     params: dict,  # of the mechanism
     seated: Array,  # [G, P] coins
+    *,
+    liking: Callable = liking,
 ) -> Array:  # [G, P]
     "Play blocks with the modelled players and say how they like them."
     return liking(fitted["taste"], training.play(key, fitted["players"], seated, graphnet.mechanism(params)))
@@ -365,12 +372,13 @@ def converge(
     iteration: int,  # from 1
     *,
     config: HcmdZero,
+    liking: Callable = liking,  # as of `self_play_gradient`
 ) -> dict:  # win, error [s + 1, s + 1]: the row's share of the votes and its standard error
     "Hold elections between all mechanisms so far with the newest models (Balaguer et al., section 3.4)."
     fitted = record["model"][str(iteration)]
     seated = mechanisms.head_and_tails(jnp.repeat(jnp.array(config.tails, float), config.repetitions))
     field = [record["mechanism"][str(s)] for s in range(iteration + 1)]
-    liked = [played_and_liked(k, fitted, params, seated) for k, params in zip(jax.random.split(key, len(field)), field)]
+    liked = [played_and_liked(k, fitted, params, seated, liking=liking) for k, params in zip(jax.random.split(key, len(field)), field)]
     met = metagame.pairing(jnp.stack(liked), slope=1.0)
     return {"win": jnp.asarray(met.win), "error": jnp.asarray(met.error)}
 
@@ -405,7 +413,7 @@ def load(
 # %% ../nbs/12_hcmd_zero.ipynb #af197879
 def run(
     config: HcmdZero,  # the game's endowments and all sizes
-    acquire: Callable,  # the steps: (key, record, iteration) -> dictionary of arrays
+    acquire: Callable,  # the steps: (key, record, iteration, config=config) -> dictionary of arrays
     model: Callable,
     optimise: Callable,
     converge: Callable,
@@ -414,7 +422,7 @@ def run(
     first: dict | None = None,  # parameters of the first mechanism; default: random
     folder: Path | str | None = None,  # keeps record.safetensors; a run that was killed goes on from it
     settings: Any = None,  # pytree or text: whatever else makes the steps what they are, e.g. the population
-    stop: bool = False,  # end as soon as `why_stop` says so; else do all iterations of `config.groups`
+    stop: bool = False,  # end as soon as `why_stop` says so, without the last one's longer training; else do all of `config.groups`
 ) -> dict:  # data, model, mechanism, metagame: each iteration ("1", "2", ...) -> what its step returned; mechanism also "0"
     "Acquire, model, optimise, converge, and again (Balaguer et al., Algorithm 1); raises HcmdError."
     check(config)
@@ -426,7 +434,7 @@ def run(
         for number, (name, step) in enumerate(zip(STEPS, (acquire, model, optimise, converge))):
             if str(iteration) not in record.setdefault(name, {}):
                 step_key = jax.random.fold_in(jax.random.fold_in(key, iteration), number)
-                record[name][str(iteration)] = step(step_key, record, iteration)
+                record[name][str(iteration)] = step(step_key, record, iteration, config=config)
                 if file:
                     data.save_parameters(file, record, {"settings": mark})
         if stop and why_stop(**record["metagame"][str(iteration)]):
@@ -498,7 +506,7 @@ def votes_against(
 def worst_returns(
     record: Mapping,  # of `run`
 ) -> pd.DataFrame:  # iteration, worst, losers: fractions of the endowments, of the participants' blocks
-    "Say how badly people came off while data were being gathered: 1 is what keeping everything gives."
+    "Say how badly people came off while data were being gathered: 1 is what whoever keeps everything is sure of."
     rows = []
     for s, evening in record["data"].items():
         kept = [np.asarray(block.returns.mean(-2) / block.endowment) for block in blocks(evening)]

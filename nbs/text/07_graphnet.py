@@ -29,7 +29,7 @@
 
 # %%
 #| export
-from itertools import permutations, product
+from itertools import permutations
 
 import flax.linen as nn
 import jax
@@ -385,13 +385,13 @@ def beach(
     tail: int,  # endowment of each of the three tails, whole coins
 ) -> pd.DataFrame:  # head_contribution, tail_contribution_sum (coins), head_share; one row per pair
     "Average the head's share over all triples of tail contributions with the same sum (Koster et al., Figure 3A)."
-    most, coins = game.Game.most_coins, range(int(tail) + 1)
-    contribution = jnp.array(list(product(range(most + 1), coins, coins, coins)), float)
-    endowment = jnp.broadcast_to(jnp.array([most, tail, tail, tail], float), contribution.shape)
-    frame = pd.DataFrame(np.asarray(contribution).astype(int), columns=["head_contribution", 1, 2, 3])
-    frame["tail_contribution_sum"] = frame[[1, 2, 3]].sum(axis=1)
-    frame["head_share"] = np.asarray(mechanism(endowment, contribution)[:, 0])
-    return frame.groupby(["head_contribution", "tail_contribution_sum"], as_index=False)["head_share"].mean()
+    most = game.Game.most_coins
+    coins = np.indices([most + 1] * game.Game.n_players).reshape(game.Game.n_players, -1).T  # whatever `tail`: one shape, compiled once
+    endowment = jnp.broadcast_to(jnp.array([most, tail, tail, tail], float), coins.shape)
+    share = np.asarray(mechanism(endowment, jnp.asarray(coins, float))[:, 0])
+    frame = pd.DataFrame({"head_contribution": coins[:, 0], "tail_contribution_sum": coins[:, 1:].sum(1), "head_share": share})
+    possible = frame[(coins[:, 1:] <= tail).all(1)]
+    return possible.groupby(["head_contribution", "tail_contribution_sum"], as_index=False)["head_share"].mean()
 
 
 # %% [markdown]

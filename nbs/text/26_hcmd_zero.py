@@ -71,15 +71,20 @@ config
 # %%
 blank = graphnet.init(jax.random.key(0), n_features=config.n_features)
 first = data.load_parameters(first_mechanism, blank) if first_mechanism else None
-steps = [partial(hcmd_zero.acquire, population=population, config=config)]
-steps += [partial(step, config=config, checkpoint=here / "checkpoints") for step in (hcmd_zero.model, hcmd_zero.optimise)]
-steps += [partial(hcmd_zero.converge, config=config)]
-record = hcmd_zero.run(config, *steps, key=key_run, first=first, folder=here / "checkpoints", settings=population)
+kept = here / "checkpoints"
+acquire, model, optimise = partial(hcmd_zero.acquire, population=population), *(partial(step, checkpoint=kept) for step in (hcmd_zero.model, hcmd_zero.optimise))
+record = hcmd_zero.run(config, acquire, model, optimise, hcmd_zero.converge, key=key_run, first=first, folder=kept, settings=population)
 n_iterations = len(config.groups)
 reasons = {s: hcmd_zero.why_stop(**record["metagame"][str(s)]) for s in range(1, n_iterations + 1)}
 sizes_used = {"groups": config.groups, "embed": config.embed, "hidden": config.hidden}
 models = pd.DataFrame({"iteration": list(reasons), **sizes_used, "penalty": [float(record["model"][str(s)]["penalty"]) for s in reasons]})
 models.assign(stop=reasons.values())
+
+# %% [markdown]
+# What was compiled for these steps will not be asked for again, and holds more memory than all data.
+
+# %%
+jax.clear_caches()
 
 # %% [markdown]
 # The metagame of every iteration: mechanisms so far, 0 being the random one, against one another before the models of that iteration. Below, the last one.
@@ -124,7 +129,7 @@ sizes = hcmd_zero.cross_validate_sizes(key_sizes, record, config=config, splits=
 sizes.pivot_table(index="iteration", columns=["embed", "hidden"], values="cross_entropy").round(3)
 
 # %% [markdown]
-# And how did people come off who played so that we could learn? `worst` is the smallest return of anybody, as a fraction of what keeping all coins would have given; `losers` how many got less than that.
+# And how did people come off who played so that we could learn? `worst` is the smallest return of anybody, as a fraction of what whoever keeps all coins is sure of; `losers` how many got less than that.
 
 # %%
 came_off = hcmd_zero.worst_returns(record)
@@ -166,7 +171,7 @@ course.pivot_table(index="iteration", columns="tail_endowment", values="vote_sha
 # %% [markdown]
 # ## The last election
 #
-# New groups play a tutorial, the last mechanism and liberal egalitarian, in either order, and vote. The original does not say how many groups came; here as many as HCRM met
+# New groups play a tutorial, the last mechanism and liberal egalitarian, in either order, and vote; the tutorial is Koster et al.'s. The original does not say how many groups came; here as many as HCRM met
 # against liberal egalitarian, so that the two elections can be compared.
 
 # %%
