@@ -1,11 +1,12 @@
 """Time every expensive step at the paper's size: ours, the readable form of the notebooks, PyTorch eager, and the machine's limit.
 
 `make bench` runs it; it needs PyTorch, a CPU build. All implementations of a step are alive together and asked in turn, so that whatever else
-the machine does falls on all of them; medians and ranges of milliseconds for one update go to `benchmarks/results.csv`.
+the machine does falls on all of them; medians and ranges of milliseconds for one update go to `benchmarks/results.csv`, and a table to README.
 """
 
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -16,6 +17,12 @@ import pandas as pd
 HERE = Path(__file__).parent
 IMPLEMENTATIONS = ("jax", "readable", "eager")
 UPDATES = {"cloning": 20, "training": 8, "self_play": 4, "metagame": 1}  # asked for at a time
+SIZES = {
+    "cloning": "cloning, 512 games",
+    "training": "training HCRM, 512 pairs of games",
+    "self_play": "HCMD-zero's self-play, 1,000 pairs of games",
+    "metagame": "metagame, 9 mechanisms, 4,096 blocks",
+}
 ROUNDS = 9
 
 # --- the machine's limit --------------------------------------------------------------------------------------------------------
@@ -99,6 +106,17 @@ def agree(rows):
             sys.exit(f"bench: values and gradient norms differ: {checked}.")
 
 
+def summary(frame):
+    """Say it in Markdown: ours with its range, the others, and how ours compares."""
+    lines = ["| one update, ms | cores | ours | readable | PyTorch eager | eager / ours | of the limit | GiB |", "|---|---|---|---|---|---|---|---|"]
+    for (cores, step), rows in frame.groupby(["cores", "step"], sort=False):
+        ours, readable, eager = (rows.set_index("implementation").loc[name] for name in IMPLEMENTATIONS)
+        took = f"{ours.wall_ms:.1f} ({ours.wall_ms_lowest:.1f} to {ours.wall_ms_highest:.1f})"
+        compared = f"{ours.eager_over_this:.1f} | {ours.of_the_limit:.0%} | {ours.peak_gib:.1f}"
+        lines.append(f"| {SIZES[step]} | {cores} | {took} | {readable.wall_ms:.0f} | {eager.wall_ms:.0f} | {compared} |")
+    return "\n".join(lines) + "\n"
+
+
 def main():
     """Measure, print and write."""
     table = []
@@ -115,8 +133,10 @@ def main():
                 table.append({"cores": cores, "step": step, **row, "eager_over_this": eager / row["wall_ms"], "limit_ms": limit, "of_the_limit": limit / row["wall_ms"]})
             shown = ", ".join(f"{row['implementation']} {row['wall_ms']:.1f} ms" for row in rows)
             print(f"{step}, {cores} of 2 cores: {shown}, limit {limit:.1f} ms", file=sys.stderr, flush=True)
-    frame = pd.DataFrame(table).drop(columns="checked")
-    frame.round(3).to_csv(HERE / "results.csv", index=False)
+    frame = pd.DataFrame(table).drop(columns="checked").round(3)
+    frame.to_csv(HERE / "results.csv", index=False)
+    readme = HERE.parent / "README.md"
+    readme.write_text(re.sub(r"(<!-- benchmarks -->\n).*?(<!-- end of benchmarks -->)", lambda found: found[1] + summary(frame) + found[2], readme.read_text(), flags=re.DOTALL))
     print(frame.round(2).to_string(index=False))
 
 

@@ -23,6 +23,7 @@ SIZES = {
     "games": [64, 256, 1024, 4096, 16_384, 65_536],
     "players": [4, 8, 16, 32, 64],
     "mechanisms": [9, 25, 121, 529, 1024],
+    "tournament": [9, 25, 121],
     "seeds": [1, 2, 4, 8],
 }
 REPEATS = 5
@@ -44,6 +45,17 @@ def training_update(n_games, n_players):
     return lambda i: jax.block_until_ready(update(params, jax.random.key(i), players))
 
 
+def simulation(n_mechanisms, n_blocks):
+    """Prepare the metagame's play."""
+    import jax
+
+    from democratic_ai import cloning, metagame
+
+    seated = cloning.virtual_players(cloning.init(jax.random.key(0)))
+    points = metagame.Grid(*jax.random.uniform(jax.random.key(1), (2, n_mechanisms)))
+    return lambda i: jax.block_until_ready(metagame.simulate(jax.random.key(i), seated, points, n_blocks=n_blocks))
+
+
 def games(n):
     """Train on n pairs of games."""
     return training_update(n, 4)
@@ -55,14 +67,16 @@ def players(n):
 
 
 def mechanisms(n):
-    """Simulate n mechanisms, 512 blocks each; pairs are formed afterwards and timed apart."""
-    import jax
+    """Simulate n mechanisms, 512 blocks each."""
+    return simulation(n, 512)
 
-    from democratic_ai import cloning, metagame
 
-    seated = cloning.virtual_players(cloning.init(jax.random.key(0)))
-    points = metagame.Grid(*jax.random.uniform(jax.random.key(1), (2, n)))
-    return lambda i: jax.block_until_ready(metagame.simulate(jax.random.key(i), seated, points, n_blocks=512))
+def tournament(n):
+    """Simulate n mechanisms at the paper's size, 4,096 blocks each, and hold elections between every two of them."""
+    from democratic_ai import metagame
+
+    simulate = simulation(n, 4096)
+    return lambda i: metagame.pair(simulate(i))
 
 
 def seeds(n):

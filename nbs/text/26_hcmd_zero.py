@@ -106,8 +106,8 @@ surprised = hcmd_zero.cross_entropies(record)
 surprised.pivot(index=["kind", "model_iteration"], columns="data_iteration", values="ratio").round(3)
 
 # %% [markdown]
-# How much of a vote can be foretold at all? These people vote by a rule that we know (03), and by whim. Invite 500 more groups under the same mechanisms and ask the rule a thousand times for each vote: how much less
-# surprised than a coin is who knows the rule, and how much who has only the taste? Thousandths of a nat a vote.
+# How much of a vote can be foretold at all? These people vote by a rule that we know (03), and by whim. Invite 500 more groups under the same mechanisms and ask the rule a thousand times for each vote: how much better than
+# a coin does the rule itself foretell it, and how much better does the taste? Thousandths of a nat a vote.
 
 # %%
 chance = jax.jit(lambda key, a, b: jax.vmap(lambda k: participants.vote(k, a, b))(jax.random.split(key, 1000)).mean(0))

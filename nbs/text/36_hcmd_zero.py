@@ -208,7 +208,7 @@ stop
 
 # %% [markdown]
 # A step that wins before its own models and not before later ones was trained for a taste that later votes did not confirm. How well can a taste be known? Two blocks under one and the same referee differ by accident, and
-# not by much. Whoever knew the very rule by which these people vote would be a little less surprised by their votes than a coin is; the taste that was learned knows a part of that (26).
+# not by much. Whoever knew the very rule by which these people vote would be a little less surprised by their votes than a coin is. What does the taste that was learned know of that? (26)
 
 # %%
 knowable = read("knowable.csv").melt(["seed", "iteration"], ["rule", "taste"], var_name="who", value_name="knows")
