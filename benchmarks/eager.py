@@ -42,16 +42,26 @@ class Player(nn.Module):
         self.load_state_dict({name: tensor(x) for name, x in taken.items()})
         self.lstm.bias_ih_l0.requires_grad_(False)  # one bias per gate, as in ours
 
-    def forward(self, features, memory=None):
+    def forward(self, features):
         """Guess the contributions of players who have seen this: [N, T, 16] -> [N, T, 11] logits."""
-        remembered, memory = self.lstm(torch.tanh(self.embed(features)), memory)
-        return self.choice(remembered), memory
+        return self.choice(self.lstm(torch.tanh(self.embed(features)))[0])
+
+    def step(self, features, memory):
+        """Guess the next contribution of players who see this now: [N, 16], hidden state and cell -> [N, 11] logits, hidden state and cell."""
+        weights = self.lstm.weight_ih_l0, self.lstm.weight_hh_l0, self.lstm.bias_ih_l0, self.lstm.bias_hh_l0
+        memory = torch.lstm_cell(torch.tanh(self.embed(features)), memory, *weights)
+        return self.choice(memory[0]), memory
+
+
+def from_every_seat(table):
+    """Turn players round, the own seat first: [..., P] -> [..., seat, P]; advanced indexing would say the same, and be slow on the way back."""
+    return table.index_select(-1, SEATS.flatten()).unflatten(-1, SEATS.shape)
 
 
 def features(endowment, contribution, payout):
     """Tell what was seen from every seat, own numbers first: [..., P] each -> [..., P, 16]."""
     table = torch.stack([endowment / 10, contribution / 10, contribution / endowment, payout / 10], -2)
-    return table[..., SEATS].transpose(-3, -2).flatten(-2)
+    return from_every_seat(table).transpose(-3, -2).flatten(-2)
 
 
 def log_probabilities(logits, endowment):
@@ -60,14 +70,18 @@ def log_probabilities(logits, endowment):
     return torch.log_softmax(logits.masked_fill(coins > endowment[..., None], -1e9), -1)
 
 
-def cloning_loss(player, endowment, contribution, payout, answered, *, entropy_weight=0.1, l2=1e-5):
-    """Imitation's loss on blocks [B, ...], players with all ten answers only."""
+def stories(endowment, contribution, payout):
+    """Tell once and for all what every player of blocks [B, ...] saw and did: [B, P, T, 16], endowment and contribution [B, P, T]."""
     now = endowment[:, None].expand_as(contribution)
     seen = features(now, contribution, payout)[:, :-1]
     first = features(endowment, torch.zeros_like(endowment), torch.zeros_like(endowment))[:, None]
-    story = torch.cat([first, seen], 1).transpose(1, 2)[answered]  # [N, T, 16]
-    log_p = log_probabilities(player(story)[0], now.transpose(1, 2)[answered])
-    wrong = -log_p.gather(-1, contribution.transpose(1, 2)[answered].long()[..., None]).mean()
+    return torch.cat([first, seen], 1).transpose(1, 2), now.transpose(1, 2), contribution.transpose(1, 2)
+
+
+def cloning_loss(player, story, endowment, contribution, answered, *, entropy_weight=0.1, l2=1e-5):
+    """Imitation's loss on some blocks of `stories`, players with all ten answers only."""
+    log_p = log_probabilities(player(story[answered]), endowment[answered])
+    wrong = -log_p.gather(-1, contribution[answered].long()[..., None]).mean()
     entropy = -(log_p.exp() * log_p).sum(-1).mean()
     return wrong - entropy_weight * entropy + l2 * sum((x**2).sum() for x in player.parameters() if x.requires_grad)
 
@@ -91,10 +105,11 @@ class Mechanism(nn.Module):
         node = torch.stack([endowment / 10, contribution / 10, contribution / endowment][: self.edge1.in_features // 2], -1)
         sender, receiver = ARROWS.T
         to_all = lambda u, n: u[:, None].expand(-1, n, -1)
-        edge = torch.tanh(self.edge1(torch.cat([node[:, sender], node[:, receiver]], -1)))
+        edge = torch.tanh(self.edge1(torch.cat([node.index_select(1, sender), node.index_select(1, receiver)], -1)))
         node = torch.tanh(self.node1(torch.cat([self.arrives @ edge, node], -1)))
         table = torch.tanh(self.global1(torch.cat([edge.sum(1), node.sum(1)], -1)))
-        edge = torch.tanh(self.edge2(torch.cat([edge, node[:, sender], node[:, receiver], to_all(table, len(ARROWS))], -1)))
+        known = to_all(table, len(ARROWS))
+        edge = torch.tanh(self.edge2(torch.cat([edge, node.index_select(1, sender), node.index_select(1, receiver), known], -1)))
         score = self.node2(torch.cat([self.arrives @ edge, node, to_all(table, PLAYERS)], -1))
         return torch.softmax(score[..., 0], -1)
 
@@ -115,11 +130,11 @@ def manifold(v, w):
 def roll_out(player, mechanism, endowment, uniform):
     """Play blocks [G, P] with draws [T, G, P]: contribution and payout [G, T, P], log-probability of choices from round 2 on [G]."""
     contribution = payout = torch.zeros_like(endowment)
-    memory, log_likelihood, played = None, torch.zeros(len(endowment)), []
+    nothing, log_likelihood, played = torch.zeros(endowment.numel(), player.choice.in_features), torch.zeros(len(endowment)), []
+    memory = nothing, nothing
     for t in range(ROUNDS):
-        seen = features(endowment, contribution, payout).flatten(0, 1)[:, None]
-        logits, memory = player(seen, memory)
-        log_p = log_probabilities(logits[:, 0], endowment.flatten())
+        logits, memory = player.step(features(endowment, contribution, payout).flatten(0, 1), memory)
+        log_p = log_probabilities(logits, endowment.flatten())
         stairs = log_p.detach().exp().cumsum(-1)
         passed = uniform[t].flatten()[:, None] * stairs[:, -1:] >= stairs
         drawn = (passed & (torch.arange(COINS + 1) < endowment.flatten()[:, None])).sum(-1)
@@ -154,7 +169,7 @@ def training_objective(player, mechanism, opponent, endowment, own_draws, rival_
 def liking(taste, endowment, contribution, payout):
     """Say how much each player likes a block, taste [T, 3, P]: [G, P], [G, T, P] twice -> [G, P]."""
     seen = torch.stack([endowment[:, None].expand_as(payout), contribution, payout], -2) / 10
-    return torch.einsum("gtqsp,tqp->gs", seen[..., SEATS], taste)
+    return torch.einsum("gtqsp,tqp->gs", from_every_seat(seen), taste)
 
 
 def self_play_objective(player, mechanism, taste, endowment, own_draws, rival_draws):

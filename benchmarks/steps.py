@@ -112,7 +112,7 @@ def cloning_eager():
 
     world = given()
     player, pilot = eager.Player(world["players"]), given_pilot()
-    told = [eager.tensor(x) for x in (pilot.block.endowment, pilot.block.contribution, pilot.block.payout, pilot.answered)]
+    told = *eager.stories(*map(eager.tensor, (pilot.block.endowment, pilot.block.contribution, pilot.block.payout))), eager.tensor(pilot.answered)
     learned = [x for x in player.parameters() if x.requires_grad]
     adam = torch.optim.Adam(learned, lr=4e-4)
 

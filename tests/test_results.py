@@ -1,6 +1,5 @@
 """The committed results: the columns that readers rely on, numbers that agree with one another, and a commit that made them."""
 
-import importlib.util
 import json
 import subprocess
 from pathlib import Path
@@ -120,9 +119,3 @@ def test_the_results_were_made_by_a_commit_of_this_history_without_changes(name)
 
 def test_readme_shows_the_summary_of_these_results():
     assert (RESULTS / "summary.md").read_text() in (ROOT / "README.md").read_text()
-
-
-def test_readme_shows_the_benchmarks_that_are_kept():
-    spec = importlib.util.spec_from_file_location("bench", ROOT / "benchmarks" / "bench.py")
-    spec.loader.exec_module(bench := importlib.util.module_from_spec(spec))
-    assert bench.summary(pd.read_csv(ROOT / "benchmarks" / "results.csv")) in (ROOT / "README.md").read_text()
