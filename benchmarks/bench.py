@@ -132,7 +132,7 @@ def main():
             for row in rows:
                 table.append({"cores": cores, "step": step, **row, "eager_over_this": eager / row["wall_ms"], "limit_ms": limit, "of_the_limit": limit / row["wall_ms"]})
             shown = ", ".join(f"{row['implementation']} {row['wall_ms']:.1f} ms" for row in rows)
-            print(f"{step}, {cores} of 2 cores: {shown}, limit {limit:.1f} ms", file=sys.stderr, flush=True)
+            print(f"{step}, cores: {cores}: {shown}, limit {limit:.1f} ms", file=sys.stderr, flush=True)
     frame = pd.DataFrame(table).drop(columns="checked").round(3)
     frame.to_csv(HERE / "results.csv", index=False)
     readme = HERE.parent / "README.md"

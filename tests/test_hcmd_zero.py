@@ -238,7 +238,7 @@ def test_too_few_groups_for_a_split_are_refused():
 
 
 def test_another_vote_model_is_one_argument_of_two_steps():
-    "People who vote for the larger fund, whoever gets it: the metagame counts by that, and the first mechanism is climbed by it."
+    "People who vote for the larger fund, whoever gets it: the metagame counts by that, and mechanisms are climbed by it."
     fund = lambda taste, block: jnp.broadcast_to(taste * block.contribution.sum((-2, -1))[..., None], block.endowment.shape)
     known = lambda key, record, iteration, config: {"players": cloning.init(jax.random.key(3)), "taste": jnp.float32(0.05)}
     climbed = []

@@ -908,8 +908,8 @@ print(weights.round(2).to_string(), f"\nvotes foretold: {accuracy:.2f}")
 assert accuracy > 0.6
 
 # %% [markdown]
-# It likes payouts, everybody's alike, and more than anything the first other's contributions. Who is that? For three voters in four it is the head: under an almost equal split nothing levels a table
-# more than a head that does not keep its ten coins. Seven in ten votes are foretold, by a taste that has never heard of Gini.
+# It likes payouts, everybody's alike, and more than anything the first other's contributions. Who is that? For three voters in four it is the head: under an almost equal split a table is uneven
+# because a head keeps its ten coins. Seven in ten votes are foretold, by a taste that has never heard of Gini.
 
 # %% [markdown]
 # </details>
