@@ -285,9 +285,9 @@ def every_share(
     rounds: Rounds,
 ) -> Array:  # [N * P]
     "Ask a mechanism about every round there is."
-    size = training.chunk_size(*rounds.endowment.shape)
-    chunks = [jnp.asarray(x).reshape(-1, size, x.shape[-1]) for x in (rounds.endowment, rounds.contribution)]
-    return jax.lax.map(lambda seen: graphnet.shares(params, *(game.across_devices(x, 0) for x in seen)), chunks).ravel()
+    chunks = [training.in_chunks(x, training.ROUNDS) for x in (rounds.endowment, rounds.contribution)]
+    share = jax.lax.map(lambda seen: graphnet.shares(params, *(game.across_devices(x, 0) for x in seen)), chunks)
+    return share.ravel()[: rounds.contribution.size]
 
 
 def self_play_gradient(
@@ -309,7 +309,7 @@ def self_play_gradient(
     count = lambda own, rival: vote_probability(fitted["taste"], own, rival, liking=liking).sum(-1)
     votes, weight = training.worth_of_payouts(own, answer, rival, count)
     together = jnp.zeros_like(answers).at[rounds.find(seated[:, None], own.contribution)].add(weight)
-    return votes, training.through_mechanism(params, rounds.endowment, rounds.contribution[:, None], together.reshape(-1, 1, seated.shape[1]))
+    return votes, training.through_mechanism(params, rounds.endowment, rounds.contribution, together.reshape(rounds.contribution.shape))
 
 # %% ../nbs/12_hcmd_zero.ipynb #2bb34c7a
 @partial(jax.jit, static_argnames=("config", "liking"))

@@ -189,21 +189,27 @@ def roll_out(
 
 
 # %% [markdown]
-# Two details before it can be used. 512 games at once do not fit into a core's own cache; 128 do. And the same key should
+# Two details before it can be used. Arrays of 512 games at once crowd each other out of a core's own cache, so games are played 128 at a time. And the same key should
 # give the very block that `game.play` gives, or the two programs could not be compared: draw the same numbers, all at once.
 
 # %%
 #| export
-CHUNK = 128  # games of four played side by side on each device: their arrays stay in a core's own cache
+GAMES, ROUNDS = 128, 640  # of four: played side by side on each device; put to the network side by side
 
 
-def chunk_size(
-    n_groups: int,
-    n_players: int,
-) -> int:  # at most CHUNK a device; fewer at larger tables, as arrows between players multiply
-    "Find the largest number of games, side by side, that divides a batch without a rest."
-    most = jax.device_count() * max(1, min(CHUNK, CHUNK * 12 // (n_players * (n_players - 1))))
-    return max(size for size in range(1, min(n_groups, most) + 1) if n_groups % size == 0)
+def in_chunks(
+    x: Array,  # [N, ...] games, or rounds
+    most: int,  # rows of four players side by side on each device; fewer at larger tables, as arrows between players multiply
+    *,
+    n_players: int = game.Game.n_players,
+    mode: str = "edge",  # what fills the last chunk: the last row again; "constant": zeros
+) -> Array:  # [K, size, ...]
+    "Cut a batch into equal chunks that all devices can share."
+    most, devices = max(1, min(most, most * 12 // (n_players * (n_players - 1)))), jax.device_count()
+    n_chunks = -(-len(x) // (devices * most))
+    size = -(-len(x) // (n_chunks * devices)) * devices
+    filled = jnp.pad(x, [(0, n_chunks * size - len(x)), *[(0, 0)] * (x.ndim - 1)], mode=mode)
+    return filled.reshape(n_chunks, size, *x.shape[1:])
 
 
 # %%
@@ -227,11 +233,9 @@ def by_chunks(
     "Run games in chunks with arrays on their side, and set the results upright again."
     uniform = draws(key, endowment.shape)
     n_rounds, n_groups, n_players = uniform.shape
-    size = chunk_size(n_groups, n_players)
-    lying = uniform.reshape(n_rounds, -1, size, n_players).transpose(1, 0, 3, 2)
-    seated = endowment.reshape(-1, size, n_players).swapaxes(1, 2)
+    seated, lying = (jnp.moveaxis(in_chunks(x, GAMES, n_players=n_players), 1, -1) for x in (endowment, uniform.swapaxes(0, 1)))
     played = jax.lax.map(lambda inputs: play_chunk(*(game.across_devices(x, -1) for x in inputs)), (seated, lying))
-    return jax.tree.map(lambda x: x.transpose(0, 3, 1, 2).reshape(n_groups, n_rounds, n_players), played)
+    return jax.tree.map(lambda x: jnp.moveaxis(x, -1, 1).reshape(-1, n_rounds, n_players)[:n_groups], played)
 
 
 # %%
@@ -287,17 +291,18 @@ print(f"{same:.2%} of {block.contribution.size} contributions are the same coin 
 #| export
 def through_mechanism(
     params: dict,  # of `graphnet.MechanismNetwork`
-    endowment: Array,  # [G, P] coins
-    contribution: Array,  # [G, T, P] coins
-    weight: Array,  # [G, T, P] what a coin more is worth to whom and when
+    endowment: Array,  # [..., P] coins
+    contribution: Array,  # [..., P] coins
+    weight: Array,  # [..., P] what a coin more is worth to whom and when
 ) -> dict:
-    "Differentiate the weighted sum of all payouts in the network's parameters, all rounds of a chunk at once."
-    size = chunk_size(len(weight), weight.shape[-1])
-    chunks = jax.tree.map(lambda x: x.reshape(-1, size, *x.shape[1:]), (endowment, contribution, weight))
+    "Differentiate the weighted sum of all payouts in the network's parameters, many rounds at once."
+    rounds = [x.reshape(-1, x.shape[-1]) for x in jnp.broadcast_arrays(endowment, contribution, weight)]
+    modes = ("edge", "edge", "constant")  # what fills up weighs nothing
+    chunks = [in_chunks(x, ROUNDS, n_players=x.shape[-1], mode=mode) for x, mode in zip(rounds, modes)]
 
     def add(total, chunk):
         endowment, contribution, weight = (game.across_devices(x, 0) for x in chunk)
-        worth = lambda p: (weight * game.payout(endowment[:, None], contribution, graphnet.mechanism(p))).sum()
+        worth = lambda p: (weight * game.payout(endowment, contribution, graphnet.mechanism(p))).sum()
         return jax.tree.map(jnp.add, total, jax.grad(worth)(params)), None
 
     return jax.lax.scan(add, jax.tree.map(jnp.zeros_like, params), chunks)[0]
@@ -342,7 +347,7 @@ def vote_gradient(
     rival = play(key_rival, virtual_params, seated, opponent)
     count = lambda own, rival: voting.vote_probability(own, rival, slope=config.slope).sum(-1)
     votes, weight = worth_of_payouts(own, answer, rival, count)
-    return votes, through_mechanism(params, seated, own.contribution, weight)
+    return votes, through_mechanism(params, seated[:, None], own.contribution, weight)
 
 
 # %%
@@ -739,7 +744,7 @@ def train_rational(
 # ## Recap
 #
 # `Training` holds the sizes; `endowments` seats the groups; `play` and `play_tapped` (made of `roll_out`,
-# `draws`, `by_chunks`, `chunk_size`) are quick blocks; `worth_of_payouts`, `through_mechanism` and `vote_gradient` make the estimate; `optimiser`, `climb`, `ascend` and `train` go uphill. `train_rational` does so with
+# `draws`, `by_chunks`, `in_chunks`) are quick blocks; `worth_of_payouts`, `through_mechanism` and `vote_gradient` make the estimate; `optimiser`, `climb`, `ascend` and `train` go uphill. `train_rational` does so with
 # calculating players, by `rational_gradient`, made of `rational_votes` and `share_and_slope` (of `weighed`, `score_gradients`).
 #
 # Questions to take along: three tails outvote one head. What keeps the mechanism from paying the head nothing at all, ever? And what
@@ -758,7 +763,7 @@ def two_gradients(params, key):
     total = lambda payout: voting.vote_probability(block(payout), rival).sum()
     votes = voting.vote_probability(own, rival).sum(-1)
     indirect = (votes - votes.mean())[:, None, None] * answer
-    return [flat(through_mechanism(params, own.endowment, own.contribution, weight)) / len(votes) for weight in (jax.grad(total)(own.payout), indirect)]
+    return [flat(through_mechanism(params, own.endowment[:, None], own.contribution, weight)) / len(votes) for weight in (jax.grad(total)(own.payout), indirect)]
 
 
 direct, indirect = (sum(g) / 10 for g in zip(*(two_gradients(learned, jax.random.key(i)) for i in range(10))))
