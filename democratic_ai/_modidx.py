@@ -38,6 +38,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                        'democratic_ai.cloning.report': ('cloning.html#report', 'democratic_ai/cloning.py'),
                                        'democratic_ai.cloning.round_number': ('cloning.html#round_number', 'democratic_ai/cloning.py'),
                                        'democratic_ai.cloning.side_by_side': ('cloning.html#side_by_side', 'democratic_ai/cloning.py'),
+                                       'democratic_ai.cloning.traced': ('cloning.html#traced', 'democratic_ai/cloning.py'),
                                        'democratic_ai.cloning.train': ('cloning.html#train', 'democratic_ai/cloning.py'),
                                        'democratic_ai.cloning.train_with_history': ( 'cloning.html#train_with_history',
                                                                                      'democratic_ai/cloning.py'),

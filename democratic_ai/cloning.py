@@ -6,13 +6,14 @@
 __all__ = ['ORDERS', 'AT_ONCE', 'Forecast', 'own_first', 'features', 'Cloning', 'VirtualPlayer', 'init', 'affordable',
            'concatenated', 'upright', 'opened', 'one_round', 'side_by_side', 'forward', 'logits', 'blame', 'backward',
            'log_probability', 'picked', 'by_seat', 'remember', 'look', 'draw', 'virtual_players', 'Lessons', 'lessons',
-           'guessing', 'imitation_gradient', 'fingerprint', 'report', 'descend', 'imitate', 'train_with_history',
-           'train', 'last_contribution', 'round_number', 'uniform', 'frequencies', 'evaluate']
+           'guessing', 'imitation_gradient', 'fingerprint', 'traced', 'report', 'descend', 'imitate',
+           'train_with_history', 'train', 'last_contribution', 'round_number', 'uniform', 'frequencies', 'evaluate']
 
 # %% ../nbs/04_cloning.ipynb #29f50827
 import hashlib
 import itertools
 import os
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -438,6 +439,16 @@ def fingerprint(
     return digest.hexdigest()[:16]
 
 
+def traced(
+    chunk: Callable[[Any, Array], tuple[Any, dict]],  # as of `descend`
+    state: Any,
+    steps: Array,  # [k]
+) -> tuple[str, dict]:  # the program; shapes of the metrics
+    "Write down what a chunk computes, the same in every run."
+    program, (_, metrics) = jax.make_jaxpr(chunk, return_shape=True)(state, steps)
+    return re.sub(r" at 0x\w+", "", str(program)), metrics  # where Python keeps a function differs from run to run
+
+# %% ../nbs/04_cloning.ipynb #a6ce81d9
 def report(
     label: str,
     done: int,  # updates
@@ -465,9 +476,9 @@ def descend(
 ) -> tuple[Any, dict[str, np.ndarray]]:  # the last state; metrics [updates]
     "Run a training to its end, from where an earlier run of the same was stopped, if it was."
     span = lambda begin: jnp.arange(begin, min(begin + per_call, updates))
-    metrics = jax.eval_shape(chunk, state, span(0))[1]
+    program, metrics = traced(chunk, state, span(0))
     whole = {"state": state, "done": np.int32(0), "history": {name: np.full(updates, np.nan, np.float32) for name in metrics}}
-    file = checkpoint and Path(checkpoint) / f"{label}-{fingerprint(state, str((settings, updates, per_call)))}.safetensors"
+    file = checkpoint and Path(checkpoint) / f"{label}-{fingerprint(state, str((settings, updates, per_call, program)))}.safetensors"
     whole = data.load_parameters(file, whole) if file and file.exists() else whole
     state, first, history = whole["state"], int(whole["done"]), jax.tree.map(np.array, whole["history"])
     begun = saved = shown = time.monotonic()

@@ -248,6 +248,8 @@ def test_a_broken_training_ends_where_an_unbroken_one_does(tmp_path, survived):
     assert all((history[name] == again[name]).all() and np.isfinite(history[name]).all() for name in ("loss", "cross_entropy"))
     run(chunk, state, checkpoint=tmp_path, settings="another")
     assert len(list(tmp_path.iterdir())) == 2, "other settings, other file"
+    run(lambda state, steps: chunk(state, steps[::-1]), state, checkpoint=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 3, "another program, another file"
 
 
 def test_fingerprint_sees_every_number():

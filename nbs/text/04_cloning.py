@@ -34,6 +34,7 @@
 import hashlib
 import itertools
 import os
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -774,7 +775,8 @@ print(f"{slow_ms:.0f} ms readable, {fast_ms:.0f} ms exported: {slow_ms / fast_ms
 # Some minutes for players, as many for a mechanism, times seeds, times iterations: sooner or later somebody closes the lid.
 # `descend` is the loop of both trainings. It calls a compiled chunk of some two hundred updates, notes how it goes, and puts
 # everything that the rest depends on (parameters, optimiser, random key, step, history) into one file, at the latest
-# every two minutes. The file's name is made from the settings and the data: another setting is another file, never a wrong resumption.
+# every two minutes. The file's name is made from the settings, the data and the program itself, as JAX has traced it: another setting, or a chunk that
+# computes something else than it did, is another file, never a wrong resumption.
 #
 # The one rule for a chunk: randomness comes from `fold_in(key, step)`, from *which* update it is and not from how one got there.
 # Then a resumed run is the unbroken run, to the last bit.
@@ -793,6 +795,18 @@ def fingerprint(
     return digest.hexdigest()[:16]
 
 
+def traced(
+    chunk: Callable[[Any, Array], tuple[Any, dict]],  # as of `descend`
+    state: Any,
+    steps: Array,  # [k]
+) -> tuple[str, dict]:  # the program; shapes of the metrics
+    "Write down what a chunk computes, the same in every run."
+    program, (_, metrics) = jax.make_jaxpr(chunk, return_shape=True)(state, steps)
+    return re.sub(r" at 0x\w+", "", str(program)), metrics  # where Python keeps a function differs from run to run
+
+
+# %%
+#| export
 def report(
     label: str,
     done: int,  # updates
@@ -822,9 +836,9 @@ def descend(
 ) -> tuple[Any, dict[str, np.ndarray]]:  # the last state; metrics [updates]
     "Run a training to its end, from where an earlier run of the same was stopped, if it was."
     span = lambda begin: jnp.arange(begin, min(begin + per_call, updates))
-    metrics = jax.eval_shape(chunk, state, span(0))[1]
+    program, metrics = traced(chunk, state, span(0))
     whole = {"state": state, "done": np.int32(0), "history": {name: np.full(updates, np.nan, np.float32) for name in metrics}}
-    file = checkpoint and Path(checkpoint) / f"{label}-{fingerprint(state, str((settings, updates, per_call)))}.safetensors"
+    file = checkpoint and Path(checkpoint) / f"{label}-{fingerprint(state, str((settings, updates, per_call, program)))}.safetensors"
     whole = data.load_parameters(file, whole) if file and file.exists() else whole
     state, first, history = whole["state"], int(whole["done"]), jax.tree.map(np.array, whole["history"])
     begun = saved = shown = time.monotonic()
@@ -1216,7 +1230,7 @@ by_reading.round(4)
 #
 # `VirtualPlayer`, `init`, `features` and `affordable` say what is imitated by what; `logits` is its fast form;
 # `log_probability` replays a block, `virtual_players` (made of `by_seat`, `look`, `remember`, `draw`) plays one; `lessons`, `imitation_gradient`, `imitate` and
-# `train` (or `train_with_history`) make the clone; `evaluate` judges it; `descend` keeps trainings alive and `fingerprint` recognises them.
+# `train` (or `train_with_history`) make the clone; `evaluate` judges it; `descend` keeps trainings alive and `fingerprint` (with `traced`) recognises them.
 #
 # Questions to take along: a clone knows no mechanism, only consequences. What will it do under one that treats people as
 # nobody in the pilot was ever treated? And who would notice?
