@@ -15,8 +15,10 @@ export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0.2
 # on a cluster every step is a job of one core that asks for EACH; one that dies is sent a second time and goes on from its checkpoint
 WHERE = $(if $(CLUSTER),--executor $(CLUSTER) --jobs $(JOBS) --retries 1 --latency-wait 60 --default-resources $(EACH) $(CLUSTER_OPTIONS),--cores $(CORES))
 # what changed in code, settings or inputs makes a step stale; the moment a file was touched does not
-PIPELINE = PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/snakemake $(WHERE) --quiet host rules reason --rerun-incomplete $(AGAIN) \
+PIPELINE = rm -f .snakemake/last_words; PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/snakemake $(WHERE) --quiet host rules reason --rerun-incomplete $(AGAIN) \
 	--config profile=$(PROFILE) $(if $(SEEDS),seeds=$(SEEDS)) --
+# why a step failed is the last that is said
+OR_SAY_WHY = || { cat .snakemake/last_words 2>/dev/null >&2; exit 1; }
 COMPONENTS = $(sort $(wildcard nbs/[01]*.ipynb))
 NOTEBOOKS  = $(sort $(wildcard nbs/*.ipynb))
 
@@ -36,33 +38,33 @@ setup: .venv/ready  ## a virtual environment in .venv, exactly as requirements.l
 
 reproduce: setup  ## run the whole method; PROFILE=smoke|laptop|paper, SEEDS=n, CLUSTER=slurm
 	@started=$$SECONDS; $(PIPELINE) all && \
-	printf 'Tables, figures and numbers are in runs/$(PROFILE)/results/ (%d min %02d s).\n' $$(((SECONDS - started) / 60)) $$(((SECONDS - started) % 60))
+	printf 'Tables, figures and numbers are in runs/$(PROFILE)/results/ (%d min %02d s).\n' $$(((SECONDS - started) / 60)) $$(((SECONDS - started) % 60)) $(OR_SAY_WHY)
 
 paper: setup  ## typeset the paper, paper/democratic-ai.pdf, from the committed results; RESULTS=runs/laptop/results for those of a run
 	@$(BIN)/python paper/typeset.py $(RESULTS) paper/democratic-ai.pdf && echo "The paper is paper/democratic-ai.pdf."
 
 figures: AGAIN = --forcerun figure1 figure2 figure3 figure4 supplementary hcmd_figures
 figures: setup  ## draw every figure again from a run; PROFILE as above
-	@$(PIPELINE) figures
+	@$(PIPELINE) figures $(OR_SAY_WHY)
 	@echo "The figures are in runs/$(PROFILE)/results/figures/."
 
 sensitivity: setup  ## what hangs on assumptions: every value of `losses` in settings.ini, one seed each, and other readings of the paper
-	@$(PIPELINE) sensitivity
+	@$(PIPELINE) sensitivity $(OR_SAY_WHY)
 
 hcmd-zero: setup  ## run the second system alone, from nothing and in election against itself; PROFILE as above
-	@$(PIPELINE) hcmd_zero
+	@$(PIPELINE) hcmd_zero $(OR_SAY_WHY)
 	@echo "Its tables and figures, hcmd_*, are in runs/$(PROFILE)/results/."
 
 questions: setup  ## what HCMD-zero leaves open: how many groups are enough, where to start, who pays; PROFILE as above
-	@$(PIPELINE) questions
+	@$(PIPELINE) questions $(OR_SAY_WHY)
 	@echo "The answers are in runs/$(PROFILE)/hcmd_questions/."
 
 sweep: setup  ## try other hyper-parameters of the virtual players, the lines `try_...` of settings.ini; PROFILE as above
-	@$(PIPELINE) sweep
+	@$(PIPELINE) sweep $(OR_SAY_WHY)
 	@echo "The table and the picture are in runs/$(PROFILE)/sweep/."
 
 steps: setup  ## make single files of a run, and what they need: FILES="runs/smoke/seed0/iter0/players.safetensors"
-	@$(PIPELINE) $(FILES)
+	@$(PIPELINE) $(FILES) $(OR_SAY_WHY)
 
 calibrate: setup  ## fit the stand-in participants to Figure 1C again (three minutes, one core) and keep the result in data/participants/
 	@mkdir -p runs/calibrate
@@ -87,7 +89,7 @@ test: setup  ## notebooks' own examples, then tests/
 	@$(BIN)/pytest
 
 bench: setup  ## time every expensive step against PyTorch eager and the machine's limit: benchmarks/results.csv; wants a quiet machine and PyTorch
-	@$(BIN)/python -c 'import torch' 2>/dev/null || { echo "make: the comparison needs PyTorch, a CPU build; install it with $(BIN)/python -m pip install '.[bench]'." >&2; exit 1; }
+	@$(BIN)/python -c 'import torch' 2>/dev/null || { echo "make: the comparison needs PyTorch, a CPU build; install torch, a CPU build, into .venv with pip." >&2; exit 1; }
 	@$(BIN)/python benchmarks/bench.py
 
 scaling: setup  ## time against numbers of games, players, mechanisms and seeds: benchmarks/scaling.csv and .svg; wants a quiet machine

@@ -96,11 +96,13 @@ def parameters(notebook, names, **others):
 
 
 # One core a step, so that steps run side by side; an executed notebook gets its name only when it has come to its end. Of a step that
-# fails the last word is printed; the whole story is in the part that was executed.
+# fails `make` says the last word; the whole story is in the part that was executed.
 shell.prefix("set -euo pipefail; export NPROC=1 XLA_FLAGS=--xla_cpu_multi_thread_eigen=false PYTHONWARNINGS=ignore; ")
 EXECUTE = (
     'echo ">> {rule} {wildcards}" >&2; papermill nbs/{params.notebook}.ipynb {output.notebook}.part.ipynb --cwd . --no-progress-bar'
-    " --log-level ERROR {params.given} 2> >(python paper/last_word.py {rule} {wildcards}) && mv {output.notebook}.part.ipynb {output.notebook}"
+    " --log-level ERROR {params.given} 2> >(python paper/last_word.py {rule} {wildcards})"
+    " || {{ [ $? -lt 128 ] || echo 'Traceback: DeadKernelError' | python paper/last_word.py {rule} {wildcards}; false; }}"  # killed itself
+    " && mv {output.notebook}.part.ipynb {output.notebook}"
 )
 
 
@@ -167,6 +169,7 @@ rule acquire:
         given=lambda w: parameters(
             "20_acquire", "pilot_blocks holdout_blocks repeat_groups", folder=iteration(w), seed=seed(w), iteration=w.i, loss=loss(w)
         ),
+    priority: 1  # the chain of iterations, on which all else waits
     shell:
         EXECUTE
 
@@ -185,6 +188,7 @@ rule clone:
         notebook="21_clone",
         code=fingerprint("21_clone"),
         given=lambda w: parameters("21_clone", "clone_games clone_updates", folder=iteration(w), seed=seed(w), iteration=w.i),
+    priority: 1
     shell:
         EXECUTE
 
@@ -204,6 +208,7 @@ rule metagame:
         notebook="22_metagame",
         code=fingerprint("22_metagame"),
         given=lambda w: parameters("22_metagame", "metagame_blocks", folder=iteration(w), seed=seed(w), iteration=w.i),
+    priority: 1
     shell:
         EXECUTE
 
@@ -222,6 +227,7 @@ rule train:
         notebook="23_train",
         code=fingerprint("23_train"),
         given=lambda w: parameters("23_train", "train_games train_updates", folder=iteration(w), seed=seed(w), iteration=w.i),
+    priority: 1
     shell:
         EXECUTE
 
@@ -317,7 +323,8 @@ rule experiments:
 # --- the second system: independent of all the above, a chain of its own --------------------------------------------------------
 
 
-HCMD_SEEDS = range(setting.getint("hcmd_seeds"))
+HCMD_SEEDS = range(int(config.get("seeds", setting["hcmd_seeds"])))
+HCMD_CODE = fingerprint("26_hcmd_zero")
 HCMD = ["metagame", "cross_entropy", "knowable", "models", "sizes", "taste", "course", "worst_returns", "beach"]
 
 
@@ -331,19 +338,20 @@ rule self_play:
         "data/participants/calibration.json",
     output:
         expand(f"{RUN}/seed{{{{seed}}}}/hcmd_zero/{{name}}.csv", name=HCMD),
-        multiext(f"{RUN}/seed{{seed}}/hcmd_zero/", "trials.parquet", "votes.parquet", "stop.json", "mechanism.safetensors"),
+        multiext(f"{RUN}/seed{{seed}}/hcmd_zero/", "trials.parquet", "votes.parquet", "stop.json", "made_by.json", "mechanism.safetensors"),
         notebook=f"{RUN}/seed{{seed}}/hcmd_zero/26_hcmd_zero.ipynb",
     benchmark:
         f"{RUN}/seed{{seed}}/hcmd_zero/26_hcmd_zero.tsv"
     params:
         notebook="26_hcmd_zero",
-        code=fingerprint("26_hcmd_zero"),
         given=lambda w, output: parameters(
             "26_hcmd_zero",
             "loss group_fraction hcmd_games hcmd_shortening hcmd_clone_updates hcmd_splits",
             folder=Path(output.notebook).parent,
             seed=w.seed,
+            code=f"code-{HCMD_CODE}",
         ),
+    priority: -3  # a system of its own
     shell:
         EXECUTE
 
@@ -351,7 +359,7 @@ rule self_play:
 rule hcmd_figures:
     input:
         expand(f"{RUN}/seed{{k}}/hcmd_zero/{{name}}.csv", k=HCMD_SEEDS, name=HCMD),
-        expand(f"{RUN}/seed{{k}}/hcmd_zero/{{name}}", k=HCMD_SEEDS, name=["trials.parquet", "votes.parquet", "stop.json"]),
+        expand(f"{RUN}/seed{{k}}/hcmd_zero/{{name}}", k=HCMD_SEEDS, name=["trials.parquet", "votes.parquet", "stop.json", "made_by.json"]),
         "data/published/hcmd_zero.csv",
     output:
         multiext(f"{RESULTS}/figures/hcmd_fig", "3a.svg", "3b.svg", "3c.svg", "4_models.svg", "4_metagame.svg", "5.svg"),
@@ -388,7 +396,6 @@ rule arm:
         notebook=f"{QUESTIONS}/{{arm}}/seed{{seed}}/26_hcmd_zero.ipynb",
     params:
         notebook="26_hcmd_zero",
-        code=fingerprint("26_hcmd_zero"),
         given=lambda w, output: parameters(
             "26_hcmd_zero",
             "loss hcmd_games hcmd_shortening hcmd_clone_updates",
@@ -396,6 +403,7 @@ rule arm:
             hcmd_splits=0,
             folder=Path(output.notebook).parent,
             seed=w.seed,
+            code=f"code-{HCMD_CODE}",
         ),
     shell:
         EXECUTE

@@ -1,9 +1,12 @@
-"""Read what a step says on its way and pass it on; of a traceback, which the executed notebook keeps in full, say the last word only.
+"""Read what a step says on its way and pass it on; of a traceback, which the executed notebook keeps in full, keep the last word only.
 
-`papermill ... 2> >(python paper/last_word.py "clone seed0")`
+`papermill ... 2> >(python paper/last_word.py "clone seed0")`, or `echo DeadKernelError | ...` for one that was killed. `make` says the words last.
 """
 
 import sys
+from pathlib import Path
+
+WORDS = Path(".snakemake/last_words")
 
 KILLED = "killed, most often for want of memory: free some, or run fewer steps at once (CORES=1); the same command goes on from where it was."
 
@@ -17,7 +20,9 @@ def main(step):
         elif "TCP without encryption" not in line:
             print(line, end="", file=sys.stderr, flush=True)
     if word:
-        print(f"{step}: {KILLED if 'DeadKernelError' in word else word}", file=sys.stderr)
+        WORDS.parent.mkdir(exist_ok=True)
+        with WORDS.open("a") as words:
+            print(f"{step}: {KILLED if 'DeadKernelError' in word else word}", file=words)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def test_a_run_of_two_iterations_and_two_seeds_has_its_steps(house):
         ("acquire", "clone", "metagame", "train", "elect"), 4
     )
     assert int(counted["experiments"]) == 2 and int(counted["tables"]) == 1
-    assert int(counted["self_play"]) == int(counted["hcmd_figures"]) == int(counted["numbers"]) == 1
+    assert int(counted["self_play"]) == 2 and int(counted["hcmd_figures"]) == int(counted["numbers"]) == 1
 
 
 def test_questions_are_asked_of_paired_seeds(house):
@@ -92,14 +92,15 @@ def test_a_step_is_stale_when_code_that_it_reaches_has_changed_and_not_otherwise
 
 
 @pytest.mark.parametrize(
-    ("said", "heard"),
+    ("said", "heard", "last"),
     [
-        ("cloning, 3 of 7\nall well\n", "cloning, 3 of 7\nall well\n"),
-        ("3 of 7\nTraceback (most recent call last):\n  File x\nValueError: n is 3: ask for more\n\n", "3 of 7\nclone seed0: ValueError: n is 3: ask for more\n"),
-        ("Traceback (most recent call last):\nnbclient.exceptions.DeadKernelError: Kernel died\n", "clone seed0: killed, most often for want of memory"),
+        ("cloning, 3 of 7\nall well\n", "cloning, 3 of 7\nall well\n", None),
+        ("3 of 7\nTraceback (most recent call last):\n  File x\nValueError: n is 3: ask for more\n\n", "3 of 7\n", "clone seed0: ValueError: n is 3: ask for more\n"),
+        ("Traceback (most recent call last):\nnbclient.exceptions.DeadKernelError: Kernel died\n", "", "clone seed0: killed, most often for want of memory"),
     ],
 )
-def test_a_step_passes_on_its_progress_and_ends_in_one_sentence_if_it_fails(said, heard):
+def test_a_step_passes_on_its_progress_and_leaves_one_sentence_if_it_fails(said, heard, last, tmp_path):
     command = [sys.executable, ROOT / "paper" / "last_word.py", "clone", "seed0"]
-    lines = subprocess.run(command, input=said, capture_output=True, text=True, check=True).stderr
-    assert lines.startswith(heard) and len(lines.splitlines()) == len(heard.splitlines())
+    assert subprocess.run(command, cwd=tmp_path, input=said, capture_output=True, text=True, check=True).stderr == heard
+    words = tmp_path / ".snakemake" / "last_words"
+    assert words.exists() == bool(last) and (not last or (words.read_text().startswith(last) and words.read_text().count("\n") == 1))

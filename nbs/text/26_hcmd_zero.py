@@ -29,6 +29,7 @@ hcmd_shortening = 40  # the original's updates are divided by this and its learn
 hcmd_clone_updates = 400  # of the contribution model
 hcmd_splits = 1  # random splits on which sizes of the contribution model are compared
 n_features = 2  # of a player, seen by the mechanism: endowment and contribution, as in the original; 3 adds their ratio
+code = "by-hand"  # the pipeline's name for the code of this step; a record that other code has made is not gone on with
 first_mechanism = ""  # a file to start from; nothing: random weights, as in the original
 
 # %%
@@ -73,7 +74,7 @@ blank = graphnet.init(jax.random.key(0), n_features=config.n_features)
 first = data.load_parameters(first_mechanism, blank) if first_mechanism else None
 kept = here / "checkpoints"
 acquire, model, optimise = partial(hcmd_zero.acquire, population=population), *(partial(step, checkpoint=kept) for step in (hcmd_zero.model, hcmd_zero.optimise))
-record = hcmd_zero.run(config, acquire, model, optimise, hcmd_zero.converge, key=key_run, first=first, folder=kept, settings=population)
+record = hcmd_zero.run(config, acquire, model, optimise, hcmd_zero.converge, key=key_run, first=first, folder=kept / code, settings=population)
 n_iterations = len(config.groups)
 reasons = {s: hcmd_zero.why_stop(**record["metagame"][str(s)]) for s in range(1, n_iterations + 1)}
 sizes_used = {"groups": config.groups, "embed": config.embed, "hidden": config.hidden}
@@ -196,4 +197,5 @@ data.write_table(here / "beach.csv", beach)
 data.write_table(here / "trials.parquet", trials)
 data.write_table(here / "votes.parquet", votes)
 data.write_json(here / "stop.json", {str(s): reason for s, reason in reasons.items()})
+data.write_json(here / "made_by.json", data.stamp(seed=seed))
 data.save_parameters(here / "mechanism.safetensors", record["mechanism"][str(n_iterations)])

@@ -262,6 +262,16 @@ data.write_table(tables / "hcmd_course.csv", course.round(5))
 course.pivot(index="iteration", columns="tail_endowment", values="vote_share").round(3)
 
 # %% [markdown]
+# Who paid for the lesson? `worst` is the smallest return of any participant in any run while data were gathered, as a fraction of what whoever keeps all coins is sure of; `losers`, how many participants' blocks returned less than that (mean over
+# runs, with its interval).
+
+# %%
+came_off = read("worst_returns.csv")
+safety = statistics.over_seeds(came_off, ["iteration"], "losers").merge(came_off.groupby("iteration").worst.min().reset_index())
+data.write_table(tables / "hcmd_safety.csv", safety.round(5))
+safety.round(3)
+
+# %% [markdown]
 # And what the vote model likes: the weight of one coin more in every round, for oneself and for the mean of the others. It is one number per coin, whoever gets it: the model cannot say that a coin is worth five times as much to a tail with 2 as to
 # a head with 10, as people who vote by payout *relative to endowment* would.
 
@@ -312,4 +322,8 @@ found = found[["value", "low", "high", "published", "unit", "made_by"]].astype(o
 data.write_json(results / "numbers" / "hcmd_zero.json", found.T.to_dict())
 took = [pd.read_csv(here / f"seed{k}" / "hcmd_zero" / "26_hcmd_zero.tsv", sep="\t").iloc[0] for k in range(n_seeds)]
 minutes, memory = [round(row["s"] / 60, 2) for row in took], [round(row["max_rss"] / 1024, 2) for row in took]
-data.write_json(results / "hcmd_provenance.json", data.stamp(profile=profile, seeds=list(range(n_seeds)), minutes_per_seed=minutes, gib_per_seed=memory))
+made_by = [json.loads((here / f"seed{k}" / "hcmd_zero" / "made_by.json").read_text()) for k in range(n_seeds)]
+commits = sorted({made["commit"] for made in made_by})
+stamp = data.stamp(profile=profile, seeds=list(range(n_seeds)), commits_of_seeds=commits, minutes_per_seed=minutes, gib_per_seed=memory)
+stamp["uncommitted_changes"] = any(made["uncommitted_changes"] for made in [stamp, *made_by])
+data.write_json(results / "hcmd_provenance.json", stamp)
