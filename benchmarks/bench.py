@@ -80,9 +80,11 @@ def ask(process, updates):
 
 
 def in_turn(step, implementations, cores):
-    """Time the implementations of one step in turn."""
-    running = {name: start(step, name, cores) for name in implementations}
-    rows = [{"implementation": name, **json.loads(process.stdout.readline())} for name, process in running.items()]
+    """Time the implementations of one step in turn, once all are warm; they warm up one after the other."""
+    running, rows = {}, []
+    for name in implementations:
+        running[name] = start(step, name, cores)
+        rows.append({"implementation": name, **json.loads(running[name].stdout.readline())})
     taken = {name: [] for name in running}
     for _ in range(ROUNDS):
         for name, process in running.items():
@@ -94,7 +96,8 @@ def in_turn(step, implementations, cores):
         for clock in ("wall_ms", "cpu_ms"):
             values = [answer[clock] for answer in took]
             row |= {clock: statistics.median(values), f"{clock}_lowest": min(values), f"{clock}_highest": max(values)}
-        row |= {"peak_gib": took[-1]["peak_gib"]}
+        compiling = row.pop("first_call_s") - UPDATES.get(step, 1) * row["wall_ms"] / 1000
+        row |= {"compile_s": compiling, "peak_gib": took[-1]["peak_gib"]}
     return rows
 
 
