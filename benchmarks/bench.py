@@ -10,23 +10,26 @@ import re
 import statistics
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
 
+from democratic_ai import data
+
 HERE = Path(__file__).parent
 IMPLEMENTATIONS = ("jax", "readable", "eager")
-UPDATES = {"cloning": 20, "training": 8, "self_play": 4, "metagame": 1}  # asked for at a time
+UPDATES = {"cloning": 20, "training": 8, "rational": 4, "self_play": 4, "metagame": 1}  # asked for at a time
 SIZES = {
     "cloning": "cloning, 512 games",
     "training": "training HCRM, 512 pairs of games",
+    "rational": "training RM, 512 pairs of games",
     "self_play": "HCMD-zero's self-play, 1,000 pairs of games",
     "metagame": "metagame, 9 mechanisms, 4,096 blocks",
 }
 ROUNDS = 9
 
 # --- the machine's limit --------------------------------------------------------------------------------------------------------
-
 
 
 def player(embed=64, hidden=16):
@@ -42,6 +45,12 @@ def network(features=3, width=32):
     return 2 * (first + second), 12 * width + 4 * width + width + 12 * width + 4
 
 
+def incentives(width=32):
+    """Count what telling four players of their incentives takes: questions to the second network, answers handed through the first one."""
+    questions = 12 * 2 * width * width + 4 * 2 * width * width
+    return 2 * (questions + 4 * 4 * width * width + 4 * 2 * width * width)
+
+
 def work(step, answered):
     """Count by hand: operations of matrices, and curves, that one update cannot do without."""
     forward, back, curves = player()
@@ -52,6 +61,9 @@ def work(step, answered):
     if step == "training":
         sharing, bends = network()
         return choices * (2 * forward + back) + rounds * 3 * sharing, 2 * choices * curves + rounds * bends
+    if step == "rational":
+        sharing, bends = network()
+        return rounds * 3 * (sharing + incentives()), rounds * (bends + 4)
     if step == "self_play":
         forward, back, curves = player(embed=32, hidden=8)
         sharing, bends = network(features=2)
@@ -122,7 +134,7 @@ def summary(frame):
 
 def main():
     """Measure, print and write."""
-    table = []
+    table, made = [], data.stamp(torch=version("torch"))
     for cores in (1, 2):
         rates = {row["implementation"]: row["wall_ms_lowest"] for row in in_turn("limit", ("gemm", "tanh"), cores)}  # the best that was seen
         answered = json.loads(subprocess.check_output([sys.executable, str(HERE / "steps.py"), "answered"], text=True))
@@ -138,6 +150,7 @@ def main():
             print(f"{step}, cores: {cores}: {shown}, limit {limit:.1f} ms", file=sys.stderr, flush=True)
     frame = pd.DataFrame(table).drop(columns="checked").round(3)
     frame.to_csv(HERE / "results.csv", index=False)
+    data.write_json(HERE / "provenance.json", made)
     readme = HERE.parent / "README.md"
     readme.write_text(re.sub(r"(<!-- benchmarks -->\n).*?(<!-- end of benchmarks -->)", lambda found: found[1] + summary(frame) + found[2], readme.read_text(), flags=re.DOTALL))
     print(frame.round(2).to_string(index=False))

@@ -166,6 +166,26 @@ def training_objective(player, mechanism, opponent, endowment, own_draws, rival_
     return surrogate(torch.sigmoid(slope * ahead).sum(-1), log_likelihood)
 
 
+def rational_block(mechanism, endowment, generosity, rate, *, learning):
+    """Play a block with players who climb their own return: [G, P] thrice -> payouts [G, T, P], with their history if somebody is learning."""
+    generosity, paid = generosity.clone().requires_grad_(), []
+    for t in range(ROUNDS):
+        contribution = endowment * torch.sigmoid(generosity)
+        paid.append(GROWTH * contribution.sum(-1, keepdim=True) * mechanism(endowment, contribution))
+        if t < ROUNDS - 1:
+            own = [torch.autograd.grad(paid[-1][:, i].sum(), contribution, retain_graph=True, create_graph=learning)[0][:, i] for i in range(PLAYERS)]
+            generosity = generosity + rate * contribution * (1 - contribution / endowment) * (torch.stack(own, -1) - 1)
+            generosity = generosity if learning else generosity.detach().requires_grad_()
+    return torch.stack(paid, 1)
+
+
+def rational_objective(mechanism, opponent, endowment, own, rival, *, slope=1.4):
+    """Play RM against its opponent, own and rival minds (generosity, rate), and count votes."""
+    received = relative_payout_sum(endowment, rational_block(opponent, endowment, *rival, learning=False)).detach()
+    ahead = relative_payout_sum(endowment, rational_block(mechanism, endowment, *own, learning=True)) - received
+    return torch.sigmoid(slope * ahead).sum(-1).mean()
+
+
 def liking(taste, endowment, contribution, payout):
     """Say how much each player likes a block, taste [T, 3, P]: [G, P], [G, T, P] twice -> [G, P]."""
     seen = torch.stack([endowment[:, None].expand_as(payout), contribution, payout], -2) / 10

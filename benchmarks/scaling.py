@@ -7,9 +7,11 @@
 import json
 import os
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from functools import partial
 from pathlib import Path
@@ -24,10 +26,9 @@ SIZES = {
     "players": [4, 8, 16, 32, 64],
     "mechanisms": [9, 25, 121, 529, 1024],
     "tournament": [9, 25, 121],
-    "seeds": [1, 2, 4, 8],
+    "seeds": [1, 2, 4],
 }
-REPEATS = 5
-UPDATES = 20  # of a seed's training
+REPEATS = {"seeds": 1}  # of every measurement, after one to warm up; else 5
 
 
 # --- one size, in a process of its own ------------------------------------------------------------------------------------------
@@ -80,9 +81,18 @@ def tournament(n):
 
 
 def seeds(n):
-    """Train n seeds, one after the other, for a few updates each."""
-    update = training_update(512, 4)
-    return lambda i: [update(UPDATES * n * i + k) for k in range(UPDATES * n)]
+    """Run n seeds through the pipeline, profile smoke, one step at a time from the pilot to the votes, in a clone of what is committed."""
+    clone = tempfile.TemporaryDirectory()
+    make = partial(subprocess.run, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=clone.name)
+    make(["git", "clone", "--quiet", HERE.parent, "."])
+    make(["make", "setup"])
+    wanted = " ".join(f"runs/smoke/seed{k}/iter0/votes.csv" for k in range(n))
+
+    def run(i):
+        shutil.rmtree(Path(clone.name) / "runs", ignore_errors=True)
+        make(["make", "steps", "PROFILE=smoke", f"SEEDS={n}", "CORES=1", f"FILES={wanted}"])
+
+    return run
 
 
 def measure(axis, n):
@@ -91,11 +101,11 @@ def measure(axis, n):
     run = globals()[axis](n)
     run(0)
     taken = []
-    for i in range(1, REPEATS + 1):
+    for i in range(1, REPEATS.get(axis, 5) + 1):
         begun = time.perf_counter()
         run(i)
         taken.append(time.perf_counter() - begun)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    peak = max(resource.getrusage(whose).ru_maxrss for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 2**20
     print(json.dumps({"seconds": statistics.median(taken), "lowest": min(taken), "highest": max(taken), "peak_gib": peak}))
 
 

@@ -5,6 +5,7 @@ updates on its standard input, the processor milliseconds and the milliseconds o
 """
 
 import ast
+import itertools
 import json
 import os
 import resource
@@ -217,6 +218,87 @@ def training_eager():
     return eager_ascent(objective, mechanism, rmsprop, world["seated"].shape)
 
 
+# --- training RM ----------------------------------------------------------------------------------------------------------------
+
+
+def rational_climber(estimate):
+    """Climb by an estimate: what one update computes, and a way to do many."""
+    import jax
+    import optax
+
+    from democratic_ai import training
+
+    first, config = given()["mechanism"], training.Training()
+
+    @jax.jit
+    def update(params, moments, key):
+        votes, gradient = estimate(params, key)
+        change, moments = training.optimiser(config).update(jax.tree.map(lambda x: -x, gradient), moments)
+        return optax.apply_updates(params, change), moments, votes
+
+    def run(k):
+        params, moments = first, training.optimiser(config).init(first)
+        for i in range(k):
+            params, moments, votes = update(params, moments, jax.random.key(i))
+        jax.block_until_ready(votes)
+
+    votes, gradient = jax.jit(estimate)(first, jax.random.key(6))
+    return (float(votes), norm(gradient)), run
+
+
+def rational_jax():
+    """Train RM, as 27_rational does."""
+    from democratic_ai import mechanisms, rational, training
+
+    return rational_climber(lambda params, key: training.rational_gradient(params, key, rational.Population(), mechanisms.liberal_egalitarian))
+
+
+def rational_readable():
+    """Train RM with the gradient as 09 writes it down first."""
+    import jax
+
+    from democratic_ai import mechanisms, rational, training
+
+    gradient_of = lifted("09_training", "readable_rational", {"jax": jax, **vars(training)})
+    return rational_climber(lambda params, key: gradient_of(params, key, rational.Population(), mechanisms.liberal_egalitarian))
+
+
+def rational_eager():
+    """Train RM in PyTorch."""
+    import eager
+    import jax
+    import torch
+
+    from democratic_ai import rational
+
+    world, population = given(), rational.Population()
+    mechanism, opponent, seated = eager.Mechanism(world["mechanism"]), eager.manifold(1.0, 1.0), eager.tensor(world["seated"])
+    rmsprop = torch.optim.RMSprop(mechanism.parameters(), lr=4e-4, alpha=0.99, eps=1e-5)
+
+    def update(own, rival):
+        rmsprop.zero_grad()
+        votes = eager.rational_objective(mechanism, opponent, seated, own, rival)
+        (-votes).backward()
+        return votes
+
+    def ours(key):
+        mind = rational.sit_down(jax.random.split(key)[0], world["seated"], population)
+        return eager.tensor(mind.generosity), eager.tensor(mind.rate)
+
+    def drawn():
+        return population.sigma * torch.randn(seated.shape), population.theta * torch.distributions.Gamma(population.shape, 1.0).sample(seated.shape)
+
+    votes = float(update(*map(ours, jax.random.split(jax.random.key(6)))).detach())
+    checked = votes, norm([x.grad for x in mechanism.parameters()])
+
+    def run(k):
+        for _ in range(k):
+            update(drawn(), drawn())
+            rmsprop.step()
+
+    return checked, run
+
+
 # --- HCMD-zero's self-play ------------------------------------------------------------------------------------------------------
 
 
@@ -297,62 +379,64 @@ POINTS = [(w, v) for w in (0.0, 0.5, 1.0) for v in (0.0, 0.5, 1.0)]
 BLOCKS = 4096
 
 
+def summed_up(win):
+    """Say in two numbers what came of a tournament, for comparison: one election, and how far the table is from ties."""
+    return float(win[0, -1]), float(np.sqrt(((np.asarray(win, np.float64) - 0.5) ** 2).sum()))
+
+
 def metagame_jax():
     """Hold the tournament, as 22_metagame does."""
     import jax
 
     from democratic_ai import cloning, metagame
 
-    world = given()
-    players, grid = cloning.virtual_players(world["players"]), metagame.grid(3)
-
-    def run(k):
-        for i in range(k):
-            metagame.pair(metagame.simulate(jax.random.key(i), players, grid, n_blocks=BLOCKS))
-
-    return None, run
+    players, grid = cloning.virtual_players(given()["players"]), metagame.grid(3)
+    hold = lambda i: metagame.pair(metagame.simulate(jax.random.key(i), players, grid, n_blocks=BLOCKS))
+    return summed_up(hold(6)), lambda k: [hold(i) for i in range(k)]
 
 
 def metagame_readable():
-    """Hold the tournament as its definition says: two blocks for every pair of mechanisms."""
+    """Hold the tournament as 10 says first: two blocks of every group for every two mechanisms."""
     import jax
     import jax.numpy as jnp
 
-    from democratic_ai import cloning, game, mechanisms, metagame, voting
+    from democratic_ai import cloning, mechanisms, metagame
 
-    world = given()
-    players, seats = cloning.virtual_players(world["players"]), metagame.spread(metagame.EVALUATION, BLOCKS)
+    players, seats = cloning.virtual_players(given()["players"]), metagame.spread(metagame.EVALUATION, BLOCKS)
+    election = lifted("10_metagame", "readable_election", vars(metagame).copy())
+    by_chunk = seats.reshape(-1, metagame.CHUNK, seats.shape[-1])
 
     @jax.jit
-    def election(key, one, other):
-        keys = jax.random.split(key)
-        own, rival = (game.play(k, players, seats, mechanisms.manifold(v, w)) for k, (w, v) in zip(keys, (one, other)))
-        return voting.vote_probability(own, rival).mean()
+    def hold_one(key_a, key_b, a, b):
+        keys = [jax.random.split(key, len(by_chunk)) for key in (key_a, key_b)]
+        rules = [mechanisms.manifold(*at) for at in (a, b)]
+        return jax.vmap(lambda key_a, key_b, seats: election(key_a, key_b, players, seats, *rules))(*keys, by_chunk).mean()
 
-    def run(k):
-        for i in range(k):
-            keys = iter(jax.random.split(jax.random.key(i), len(POINTS) ** 2))
-            jax.block_until_ready([election(next(keys), jnp.array(a), jnp.array(b)) for j, a in enumerate(POINTS) for b in POINTS[:j]])
+    def hold(i):
+        keys = jax.random.split(jax.random.key(i), len(POINTS))
+        win = np.full((len(POINTS), len(POINTS)), 0.5)
+        for a, b in itertools.combinations(range(len(POINTS)), 2):
+            win[a, b] = hold_one(keys[a], keys[b], jnp.array(POINTS[a]), jnp.array(POINTS[b]))
+            win[b, a] = 1 - win[a, b]
+        return win
 
-    return None, run
+    return summed_up(hold(6)), lambda k: [hold(i) for i in range(k)]
 
 
 def metagame_eager():
     """Hold the tournament in PyTorch, every mechanism played once."""
     import eager
+    import jax
     import torch
 
-    from democratic_ai import metagame
+    from democratic_ai import metagame, training
 
-    world = given()
-    player, seated = eager.Player(world["players"]), eager.tensor(metagame.spread(metagame.EVALUATION, BLOCKS))
+    player, seated = eager.Player(given()["players"]), eager.tensor(metagame.spread(metagame.EVALUATION, BLOCKS))
     candidates = [eager.manifold(v, w) for w, v in POINTS]
-
-    def run(k):
-        for _ in range(k):
-            eager.metagame(player, candidates, seated, torch.rand(len(POINTS), eager.ROUNDS, *seated.shape))
-
-    return None, run
+    hold = lambda draws: eager.metagame(player, candidates, seated, draws)
+    one_chunk = lambda key: np.asarray(training.draws(key, (metagame.CHUNK, seated.shape[1])))
+    same = [np.concatenate([one_chunk(k) for k in jax.random.split(key, BLOCKS // metagame.CHUNK)], 1) for key in jax.random.split(jax.random.key(6), len(POINTS))]
+    return summed_up(hold(eager.tensor(same))), lambda k: [hold(torch.rand(len(POINTS), eager.ROUNDS, *seated.shape)) for _ in range(k)]
 
 
 # --- the machine's limit --------------------------------------------------------------------------------------------------------
