@@ -1,4 +1,4 @@
-"Games spread over two or eight devices give what one device gives: the four expensive steps, each in a process that JAX was told to see so many devices."
+"Games spread over two or eight devices give what one device gives: the five expensive steps, each in a process that JAX was told to see so many devices."
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ from functools import partial
 import jax
 import numpy as np
 
-from democratic_ai import cloning, graphnet, hcmd_zero, mechanisms, metagame, participants, training
+from democratic_ai import cloning, graphnet, hcmd_zero, mechanisms, metagame, participants, rational, training
 
 flat = lambda tree: np.concatenate([np.asarray(x, np.float64).ravel() for x in jax.tree.leaves(tree)])
 players, params = cloning.init(jax.random.key(0)), graphnet.init(jax.random.key(1))
@@ -28,6 +28,9 @@ config = training.Training(games_per_endowment=8)
 train = jax.jit(partial(training.vote_gradient, opponent=mechanisms.liberal_egalitarian, config=config))
 votes, vote_gradient = train(params, jax.random.key(5), players)
 
+climb = jax.jit(partial(training.rational_gradient, population=rational.Population(), opponent=mechanisms.liberal_egalitarian, config=config))
+_, rational_gradient = climb(params, jax.random.key(10))
+
 sums = metagame.simulate(jax.random.key(6), cloning.virtual_players(players), metagame.grid(2), n_blocks=160)
 
 small = hcmd_zero.HcmdZero(games=40)
@@ -35,8 +38,8 @@ fitted = {"players": players, "taste": jax.random.normal(jax.random.key(7), (10,
 self_play = jax.jit(partial(hcmd_zero.self_play_gradient, config=small))
 _, own = self_play(graphnet.init(jax.random.key(8), n_features=2), jax.random.key(9), fitted)
 
-spread = {len(x.sharding.device_set) for x in jax.tree.leaves((imitation, vote_gradient, sums, own))}
-np.savez(sys.argv[1], devices=sorted(spread), loss=loss, imitation=flat(imitation), votes=votes, vote_gradient=flat(vote_gradient), sums=np.asarray(sums), own=flat(own))
+spread = {len(x.sharding.device_set) for x in jax.tree.leaves((imitation, vote_gradient, rational_gradient, sums, own))}
+np.savez(sys.argv[1], devices=sorted(spread), loss=loss, imitation=flat(imitation), votes=votes, vote_gradient=flat(vote_gradient), rational_gradient=flat(rational_gradient), sums=np.asarray(sums), own=flat(own))
 """
 
 

@@ -706,7 +706,8 @@ def rational_gradient(
     seated = endowments(config)
     mind = rational.sit_down(jax.random.split(key_own)[0], seated, population)  # as `game.play` would
     rival = voting.relative_payout_sum(game.play(key_rival, rational.players(population), seated, opponent))
-    return jax.value_and_grad(partial(rational_votes, slope=config.slope))(params, *jax.tree.map(jnp.transpose, (seated, mind, rival)))
+    lying = jax.tree.map(lambda x: game.across_devices(x.T, -1), (seated, mind, rival))
+    return jax.value_and_grad(partial(rational_votes, slope=config.slope))(params, *lying)
 
 
 # %%
