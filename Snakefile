@@ -96,8 +96,12 @@ def parameters(notebook, names, **others):
 
 
 # One core a step, so that steps run side by side; an executed notebook gets its name only when it has come to its end. Of a step that
-# fails `make` says the last word; the whole story is in the part that was executed.
-shell.prefix("set -euo pipefail; export NPROC=1 XLA_FLAGS=--xla_cpu_multi_thread_eigen=false PYTHONWARNINGS=ignore; ")
+# fails `make` says the last word; the whole story is in the part that was executed. What compiling has taken and freed goes back to the
+# machine (MALLOC): up to a quarter of a GiB a step that would be held for nothing.
+shell.prefix(
+    "set -euo pipefail; export NPROC=1 XLA_FLAGS=--xla_cpu_multi_thread_eigen=false PYTHONWARNINGS=ignore"
+    " MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=131072; "
+)
 EXECUTE = (
     'echo ">> {rule} {wildcards}" >&2; papermill nbs/{params.notebook}.ipynb {output.notebook}.part.ipynb --cwd . --no-progress-bar'
     " --log-level ERROR {params.given} 2> >(python paper/last_word.py {rule} {wildcards})"
