@@ -11,7 +11,9 @@ EACH    ?= mem_mb=2500 runtime=240
 BIN     := .venv/bin
 # what the compiler has translated once is kept: seeds, repeats and tests do not wait for it again
 export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/.jax_cache
-export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0.2
+export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0
+# a step has one core; BLAS at work on small matrices with more threads than that spends most of its time waiting for them
+export OMP_NUM_THREADS := 1
 # on a cluster every step is a job of one core that asks for EACH; one that dies is sent a second time and goes on from its checkpoint
 WHERE = $(if $(CLUSTER),--executor $(CLUSTER) --jobs $(JOBS) --retries 1 --latency-wait 60 --default-resources $(EACH) $(CLUSTER_OPTIONS),--cores $(CORES))
 # what changed in code, settings or inputs makes a step stale; the moment a file was touched does not
