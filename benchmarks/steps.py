@@ -137,6 +137,27 @@ def cloning_eager():
 # --- training -------------------------------------------------------------------------------------------------------------------
 
 
+def climber(estimate, first, optimiser):
+    """Climb by an estimate (parameters, key) -> votes, gradient: what one update computes, and a way to do many."""
+    import jax
+    import optax
+
+    @jax.jit
+    def update(params, moments, key):
+        _, gradient = estimate(params, key)
+        change, moments = optimiser.update(jax.tree.map(lambda x: -x, gradient), moments)
+        return optax.apply_updates(params, change), moments
+
+    def run(k):
+        params, moments = first, optimiser.init(first)
+        for i in range(k):
+            params, moments = update(params, moments, jax.random.key(i))
+        jax.block_until_ready(params)
+
+    votes, gradient = jax.jit(estimate)(first, jax.random.key(6))
+    return (float(votes), norm(gradient)), run
+
+
 def training_jax():
     """Train HCRM, as 23_train does."""
     import jax
@@ -154,28 +175,13 @@ def training_jax():
 def training_readable():
     """Train HCRM with the gradient as 09 writes it down first."""
     import jax
-    import optax
 
     from democratic_ai import mechanisms, training
 
     world, config = given(), training.Training()
     gradient_of = lifted("09_training", "readable_gradient", {"jax": jax, **vars(training)})
-    estimate = jax.jit(lambda params, key: gradient_of(params, key, world["players"], mechanisms.liberal_egalitarian, config=config))
-
-    @jax.jit
-    def update(params, moments, key):
-        _, gradient = estimate(params, key)
-        change, moments = training.optimiser(config).update(jax.tree.map(lambda x: -x, gradient), moments)
-        return optax.apply_updates(params, change), moments
-
-    def run(k):
-        params, moments = world["mechanism"], training.optimiser(config).init(world["mechanism"])
-        for i in range(k):
-            params, moments = update(params, moments, jax.random.key(i))
-        jax.block_until_ready(params)
-
-    votes, gradient = estimate(world["mechanism"], jax.random.key(6))
-    return (float(votes), norm(gradient)), run
+    estimate = lambda params, key: gradient_of(params, key, world["players"], mechanisms.liberal_egalitarian, config=config)
+    return climber(estimate, world["mechanism"], training.optimiser(config))
 
 
 def eager_ascent(objective, mechanism, optimiser, shape):
@@ -221,36 +227,12 @@ def training_eager():
 # --- training RM ----------------------------------------------------------------------------------------------------------------
 
 
-def rational_climber(estimate):
-    """Climb by an estimate: what one update computes, and a way to do many."""
-    import jax
-    import optax
-
-    from democratic_ai import training
-
-    first, config = given()["mechanism"], training.Training()
-
-    @jax.jit
-    def update(params, moments, key):
-        votes, gradient = estimate(params, key)
-        change, moments = training.optimiser(config).update(jax.tree.map(lambda x: -x, gradient), moments)
-        return optax.apply_updates(params, change), moments, votes
-
-    def run(k):
-        params, moments = first, training.optimiser(config).init(first)
-        for i in range(k):
-            params, moments, votes = update(params, moments, jax.random.key(i))
-        jax.block_until_ready(votes)
-
-    votes, gradient = jax.jit(estimate)(first, jax.random.key(6))
-    return (float(votes), norm(gradient)), run
-
-
 def rational_jax():
     """Train RM, as 27_rational does."""
     from democratic_ai import mechanisms, rational, training
 
-    return rational_climber(lambda params, key: training.rational_gradient(params, key, rational.Population(), mechanisms.liberal_egalitarian))
+    estimate = lambda params, key: training.rational_gradient(params, key, rational.Population(), mechanisms.liberal_egalitarian)
+    return climber(estimate, given()["mechanism"], training.optimiser(training.Training()))
 
 
 def rational_readable():
@@ -260,7 +242,8 @@ def rational_readable():
     from democratic_ai import mechanisms, rational, training
 
     gradient_of = lifted("09_training", "readable_rational", {"jax": jax, **vars(training)})
-    return rational_climber(lambda params, key: gradient_of(params, key, rational.Population(), mechanisms.liberal_egalitarian))
+    estimate = lambda params, key: gradient_of(params, key, rational.Population(), mechanisms.liberal_egalitarian)
+    return climber(estimate, given()["mechanism"], training.optimiser(training.Training()))
 
 
 def rational_eager():
@@ -339,24 +322,8 @@ def self_play_readable():
     from democratic_ai import hcmd_zero
 
     config, fitted, params, seated = self_play_given()
-    adam = optax.adam(config.learning_rate)
     gradient_of = lifted("12_hcmd_zero", "as_in_09", {"jax": jax, **vars(hcmd_zero)})
-    estimate = jax.jit(lambda params, key: gradient_of(params, key, fitted, seated))
-
-    @jax.jit
-    def update(params, moments, key):
-        _, gradient = estimate(params, key)
-        change, moments = adam.update(jax.tree.map(lambda x: -x, gradient), moments)
-        return optax.apply_updates(params, change), moments
-
-    def run(k):
-        now, moments = params, adam.init(params)
-        for i in range(k):
-            now, moments = update(now, moments, jax.random.key(i))
-        jax.block_until_ready(now)
-
-    votes, gradient = estimate(params, jax.random.key(6))
-    return (float(votes), norm(gradient)), run
+    return climber(lambda params, key: gradient_of(params, key, fitted, seated), params, optax.adam(config.learning_rate))
 
 
 def self_play_eager():

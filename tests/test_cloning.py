@@ -242,7 +242,7 @@ def test_a_broken_training_ends_where_an_unbroken_one_does(tmp_path, survived):
     assert len(list(tmp_path.iterdir())) == 1
     calls = []
     resumed, again = run(lambda s, steps: calls.append(steps) or chunk(s, steps), state, checkpoint=tmp_path)
-    assert len(calls) - 1 == 5 - survived, "what was saved is not done again (the first call only asks for shapes)"
+    assert len(calls) - 1 == 5 - survived, "what was saved is not done again (the first call only traces)"
     bits = lambda x: np.asarray(jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x).tobytes()
     assert jax.tree.all(jax.tree.map(lambda a, b: bits(a) == bits(b), unbroken, resumed))
     assert all((history[name] == again[name]).all() and np.isfinite(history[name]).all() for name in ("loss", "cross_entropy"))
