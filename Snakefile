@@ -74,9 +74,10 @@ def spoken(statements):
 OURS = [statement for path in sorted(Path("democratic_ai").glob("[a-z]*.py")) for statement in parse(path.read_text())[1:]]
 
 
-def fingerprint(notebook):
-    """Hash a notebook's code and all of ours that it can reach by name: a step is stale when that changes, not when prose does."""
+def fingerprint(notebook, until=None):
+    """Hash a notebook's code, up to a cell that says `until`, and all of ours that it can reach by name: a step is stale when that changes, not when prose does."""
     cells = [c.source for c in nbformat.read(f"nbs/{notebook}.ipynb", 4).cells if c.cell_type == "code" and not c.source.startswith("%")]
+    cells = cells[: next((i + 1 for i, cell in enumerate(cells) if until and until in cell), None)]
     reached, left = parse("\n".join(cells)), OURS
     while True:
         names = spoken(reached)
@@ -329,7 +330,8 @@ rule experiments:
 
 HCMD_SEEDS = range(int(config.get("seeds", setting["hcmd_seeds"])))
 HCMD_CODE = fingerprint("26_hcmd_zero")
-HCMD = ["metagame", "cross_entropy", "knowable", "models", "sizes", "taste", "course", "worst_returns", "beach"]
+HCMD_RECORD = fingerprint("26_hcmd_zero", until="hcmd_zero.run(")  # what comes after looks at the record, and may look again
+HCMD = ["metagame", "cross_entropy", "cross_entropy_unmet", "knowable", "models", "sizes", "taste", "course", "worst_returns", "beach", "idle_head"]
 
 
 rule hcmd_zero:
@@ -348,12 +350,13 @@ rule self_play:
         f"{RUN}/seed{{seed}}/hcmd_zero/26_hcmd_zero.tsv"
     params:
         notebook="26_hcmd_zero",
+        code=HCMD_CODE,
         given=lambda w, output: parameters(
             "26_hcmd_zero",
             "loss group_fraction hcmd_games hcmd_shortening hcmd_clone_updates hcmd_splits",
             folder=Path(output.notebook).parent,
             seed=w.seed,
-            code=f"code-{HCMD_CODE}",
+            code=f"code-{HCMD_RECORD}",
         ),
     priority: -3  # a system of its own
     shell:
@@ -371,7 +374,7 @@ rule hcmd_figures:
         multiext(f"{RESULTS}/data/hcmd_", "fig3a.csv", "fig3c.csv", "beach.csv"),
         multiext(f"{RESULTS}/tables/hcmd_", "vs_liberal_egalitarian.csv", "cross_entropy.csv", "metagame.csv", "steps.csv"),
         multiext(f"{RESULTS}/tables/hcmd_", "course.csv", "taste.csv", "table1.csv", "numbers.csv", "knowable.csv"),
-        multiext(f"{RESULTS}/tables/hcmd_", "contributions.csv", "wealth.csv", "stop.csv"),
+        multiext(f"{RESULTS}/tables/hcmd_", "contributions.csv", "wealth.csv", "stop.csv", "safety.csv", "findings.csv", "idle_head.csv", "cross_entropy_unmet.csv"),
         numbers=f"{RESULTS}/numbers/hcmd_zero.json",
         provenance=f"{RESULTS}/hcmd_provenance.json",
         notebook=f"{RESULTS}/notebooks/36_hcmd_zero.ipynb",
@@ -400,6 +403,7 @@ rule arm:
         notebook=f"{QUESTIONS}/{{arm}}/seed{{seed}}/26_hcmd_zero.ipynb",
     params:
         notebook="26_hcmd_zero",
+        code=HCMD_CODE,
         given=lambda w, output: parameters(
             "26_hcmd_zero",
             "loss hcmd_games hcmd_shortening hcmd_clone_updates",
@@ -407,7 +411,7 @@ rule arm:
             hcmd_splits=0,
             folder=Path(output.notebook).parent,
             seed=w.seed,
-            code=f"code-{HCMD_CODE}",
+            code=f"code-{HCMD_RECORD}",
         ),
     shell:
         EXECUTE
@@ -418,7 +422,7 @@ rule questions:
         expand(f"{RUN}/seed{{k}}/hcmd_zero/{{name}}.csv", k=QUESTION_SEEDS, name=["course", "models", "metagame", "knowable"]),
         expand(f"{QUESTIONS}/{{arm}}/seed{{k}}/course.csv", arm=ARMS, k=QUESTION_SEEDS),
     output:
-        multiext(f"{QUESTIONS}/", "groups.csv", "gains.csv", "climbs.csv", "starts.csv", "safety.csv", "warm_start.csv", "hcmd_questions.svg"),
+        multiext(f"{QUESTIONS}/", "groups.csv", "gains.csv", "climbs.csv", "doubling.csv", "starts.csv", "safety.csv", "warm_start.csv", "hcmd_questions.svg"),
         provenance=f"{QUESTIONS}/provenance.json",
         notebook=f"{QUESTIONS}/30_hcmd_questions.ipynb",
     params:

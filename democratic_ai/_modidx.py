@@ -378,6 +378,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                           'democratic_ai.statistics.effect_of_time': ( 'statistics.html#effect_of_time',
                                                                                        'democratic_ai/statistics.py'),
                                           'democratic_ai.statistics.f_test': ('statistics.html#f_test', 'democratic_ai/statistics.py'),
+                                          'democratic_ai.statistics.finding': ('statistics.html#finding', 'democratic_ai/statistics.py'),
                                           'democratic_ai.statistics.interaction_test': ( 'statistics.html#interaction_test',
                                                                                          'democratic_ai/statistics.py'),
                                           'democratic_ai.statistics.interval_over_groups': ( 'statistics.html#interval_over_groups',

@@ -382,18 +382,20 @@ def converge(
     met = metagame.pairing(jnp.stack(liked), slope=1.0)
     return {"win": jnp.asarray(met.win), "error": jnp.asarray(met.error)}
 
-
+# %% ../nbs/12_hcmd_zero.ipynb #1f8fa77b
 def why_stop(
     win: np.ndarray,  # [s + 1, s + 1] the row's share of the votes, the newest last
-    error: np.ndarray,  # [s + 1, s + 1] its standard error
+    error: np.ndarray,  # [s + 1, s + 1] its standard error, zero on the diagonal
     *,
     errors: float = 2.0,  # ours: a lead within so many standard errors is negligible
 ) -> str:  # empty: go on
     "Say why HCMD-zero has converged, if it has (Balaguer et al., section 3.4)."
-    win, margin = np.asarray(win, np.float64), errors * np.asarray(error, np.float64)
-    if len(win) - 1 not in metagame.dominant(win, margin=margin):
+    win, margin = np.asarray(win, np.float64), errors * np.asarray(error, np.float64)[-1]
+    older = win[:-1]
+    margin[-1] = margin[older[:, -1].argmax()]  # against itself nobody errs: there the best older one is compared
+    if (win[-1] < older.max(0) - margin).any():
         return "the newest mechanism is not the best answer to every other"
-    if win[-1, -2] - 0.5 <= margin[-1, -2]:
+    if win[-1, -2] - 0.5 <= margin[-2]:
         return f"the newest mechanism leads its predecessor by {win[-1, -2] - 0.5:.4f} of the votes, no more than {errors:g} standard errors"
     return ""
 
@@ -475,7 +477,7 @@ def cross_validate_sizes(
     forecast, rows = jax.jit(cloning.log_probability), []
     for s in map(int, record["model"]):
         so_far, key_s = np.unique(group_of[evening_of <= s]), jax.random.fold_in(key, s)
-        for split, (seen, left) in enumerate(random_splits(key_s, splits).split(so_far)):
+        for split, (seen, left) in enumerate((so_far[a], so_far[b]) for a, b in random_splits(key_s, splits).split(so_far)):
             taught = data.record(jax.tree.map(lambda x: x[np.isin(group_of, seen)], plays.block), "seen")
             for embed, hidden in sizes:
                 size = replace(config.imitation, embed=embed, hidden=hidden)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['StatisticsError', 'naive_binomial', 'permutation_test', 'Interval', 'interval_over_groups', 'interval_over_seeds',
            'over_seeds', 'interval_over_groups_and_seeds', 'Trend', 'effect_of_time', 'FTest', 'f_test', 'TTest',
-           'paired_t_test', 'interaction_test', 'beside', 'mean_absolute_error', 'verdict']
+           'paired_t_test', 'interaction_test', 'beside', 'mean_absolute_error', 'verdict', 'finding']
 
 # %% ../nbs/11_statistics.ipynb #bb3a7421
 from collections.abc import Sequence
@@ -276,3 +276,16 @@ def verdict(
     else:
         agree = value < published if sign == "<" else value > published
     return "agree" if agree else "differ"
+
+# %% ../nbs/11_statistics.ipynb #a3bc5f07
+def finding(
+    margin: float,  # ours: above zero if it is as the paper says; of a finding of equality, the difference
+    low: float,  # our interval; NaN where there is none, and the number decides
+    high: float,
+    *,
+    equal_within: float | None = None,  # of a finding of equality: what difference is none
+) -> str:  # found | opposite | undecided
+    "Say whether a paper's finding is ours: found where the whole interval says so, opposite where all of it says otherwise."
+    low, high = (margin if np.isnan(bound) else bound for bound in (low, high))
+    least, most = (low, high) if equal_within is None else (equal_within - max(abs(low), abs(high)), equal_within - max(low, -high, 0.0))
+    return "found" if least > 0 else "opposite" if most < 0 else "undecided"

@@ -1,6 +1,8 @@
 """The committed results: the columns that readers rely on, numbers that agree with one another, and a commit that made them."""
 
+import importlib.util
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -119,3 +121,12 @@ def test_the_results_were_made_by_a_commit_of_this_history_without_changes(name)
 
 def test_readme_shows_the_summary_of_these_results():
     assert (RESULTS / "summary.md").read_text() in (ROOT / "README.md").read_text()
+
+
+def test_readme_shows_the_table_of_the_benchmarks():
+    spec = importlib.util.spec_from_file_location("bench", ROOT / "benchmarks" / "bench.py")
+    bench = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(bench)
+    measured = ROOT / "benchmarks" / "results.csv"
+    shown = re.search(r"<!-- benchmarks -->\n(.*?)<!-- end of benchmarks -->", (ROOT / "README.md").read_text(), re.DOTALL)[1]
+    assert shown == (bench.summary(pd.read_csv(measured)) if measured.exists() else "")

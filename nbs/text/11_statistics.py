@@ -719,6 +719,29 @@ def verdict(
 margin = 1.96 * np.sqrt(0.545 * 0.455 / 1744)
 assert verdict(0.545, 0.52, 0.50, 0.54, margin=margin) == "agree" and verdict(0.545, 0.48, 0.47, 0.49, margin=margin) == "differ"
 assert verdict(0.001, 0.03, np.nan, np.nan, sign="<", is_p=True) == "agree", "both see an effect, with different amounts of data"
+
+
+# %% [markdown]
+# And what a paper *finds*? Write it as a number that should be above zero, or, where it says that two things are equal, as their difference.
+
+# %%
+#| export
+def finding(
+    margin: float,  # ours: above zero if it is as the paper says; of a finding of equality, the difference
+    low: float,  # our interval; NaN where there is none, and the number decides
+    high: float,
+    *,
+    equal_within: float | None = None,  # of a finding of equality: what difference is none
+) -> str:  # found | opposite | undecided
+    "Say whether a paper's finding is ours: found where the whole interval says so, opposite where all of it says otherwise."
+    low, high = (margin if np.isnan(bound) else bound for bound in (low, high))
+    least, most = (low, high) if equal_within is None else (equal_within - max(abs(low), abs(high)), equal_within - max(low, -high, 0.0))
+    return "found" if least > 0 else "opposite" if most < 0 else "undecided"
+
+
+# %%
+assert finding(0.05, 0.01, 0.09) == "found" and finding(0.05, -0.01, 0.11) == "undecided" and finding(-0.05, np.nan, np.nan) == "opposite"
+assert [finding(x, x - 0.05, x + 0.05, equal_within=0.1) for x in (0.0, 0.08, -0.2)] == ["found", "undecided", "opposite"]
 assert verdict(0.15, 0.03, np.nan, np.nan, sign=">", is_p=True) == "differ" and verdict(4, 11.0, 9.0, 13.0, sign=">") == "agree"
 print(f"margin of 951 votes in 1744: {margin:.3f}")
 

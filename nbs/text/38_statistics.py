@@ -249,11 +249,7 @@ margins = pd.DataFrame([findings(**seed, beach=beach) for seed, beach in zip(see
 def judged(name):
     "One finding with its margin over seeds and a word."
     margin, low, high = statistics.interval_over_seeds(margins[name].to_numpy())
-    least, most = (margin, margin) if np.isnan(low) else (low, high)
-    if name == "equal_under_equality":
-        word = "found" if -0.1 < least and most < 0.1 else "opposite" if least > 0.1 or most < -0.1 else "undecided"
-    else:
-        word = "found" if least > 0 else "opposite" if most < 0 else "undecided"
+    word = statistics.finding(margin, low, high, equal_within=0.1 if name == "equal_under_equality" else None)
     return {"name": name, "finding": FINDINGS[name], "margin": margin, "low": low, "high": high, "word": word}
 
 
