@@ -91,7 +91,7 @@ test: setup  ## notebooks' own examples, then tests/
 	@$(BIN)/pytest
 
 bench: setup  ## time every expensive step against PyTorch eager and the machine's limit: benchmarks/results.csv; wants a quiet machine and PyTorch
-	@$(BIN)/python -c 'import torch' 2>/dev/null || { echo "make: the comparison needs PyTorch; install a CPU build of torch into .venv with pip." >&2; exit 1; }
+	@$(BIN)/python -c 'import torch' 2>/dev/null || { echo "make: the comparison needs PyTorch; a CPU build will do: $(BIN)/python -m pip install torch --index-url https://download.pytorch.org/whl/cpu" >&2; exit 1; }
 	@$(BIN)/python benchmarks/bench.py
 
 scaling: setup  ## time against numbers of games, players, mechanisms and seeds: benchmarks/scaling.csv and .svg; wants a quiet machine
@@ -116,8 +116,11 @@ execute: sync  ## run the component notebooks and keep their outputs; NAME=04_cl
 	  touch $$notebook; $(BIN)/jupytext --quiet --sync $$notebook; \
 	done
 
-clean:  ## remove what can be made again, but not runs/
-	rm -rf .venv .snakemake .jax_cache .pytest_cache .hypothesis .ruff_cache docs/_build docs/nbs democratic_ai.egg-info
+unlock: setup  ## free the folder after a power cut, or after everything was killed; then the same command goes on
+	@$(BIN)/snakemake --cores 1 --quiet all --unlock --config profile=$(PROFILE)
+
+clean:  ## remove what can be made again, but not runs/ and what is known of how they were made
+	rm -rf .venv .snakemake/log .snakemake/slurm_logs .jax_cache .pytest_cache .hypothesis .ruff_cache docs/_build docs/nbs democratic_ai.egg-info
 	find . -name __pycache__ -not -path './runs/*' -prune -exec rm -rf {} +
 
-.PHONY: help setup reproduce paper figures sensitivity hcmd-zero questions sweep steps calibrate data publish stale test bench scaling book lab sync execute clean
+.PHONY: help setup reproduce paper figures sensitivity hcmd-zero questions sweep steps calibrate data publish stale test bench scaling book lab sync execute unlock clean

@@ -98,10 +98,11 @@ def parameters(notebook, names, **others):
 
 # One core a step, so that steps run side by side; an executed notebook gets its name only when it has come to its end. Of a step that
 # fails `make` says the last word; the whole story is in the part that was executed. What compiling has taken and freed goes back to the
-# machine (MALLOC): up to a quarter of a GiB a step that would be held for nothing.
+# machine (MALLOC): up to a quarter of a GiB a step that would be held for nothing. On a graphics card a step takes the memory that it needs,
+# not three quarters of all as JAX would, so that two steps can share it.
 shell.prefix(
     "set -euo pipefail; export NPROC=1 XLA_FLAGS=--xla_cpu_multi_thread_eigen=false PYTHONWARNINGS=ignore"
-    " MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=131072; "
+    " MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=131072 XLA_PYTHON_CLIENT_PREALLOCATE=false; "
 )
 EXECUTE = (
     'echo ">> {rule} {wildcards}" >&2; papermill nbs/{params.notebook}.ipynb {output.notebook}.part.ipynb --cwd . --no-progress-bar'
@@ -109,6 +110,14 @@ EXECUTE = (
     " || {{ [ $? -lt 128 ] || echo 'Traceback: DeadKernelError' | python paper/last_word.py {rule} {wildcards}; false; }}"  # killed itself
     " && mv {output.notebook}.part.ipynb {output.notebook}"
 )
+
+
+onerror:
+    # a job that a cluster has ended had no last word of its own
+    said = Path(".snakemake/last_words")
+    if not said.exists():
+        ended = "A job was ended from outside (its time, its memory, its machine): .snakemake/slurm_logs may say why."
+        said.write_text(f"{ended} Ask for more with EACH if it was too little; the same command goes on from where it was.\n")
 
 
 wildcard_constraints:

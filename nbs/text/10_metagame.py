@@ -179,7 +179,7 @@ def _play_blocks(key, players, seats, mechanism):
     "Play one block for every row of seats, in equal chunks, each with a part of the key; some more are played if they do not divide."
     n_blocks = len(seats)
     n_chunks = -(-n_blocks // CHUNK)
-    size = -(-n_blocks // n_chunks)
+    size = -(-n_blocks // (n_chunks * jax.device_count())) * jax.device_count()
     seated = jnp.resize(seats, (n_chunks, size, seats.shape[-1]))
     one_chunk = lambda at: game.play(at[0], players, game.across_devices(at[1], 0), mechanism)
     played = jax.lax.map(one_chunk, (jax.random.split(key, n_chunks), seated))
