@@ -127,8 +127,15 @@ def manifold(v, w):
     return share
 
 
-def roll_out(player, mechanism, endowment, uniform):
-    """Play blocks [G, P] with draws [T, G, P]: contribution and payout [G, T, P], log-probability of choices from round 2 on [G]."""
+def liberal_egalitarian(endowment, contribution):
+    """Share by contribution relative to endowment."""
+    fraction = contribution / endowment
+    total = fraction.sum(-1, keepdim=True)
+    return torch.where(total > 0, fraction / total, 1 / PLAYERS)
+
+
+def roll_out(player, mechanism, endowment, uniform, *, scored=False):
+    """Play blocks [G, P] with draws [T, G, P]: contribution and payout [G, T, P], and if asked the log-probability of choices from round 2 on [G]."""
     contribution = payout = torch.zeros_like(endowment)
     nothing, log_likelihood, played = torch.zeros(endowment.numel(), player.choice.in_features), torch.zeros(len(endowment)), []
     memory = nothing, nothing
@@ -138,7 +145,7 @@ def roll_out(player, mechanism, endowment, uniform):
         stairs = log_p.detach().exp().cumsum(-1)
         passed = uniform[t].flatten()[:, None] * stairs[:, -1:] >= stairs
         drawn = (passed & (torch.arange(COINS + 1) < endowment.flatten()[:, None])).sum(-1)
-        if t:
+        if t and scored:
             log_likelihood = log_likelihood + log_p.gather(-1, drawn[:, None])[:, 0].view_as(endowment).sum(-1)
         contribution = drawn.view_as(endowment).to(endowment.dtype)
         payout = GROWTH * contribution.sum(-1, keepdim=True) * mechanism(endowment, contribution)
@@ -161,7 +168,7 @@ def training_objective(player, mechanism, opponent, endowment, own_draws, rival_
     """Play HCRM against its opponent and count votes."""
     with torch.no_grad():
         _, rival, _ = roll_out(player, opponent, endowment, rival_draws)
-    _, own, log_likelihood = roll_out(player, mechanism, endowment, own_draws)
+    _, own, log_likelihood = roll_out(player, mechanism, endowment, own_draws, scored=True)
     ahead = relative_payout_sum(endowment, own) - relative_payout_sum(endowment, rival)
     return surrogate(torch.sigmoid(slope * ahead).sum(-1), log_likelihood)
 
@@ -196,7 +203,7 @@ def self_play_objective(player, mechanism, taste, endowment, own_draws, rival_dr
     """Play HCMD-zero against its copy and count votes by taste."""
     with torch.no_grad():
         rival = liking(taste, endowment, *roll_out(player, mechanism, endowment, rival_draws)[:2])
-    contribution, payout, log_likelihood = roll_out(player, mechanism, endowment, own_draws)
+    contribution, payout, log_likelihood = roll_out(player, mechanism, endowment, own_draws, scored=True)
     return surrogate(torch.sigmoid(liking(taste, endowment, contribution, payout) - rival).sum(-1), log_likelihood)
 
 

@@ -1,7 +1,8 @@
 """Measure how time and memory grow with games, players, mechanisms and seeds, and fit the exponents.
 
 `make scaling` runs it. Every size is measured in a process of its own, so that its peak of memory is its own; results go to
-`benchmarks/scaling.csv`, exponents to `benchmarks/exponents.csv`, the picture to `benchmarks/scaling.svg`.
+`benchmarks/scaling.csv`, exponents to `benchmarks/exponents.csv`, the picture to `benchmarks/scaling.svg`, and what made them to
+`benchmarks/scaling_provenance.json`.
 """
 
 import json
@@ -19,6 +20,8 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+
+from democratic_ai import data
 
 HERE = Path(__file__).parent
 SIZES = {
@@ -81,25 +84,28 @@ def tournament(n):
 
 
 def seeds(n):
-    """Run n seeds through the pipeline, profile smoke, one step at a time from the pilot to the votes, in a clone of what is committed."""
-    clone = tempfile.TemporaryDirectory()
-    make = partial(subprocess.run, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=clone.name)
-    make(["git", "clone", "--quiet", HERE.parent, "."])
-    make(["make", "setup"])
+    """Run n seeds through the pipeline, profile smoke, one step at a time from the pilot to the votes, in the clone that `main` has made."""
+    clone = Path(os.environ["CLONE"])
     wanted = " ".join(f"runs/smoke/seed{k}/iter0/votes.csv" for k in range(n))
 
     def run(i):
-        shutil.rmtree(Path(clone.name) / "runs", ignore_errors=True)
-        make(["make", "steps", "PROFILE=smoke", f"SEEDS={n}", "CORES=1", f"FILES={wanted}"])
+        shutil.rmtree(clone / "runs", ignore_errors=True)
+        make(clone, "steps", "PROFILE=smoke", f"SEEDS={n}", "CORES=1", f"FILES={wanted}")
 
     return run
+
+
+def make(clone, *asked):
+    """Let make do something in a clone; if it fails, what it said stands above."""
+    subprocess.run(["make", "--silent", *asked], check=True, stdout=subprocess.DEVNULL, cwd=clone)
 
 
 def measure(axis, n):
     """Time one size and say how much memory it took at most."""
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
     run = globals()[axis](n)
-    run(0)
+    if axis != "seeds" or n == SIZES["seeds"][0]:  # what one seed has compiled is there for the others
+        run(0)
     taken = []
     for i in range(1, REPEATS.get(axis, 5) + 1):
         begun = time.perf_counter()
@@ -131,7 +137,10 @@ def draw(frame, exponents):
 
 def main():
     """Measure every size, fit, print, write and draw."""
-    one = os.environ | {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false", "NPROC": "1"}
+    made, clone = data.stamp(), tempfile.TemporaryDirectory()
+    subprocess.run(["git", "clone", "--quiet", HERE.parent, clone.name], check=True)
+    make(clone.name, "setup")
+    one = os.environ | {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false", "NPROC": "1", "CLONE": clone.name}
     rows = []
     for axis, sizes in SIZES.items():
         for n in sizes:
@@ -139,12 +148,15 @@ def main():
             rows.append({"axis": axis, "size": n, **json.loads(said.splitlines()[-1])})
             print("{axis} {size}: {seconds:.4g} s, {peak_gib:.2f} GiB".format(**rows[-1]), file=sys.stderr)
     frame = pd.DataFrame(rows)
-    exponents = {axis: np.polyfit(np.log(part["size"]), np.log(part["seconds"]), 1)[0] for axis, part in frame.groupby("axis", sort=False)}
+    slope = lambda part: np.polyfit(np.log(part["size"]), np.log(part["seconds"]), 1)[0]
+    exponents = {axis: (slope(part), slope(part.tail(2))) for axis, part in frame.groupby("axis", sort=False)}
     frame.round(5).to_csv(HERE / "scaling.csv", index=False)
-    pd.DataFrame(exponents.items(), columns=["axis", "exponent"]).round(3).to_csv(HERE / "exponents.csv", index=False)
-    draw(frame, exponents)
+    table = pd.DataFrame.from_dict(exponents, orient="index", columns=["exponent", "between_the_largest_two"]).rename_axis("axis")
+    table.round(3).to_csv(HERE / "exponents.csv")
+    data.write_json(HERE / "scaling_provenance.json", made)
+    draw(frame, table.exponent)
     print(frame.round(4).to_string(index=False))
-    print(", ".join(f"{axis}: time grows with the power {x:.2f}" for axis, x in exponents.items()))
+    print(table.round(2).to_string())
 
 
 if __name__ == "__main__":

@@ -165,7 +165,7 @@ def training_jax():
 
     from democratic_ai import mechanisms, training
 
-    world, config, opponent = given(), training.Training(), mechanisms.liberal_egalitarian
+    world, config, opponent = given(), training.Training(), mechanisms.manifold(1.0, 1.0)
     votes, gradient = jax.jit(partial(training.vote_gradient, opponent=opponent, config=config))(world["mechanism"], jax.random.key(6), world["players"])
     state = {"params": world["mechanism"], "moments": training.optimiser(config).init(world["mechanism"]), "key": jax.random.key(7)}
     climb = partial(training.climb, world["players"], estimate=training.vote_gradient, opponent=opponent, config=config)
@@ -180,7 +180,7 @@ def training_readable():
 
     world, config = given(), training.Training()
     gradient_of = lifted("09_training", "readable_gradient", {"jax": jax, **vars(training)})
-    estimate = lambda params, key: gradient_of(params, key, world["players"], mechanisms.liberal_egalitarian, config=config)
+    estimate = lambda params, key: gradient_of(params, key, world["players"], mechanisms.manifold(1.0, 1.0), config=config)
     return climber(estimate, world["mechanism"], training.optimiser(config))
 
 
@@ -217,7 +217,7 @@ def training_eager():
 
     world = given()
     player, mechanism = eager.Player(world["players"]).requires_grad_(False), eager.Mechanism(world["mechanism"])
-    seated, opponent = eager.tensor(world["seated"]), eager.manifold(1.0, 1.0)
+    seated, opponent = eager.tensor(world["seated"]), eager.liberal_egalitarian
     rmsprop = torch.optim.RMSprop(mechanism.parameters(), lr=4e-4, alpha=0.99, eps=1e-5)
 
     objective = lambda own, rival: eager.training_objective(player, mechanism, opponent, seated, own, rival)
@@ -227,12 +227,22 @@ def training_eager():
 # --- training RM ----------------------------------------------------------------------------------------------------------------
 
 
+CLIP = 5.0  # of RM's gradient (09)
+
+
 def rational_jax():
     """Train RM, as 27_rational does."""
+    import jax
+    import jax.numpy as jnp
+
     from democratic_ai import mechanisms, rational, training
 
-    estimate = lambda params, key: training.rational_gradient(params, key, rational.Population(), mechanisms.liberal_egalitarian)
-    return climber(estimate, given()["mechanism"], training.optimiser(training.Training()))
+    first, config, population = given()["mechanism"], training.Training(clip=CLIP), rational.Population()
+    asked = {"opponent": mechanisms.liberal_egalitarian, "config": config}
+    votes, gradient = jax.jit(partial(training.rational_gradient, population=population, **asked))(first, jax.random.key(6))
+    state = {"params": first, "moments": training.optimiser(config).init(first), "key": jax.random.key(7)}
+    climb = partial(training.climb, population, estimate=training.rational_gradient, **asked)
+    return (float(votes), norm(gradient)), lambda k: jax.block_until_ready(climb(state, jnp.arange(k)))
 
 
 def rational_readable():
@@ -243,7 +253,7 @@ def rational_readable():
 
     gradient_of = lifted("09_training", "readable_rational", {"jax": jax, **vars(training)})
     estimate = lambda params, key: gradient_of(params, key, rational.Population(), mechanisms.liberal_egalitarian)
-    return climber(estimate, given()["mechanism"], training.optimiser(training.Training()))
+    return climber(estimate, given()["mechanism"], training.optimiser(training.Training(clip=CLIP)))
 
 
 def rational_eager():
@@ -255,7 +265,7 @@ def rational_eager():
     from democratic_ai import rational
 
     world, population = given(), rational.Population()
-    mechanism, opponent, seated = eager.Mechanism(world["mechanism"]), eager.manifold(1.0, 1.0), eager.tensor(world["seated"])
+    mechanism, opponent, seated = eager.Mechanism(world["mechanism"]), eager.liberal_egalitarian, eager.tensor(world["seated"])
     rmsprop = torch.optim.RMSprop(mechanism.parameters(), lr=4e-4, alpha=0.99, eps=1e-5)
 
     def update(own, rival):
@@ -277,6 +287,7 @@ def rational_eager():
     def run(k):
         for _ in range(k):
             update(drawn(), drawn())
+            torch.nn.utils.clip_grad_norm_(mechanism.parameters(), CLIP)
             rmsprop.step()
 
     return checked, run
@@ -319,10 +330,10 @@ def self_play_readable():
     import jax
     import optax
 
-    from democratic_ai import hcmd_zero
+    from democratic_ai import hcmd_zero, scg
 
     config, fitted, params, seated = self_play_given()
-    gradient_of = lifted("12_hcmd_zero", "as_in_09", {"jax": jax, **vars(hcmd_zero)})
+    gradient_of = lifted("12_hcmd_zero", "readable_self_play", {"jax": jax, "scg": scg, **vars(hcmd_zero)})
     return climber(lambda params, key: gradient_of(params, key, fitted, seated), params, optax.adam(config.learning_rate))
 
 
@@ -440,6 +451,10 @@ def answered():
 def main(step, implementation):
     """Warm up, report, and answer."""
     checked, run = globals()[f"{step}_{implementation}"]()
+    if implementation != "eager":  # what was compiled for the check counts as compiling
+        import jax
+
+        jax.clear_caches()
     begun = time.perf_counter()
     for k in map(int, sys.argv[3:]):
         run(k)

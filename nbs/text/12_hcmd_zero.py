@@ -56,6 +56,8 @@ import time
 
 import matplotlib.pyplot as plt
 
+from democratic_ai import scg
+
 
 # %% [markdown]
 # ## One evening with nobody in charge
@@ -404,21 +406,25 @@ def model(
 # ## OPTIMISE: an election against oneself
 #
 # The two referees that stand for election are copies of one network. Only one of them moves: the other's votes are counted, but no gradient runs through
-# it. So the step is 09's, with the mechanism itself as the rival, another count of votes, and Adam.
+# it. So the step is 09's, with the mechanism itself as the rival, another count of votes, and Adam. As it stands:
 
 # %%
-def as_in_09(params, key, fitted, seated):
-    key_own, key_rival = jax.random.split(key)
-    rule = graphnet.mechanism(params)
-    own, answer = training.play_tapped(key_own, fitted["players"], seated, rule)
-    rival = training.play(key_rival, fitted["players"], seated, rule)
-    count = lambda own, rival: vote_probability(fitted["taste"], own, rival).sum(-1)
-    votes, weight = training.worth_of_payouts(own, answer, rival, count)
-    return votes, training.through_mechanism(params, seated[:, None], own.contribution, weight)
+def readable_self_play(params, key, fitted, seated):
+    players, key_own, key_rival = cloning.virtual_players(fitted["players"]), *jax.random.split(key)
+    rival = game.play(key_rival, players, seated, graphnet.mechanism(params))
+
+    def objective(params):
+        own = game.play(key_own, players, seated, graphnet.mechanism(params))
+        votes = vote_probability(fitted["taste"], own, rival).sum(-1)
+        log_p = cloning.log_probability(fitted["players"], own)[..., 1:, :].sum((-2, -1))
+        return scg.surrogate(votes, log_p), votes.mean()
+
+    gradient, votes = jax.grad(objective, has_aux=True)(params)
+    return votes, gradient
 
 
 # %% [markdown]
-# A thousand pairs of games put twenty thousand questions to the same network: ten rounds, two copies. How many *different* questions can there be? Coins are whole. A head of 10 has eleven answers, three tails of 2 have three
+# And sooner, as in 09: play, ask how choices answer to payouts, and put all rounds to the network at once. But here more can be saved. A thousand pairs of games put twenty thousand questions to the same network: ten rounds, two copies. How many *different* questions can there be? Coins are whole. A head of 10 has eleven answers, three tails of 2 have three
 # each, and which of the tails gave what makes no difference: the network does not know their names. With tails of 10 that makes 11 times 286 rounds, with tails of 2 only 11 times 10. All five endowments together have
 
 # %%
@@ -511,7 +517,7 @@ def self_play_gradient(
 
 # %%
 both = {"players": seeing, "taste": taste}
-plainly = jax.jit(as_in_09)
+plainly = jax.jit(readable_self_play)
 quickly = jax.jit(partial(self_play_gradient, config=small))
 seated = mechanisms.head_and_tails(jnp.repeat(jnp.array(small.tails, float), small.games // 5))
 flat = lambda tree: jnp.concatenate([x.ravel() for x in jax.tree.leaves(tree)])
