@@ -161,7 +161,8 @@ def table_plot(axes_of, titles, labels, limits, bar):
 
 ratios = [entropy[entropy.kind == kind].pivot(index="model_iteration", columns="data_iteration", values="ratio") for kind in ("contribution", "vote")]
 spread = max(0.1, (entropy.ratio - 1).abs().max())
-figure = table_plot(ratios, ("contributions", "votes"), ("data of iteration", "model of iteration"), (1 - spread, 1 + spread), "cross-entropy (ratio to the diagonal)")
+limits = max(0, 1 - spread), 1 + spread
+figure = table_plot(ratios, ("contributions", "votes"), ("data of iteration", "model of iteration"), limits, "cross-entropy (ratio to the diagonal)")
 figures.save(figures.finished(figure, f"stand-in participants{f', mean of {n_seeds} runs' if n_seeds > 1 else ''}"), drawings / "hcmd_fig4_models.svg")
 
 # %%
@@ -367,8 +368,8 @@ FINDINGS = {
     "beats_stranger": "HCMD-zero wins the vote against liberal egalitarian",
     "half_everywhere": "at every endowment it wins at least half of the votes (the smallest share)",
     "contributions_match": "contributions match those under liberal egalitarian (fraction of the endowment)",
-    "productivity_matches": "so does productivity (mean logarithm of a return)",
-    "inequality_matches": "and inequality (Gini coefficient)",
+    "productivity_matches": "productivity matches that under liberal egalitarian (mean logarithm of a return)",
+    "inequality_matches": "inequality matches that under liberal egalitarian (Gini coefficient)",
     "shore_grows": "a head that gives nothing gets less at iteration 7 than at 4 (tails of 8 that give 2)",
 }
 judgements = []
