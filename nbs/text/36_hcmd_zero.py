@@ -253,6 +253,7 @@ with figures.style():
         ax.fill_between(line.iteration, line.low, line.high, color=look["color"], alpha=0.15, lw=0)
     ax.axhline(0, color=figures.CHANCE, lw=0.8, ls=(0, (4, 2)), zorder=0)
     ax.set(xlabel="iteration", ylabel="less surprised than a coin\n(thousandths of a nat a vote)")
+    ax.set_xticks(knowable.iteration.unique())
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
 figure = figures.finished(figure, f"stand-in participants{f', {n_seeds} runs' if n_seeds > 1 else ''}")
 figures.save(figure, drawings / "hcmd_knowable.svg")
