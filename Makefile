@@ -91,7 +91,7 @@ test: setup  ## notebooks' own examples, then tests/
 	@$(BIN)/pytest
 
 bench: setup  ## time every expensive step against PyTorch eager and the machine's limit: benchmarks/results.csv; wants a quiet machine and PyTorch
-	@$(BIN)/python -c 'import torch' 2>/dev/null || { echo "make: the comparison needs PyTorch; a CPU build will do: $(BIN)/python -m pip install torch --index-url https://download.pytorch.org/whl/cpu" >&2; exit 1; }
+	@$(BIN)/python -c 'import torch' 2>/dev/null || { echo "make: the comparison needs PyTorch; install its CPU build into .venv with pip, as its own site says." >&2; exit 1; }
 	@$(BIN)/python benchmarks/bench.py
 
 scaling: setup  ## time against numbers of games, players, mechanisms and seeds: benchmarks/scaling.csv and .svg; wants a quiet machine

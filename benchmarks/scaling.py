@@ -86,11 +86,12 @@ def tournament(n):
 def seeds(n):
     """Run n seeds through the pipeline, profile smoke, one step at a time from the pilot to the votes, in the clone that `main` has made."""
     clone = Path(os.environ["CLONE"])
-    wanted = " ".join(f"runs/smoke/seed{k}/iter0/votes.csv" for k in range(n))
 
     def run(i):
+        n_seeds = n if i else max(SIZES["seeds"])  # some programs hold numbers of their seed; all are compiled before the clock runs
+        wanted = " ".join(f"runs/smoke/seed{k}/iter0/votes.csv" for k in range(n_seeds))
         shutil.rmtree(clone / "runs", ignore_errors=True)
-        make(clone, "steps", "PROFILE=smoke", f"SEEDS={n}", "CORES=1", f"FILES={wanted}")
+        make(clone, "steps", "PROFILE=smoke", f"SEEDS={n_seeds}", "CORES=1", f"FILES={wanted}")
 
     return run
 
@@ -104,7 +105,7 @@ def measure(axis, n):
     """Time one size and say how much memory it took at most."""
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
     run = globals()[axis](n)
-    if axis != "seeds" or n == SIZES["seeds"][0]:  # what one seed has compiled is there for the others
+    if axis != "seeds" or n == SIZES["seeds"][0]:  # what has been compiled for all seeds is there for every number of them
         run(0)
     taken = []
     for i in range(1, REPEATS.get(axis, 5) + 1):
