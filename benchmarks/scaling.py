@@ -86,12 +86,11 @@ def tournament(n):
 def seeds(n):
     """Run n seeds through the pipeline, profile smoke, one step at a time from the pilot to the votes, in the clone that `main` has made."""
     clone = Path(os.environ["CLONE"])
+    wanted = " ".join(f"runs/smoke/seed{k}/iter0/votes.csv" for k in range(n))
 
     def run(i):
-        n_seeds = n if i else max(SIZES["seeds"])  # some programs hold numbers of their seed; all are compiled before the clock runs
-        wanted = " ".join(f"runs/smoke/seed{k}/iter0/votes.csv" for k in range(n_seeds))
         shutil.rmtree(clone / "runs", ignore_errors=True)
-        make(clone, "steps", "PROFILE=smoke", f"SEEDS={n_seeds}", "CORES=1", f"FILES={wanted}")
+        make(clone, "steps", "PROFILE=smoke", f"SEEDS={n}", "CORES=1", f"FILES={wanted}")
 
     return run
 
@@ -105,7 +104,7 @@ def measure(axis, n):
     """Time one size and say how much memory it took at most."""
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
     run = globals()[axis](n)
-    if axis != "seeds" or n == SIZES["seeds"][0]:  # what has been compiled for all seeds is there for every number of them
+    if axis != "seeds" or n == SIZES["seeds"][0]:  # what one seed has compiled is there for the others
         run(0)
     taken = []
     for i in range(1, REPEATS.get(axis, 5) + 1):
@@ -129,8 +128,13 @@ def draw(frame, exponents):
             for ax, value, label in zip(column, ("seconds", "peak_gib"), ("seconds", "peak of memory (GiB)")):
                 ax.plot(sizes["size"], sizes[value], color=figures.HEAD, marker="o")
                 ax.set(xscale="log", yscale="log")
+                ax.set_xticks(shown := sizes["size"].iloc[:: max(1, len(sizes) // 2)], [f"{n:,}" for n in shown])
+                ax.minorticks_off()
                 if axis == next(iter(SIZES)):
                     ax.set_ylabel(label)
+            column[0].set_ylim(sizes["seconds"].min() / 3, sizes["seconds"].max() * 3)  # some decades, or there would be no label
+            column[1].set_ylim(0.5, 4)
+            column[1].set_yticks([0.5, 1, 2, 4], ["0.5", "1", "2", "4"])
             column[0].set_title(f"{axis}: {exponents[axis]:.2f}")
             column[1].set_xlabel(axis)
     figures.save(figures.finished(figure, "one core; above each column the fitted exponent of time"), HERE / "scaling.svg")

@@ -135,3 +135,12 @@ def test_readme_shows_the_table_of_the_benchmarks():
     measured = ROOT / "benchmarks" / "results.csv"
     shown = re.search(r"<!-- benchmarks -->\n(.*?)<!-- end of benchmarks -->", (ROOT / "README.md").read_text(), re.DOTALL)[1]
     assert shown == (bench.summary(pd.read_csv(measured)) if measured.exists() else "")
+
+
+def test_exponents_follow_from_what_was_measured():
+    measured = pd.read_csv(ROOT / "benchmarks" / "scaling.csv")
+    kept = pd.read_csv(ROOT / "benchmarks" / "exponents.csv").set_index("axis").exponent
+    for axis, part in measured.groupby("axis"):
+        assert kept[axis] == pytest.approx(np.polyfit(np.log(part["size"]), np.log(part.seconds), 1)[0], abs=2e-3), axis
+    assert kept[["games", "mechanisms"]].max() <= 1.05, "twice the games, or the mechanisms, take no more than twice the time"
+    assert measured.peak_gib.max() * 2**30 < 2e9
