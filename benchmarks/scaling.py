@@ -104,7 +104,7 @@ def measure(axis, n):
     """Time one size and say how much memory it took at most."""
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
     run = globals()[axis](n)
-    if axis != "seeds" or n == SIZES["seeds"][0]:  # what one seed has compiled is there for the others
+    if axis != "seeds" or n == SIZES["seeds"][0]:  # most of what one seed has compiled is there for the others
         run(0)
     taken = []
     for i in range(1, REPEATS.get(axis, 5) + 1):

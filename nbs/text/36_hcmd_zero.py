@@ -310,7 +310,7 @@ safety.round(3)
 
 # %% [markdown]
 # And what the vote model likes: the weight of one coin more in every round, for oneself and for others, in the order of the table: for three voters in four the first other is the head. What the model cannot say is that a coin of *one's own* is worth
-# more to a tail with 2 than to a head with 10, as it is to people who vote by payout *relative to endowment* (and to our stand-ins, three times as much).
+# more to a tail with 2 than to a head with 10, as it is to people who vote by payout *relative to endowment* (and to our stand-ins, 03: about three times as much).
 
 # %%
 taste = statistics.over_seeds(read("taste.csv"), ["quantity", "whose", "iteration"], "weight")
