@@ -235,10 +235,10 @@ def rational_jax():
     import jax
     import jax.numpy as jnp
 
-    from democratic_ai import mechanisms, rational, training
+    from democratic_ai import game, mechanisms, rational, training
 
     first, config, population = given()["mechanism"], training.Training(clip=CLIP), rational.Population()
-    asked = {"opponent": mechanisms.liberal_egalitarian, "config": config}
+    asked = {"opponent": game.as_pytree(mechanisms.liberal_egalitarian), "config": config}
     votes, gradient = jax.jit(partial(training.rational_gradient, population=population, **asked))(first, jax.random.key(6))
     state = {"params": first, "moments": training.optimiser(config).init(first), "key": jax.random.key(7)}
     climb = partial(training.climb, population, estimate=training.rational_gradient, **asked)

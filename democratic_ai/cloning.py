@@ -29,6 +29,7 @@ import numpy as np
 import optax
 import pandas as pd
 from jax import Array
+from jax.tree_util import Partial
 
 from . import data, game
 
@@ -318,23 +319,29 @@ def virtual_players(
 ) -> game.Players:
     "Seat virtual players at the table: copies of one network, each with a memory of its own."
     weights = by_seat(params)
-    lying = lambda coins: coins.reshape(-1, coins.shape[-1]).T  # [..., P] -> [P, B]
+    return game.Players(*(Partial(step, weights) for step in (_start, _choose, _learn)))
 
-    def start(key, endowment):
-        seats = lying(jax.lax.optimization_barrier(endowment))  # or the compiler would work out known seats itself, slowly
-        nothing, blank = jnp.zeros_like(seats), jnp.zeros((weights["remembered"].shape[1], seats.shape[1]))
-        return look(weights, seats, nothing, nothing, [(blank, blank)] * len(seats))
 
-    def choose(key, memory, endowment):
-        uniform = lying(jax.random.uniform(key, endowment.shape))
-        logits = [weights["choice"] @ hidden + weights["choice_bias"] for hidden, _ in memory]
-        drawn = [draw(*each)[0] for each in zip(uniform, logits, lying(endowment))]
-        return jnp.stack(drawn, -1).reshape(endowment.shape)
+def _start(weights, key, endowment):
+    seats = _lying(jax.lax.optimization_barrier(endowment))  # or the compiler would work out known seats itself, slowly
+    nothing, blank = jnp.zeros_like(seats), jnp.zeros((weights["remembered"].shape[1], seats.shape[1]))
+    return look(weights, seats, nothing, nothing, [(blank, blank)] * len(seats))
 
-    def learn(memory, endowment, contribution, payout, mechanism):
-        return look(weights, *map(lying, (endowment, contribution, payout)), memory)
 
-    return game.Players(start, choose, learn)
+def _choose(weights, key, memory, endowment):
+    uniform = _lying(jax.random.uniform(key, endowment.shape))
+    logits = [weights["choice"] @ hidden + weights["choice_bias"] for hidden, _ in memory]
+    drawn = [draw(*each)[0] for each in zip(uniform, logits, _lying(endowment))]
+    return jnp.stack(drawn, -1).reshape(endowment.shape)
+
+
+def _learn(weights, memory, endowment, contribution, payout, mechanism):
+    return look(weights, *map(_lying, (endowment, contribution, payout)), memory)
+
+
+def _lying(coins):
+    "[..., P] -> [P, B]: games along the last axis."
+    return coins.reshape(-1, coins.shape[-1]).T
 
 # %% ../nbs/04_cloning.ipynb #89947fe0
 ORDERS = 6  # of the other players in which every row is written down: all there are at a table of four

@@ -138,7 +138,7 @@ def evening(
     choices = [game.equal_split, *contenders.values()]
     endowment = mechanisms.head_and_tails(jnp.asarray(groups.tail_endowment.to_numpy(), float))
     leaves = leaving(key_leave, len(groups)) if (groups.experiment == 4).all() else jnp.full(endowment.shape, jnp.inf)
-    referees = lambda session: (code[session], participants.by_group(choices, code[session]))
+    referees = participants.on_schedule(choices, code)
     return participants.evenings(key_play, population, endowment, jnp.full(len(groups), len(order)), leaves, referees, names)
 
 # %% ../nbs/14_experiments.ipynb #0458c0e7

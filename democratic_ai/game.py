@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Mechanism', 'Game', 'equal_split', 'payout', 'returns', 'Players', 'Block', 'Referee', 'as_referee', 'play',
-           'random_bots', 'across_devices', 'Session', 'same_people', 'session', 'surplus', 'gini']
+           'random_bots', 'across_devices', 'as_pytree', 'Session', 'same_people', 'session', 'surplus', 'gini']
 
 # %% ../nbs/00_game.ipynb #aaf1af68
 from collections.abc import Callable
@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.tree_util import Partial
 
 # %% ../nbs/00_game.ipynb #f04e3163
 @jax.tree_util.register_static
@@ -166,6 +167,13 @@ def across_devices(
     mesh = Mesh(np.array(jax.devices()), ("games",))
     along = PartitionSpec(*[None] * (axis % x.ndim), "games")
     return jax.lax.with_sharding_constraint(x, NamedSharding(mesh, along))
+
+# %% ../nbs/00_game.ipynb #9e41b397
+def as_pytree(
+    functions: Any,  # players, a mechanism, a referee, or a container of these
+) -> Any:  # the same, to be passed to a compiled function as an argument
+    "Tell numbers from code: those that functions bring along (`Partial`) become data, the functions themselves what is compiled."
+    return jax.tree.map(lambda leaf: Partial(leaf) if callable(leaf) else leaf, functions)
 
 # %% ../nbs/00_game.ipynb #a5f792b6
 class Session(NamedTuple):

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.tree_util import Partial
 
 from . import game
 
@@ -52,12 +53,12 @@ def manifold(
     v: Array | float,  # [..., 1] or a number, weight of relative against absolute contributions
 ) -> game.Mechanism:
     "Make the mechanism at a point of the ideological manifold (Koster et al., \"The ideological manifold\")."
+    return Partial(_at_point, w, v)
 
-    def mechanism(endowment, contribution):
-        own = v * liberal_egalitarian(endowment, contribution) + (1 - v) * libertarian(endowment, contribution)
-        return w * own + (1 - w) * (1 - own) / (own.shape[-1] - 1)
 
-    return mechanism
+def _at_point(w, v, endowment, contribution):
+    own = v * liberal_egalitarian(endowment, contribution) + (1 - v) * libertarian(endowment, contribution)
+    return w * own + (1 - w) * (1 - own) / (own.shape[-1] - 1)
 
 # %% ../nbs/01_mechanisms.ipynb #ea0292fa
 TAILS = (2, 4, 6, 8, 10)  # tail endowments of the five conditions, coins

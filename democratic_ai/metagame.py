@@ -68,13 +68,13 @@ def _play_blocks(key, players, seats, mechanism):
     return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[:n_blocks], played)
 
 # %% ../nbs/10_metagame.ipynb #ebfcbff0
-@partial(jax.jit, static_argnames=("players", "mechanism", "summary"))
-def _play_one(key, seats, *, players, mechanism, summary):
+@partial(jax.jit, static_argnames="summary")
+def _play_one(key, players, mechanism, seats, *, summary):
     return summary(_play_blocks(key, players, seats, mechanism))
 
 
-@partial(jax.jit, static_argnames=("players", "summary"))
-def _play_grid(keys, points, seats, *, players, summary):
+@partial(jax.jit, static_argnames="summary")
+def _play_grid(keys, players, points, seats, *, summary):
     one_point = lambda at: summary(_play_blocks(at[0], players, seats, mechanisms.manifold(at[1].w, at[1].v)))
     return jax.lax.map(one_point, (keys, points))
 
@@ -85,9 +85,10 @@ def _play_each(key, players, candidates, seats, summary):
     if n_candidates == 0:
         raise ValueError("candidates is empty: give at least one mechanism or point of the manifold")
     keys = jax.random.split(key, n_candidates)
+    players = game.as_pytree(players)
     if isinstance(candidates, Grid):
-        return _play_grid(keys, Grid(*map(jnp.asarray, candidates)), seats, players=players, summary=summary)
-    return jnp.stack([_play_one(key, seats, players=players, mechanism=m, summary=summary) for key, m in zip(keys, candidates)])
+        return _play_grid(keys, players, Grid(*map(jnp.asarray, candidates)), seats, summary=summary)
+    return jnp.stack([_play_one(key, players, game.as_pytree(one), seats, summary=summary) for key, one in zip(keys, candidates)])
 
 # %% ../nbs/10_metagame.ipynb #67992669
 def simulate(

@@ -208,14 +208,14 @@ def optimiser(
     return optax.chain(optax.clip_by_global_norm(config.clip), rmsprop)
 
 # %% ../nbs/09_training.ipynb #23a0cbf6
-@partial(jax.jit, static_argnames=("estimate", "opponent", "config"))
+@partial(jax.jit, static_argnames=("estimate", "config"))
 def climb(
     players: Any,  # pytree: whatever `estimate` takes
     state: dict,  # params and moments of the mechanism in training, key
     steps: Array,  # [k] numbers of the updates
     *,
     estimate: Callable[..., tuple[Array, dict]],  # such as `vote_gradient`
-    opponent: game.Mechanism,
+    opponent: game.Mechanism,  # as `game.as_pytree` gives it
     config: Training,
 ) -> tuple[dict, dict]:  # state; gradient_norm, vote_share [k]
     "Do some updates; each draws its games from the key and its own number."
@@ -248,7 +248,7 @@ def ascend(
     state = {"params": params, "moments": optimiser(config).init(params), "key": key_games}
     seated = endowments(config)
     rules = opponent(seated, seated), opponent(seated, jnp.floor(seated / 2))  # two tables tell opponents apart
-    chunk = partial(climb, players, estimate=estimate, opponent=opponent, config=config)
+    chunk = partial(climb, players, estimate=estimate, opponent=game.as_pytree(opponent), config=config)
     settings = config, cloning.fingerprint((players, rules))
     state, history = cloning.descend(
         chunk, state, updates=config.updates, label=name.replace("/", "-"), checkpoint=checkpoint, settings=settings

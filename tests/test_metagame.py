@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from democratic_ai import data, game, mechanisms, metagame, voting
+from democratic_ai import cloning, data, game, graphnet, mechanisms, metagame, voting
 
 RING = np.array([[0.5, 1, 0], [0, 0.5, 1], [1, 0, 0.5]])
 TABLE_S2 = data.published("table_s2_metagame")["win_probability"].to_numpy().reshape(9, 9)
@@ -155,6 +155,17 @@ def test_a_list_of_functions_plays_like_the_grid():
     three = [mechanisms.manifold(0.0, 0.0), mechanisms.manifold(0.0, 0.5), mechanisms.manifold(0.0, 1.0)]
     as_grid = metagame.simulate(jax.random.key(1), game.random_bots(), metagame.Grid(*(x[:3] for x in metagame.NINE)), n_blocks=100)
     assert np.allclose(metagame.simulate(jax.random.key(1), game.random_bots(), three, n_blocks=100), as_grid, atol=1e-4)
+
+
+def test_one_program_serves_all_networks():
+    def sums(seed):
+        players, rule = cloning.virtual_players(cloning.init(jax.random.key(seed))), graphnet.mechanism(graphnet.init(jax.random.key(seed)))
+        grid = metagame.simulate(jax.random.key(0), players, metagame.Grid(*(x[:2] for x in metagame.NINE)), n_blocks=10)
+        return np.concatenate([grid, metagame.simulate(jax.random.key(0), players, [rule], n_blocks=10)])
+
+    first, compiled = sums(1), [program._cache_size() for program in (metagame._play_grid, metagame._play_one)]
+    assert not np.allclose(first, sums(2), atol=1e-3), "another network plays otherwise"
+    assert compiled == [program._cache_size() for program in (metagame._play_grid, metagame._play_one)]
 
 
 def test_the_same_mechanism_draws_its_own_blocks():

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from democratic_ai import data, game, mechanisms, participants
+from democratic_ai import data, game, graphnet, mechanisms, participants
 
 POPULATION = participants.fitted()
 coins = st.integers(1, 10)
@@ -149,6 +149,16 @@ def test_repeat_is_counterbalanced():
     assert codes == {(0, 0), (1, 1), (1, 2), (2, 1), (2, 2)}
     mine = plays.block.payout[plays.mechanism == 1]
     np.testing.assert_allclose(mine, 1.6 * plays.block.contribution[plays.mechanism == 1], atol=1e-3)
+
+
+def test_other_people_and_another_network_need_no_new_program():
+    def repeat(seed):
+        rule = graphnet.mechanism(graphnet.init(jax.random.key(seed)))
+        people = replace(POPULATION, generosity=float(seed))
+        return participants.played_under(jax.random.key(seed), people, rule, "mine", n_groups=4).block.contribution
+
+    first, compiled = repeat(1), participants._all_blocks._cache_size()
+    assert (first != repeat(2)).any() and participants._all_blocks._cache_size() == compiled
 
 
 def test_votes_depend_on_the_order_of_the_referees_and_not_on_their_names():

@@ -34,6 +34,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.tree_util import Partial
 
 from democratic_ai import game
 
@@ -217,12 +218,12 @@ def manifold(
     v: Array | float,  # [..., 1] or a number, weight of relative against absolute contributions
 ) -> game.Mechanism:
     "Make the mechanism at a point of the ideological manifold (Koster et al., \"The ideological manifold\")."
+    return Partial(_at_point, w, v)
 
-    def mechanism(endowment, contribution):
-        own = v * liberal_egalitarian(endowment, contribution) + (1 - v) * libertarian(endowment, contribution)
-        return w * own + (1 - w) * (1 - own) / (own.shape[-1] - 1)
 
-    return mechanism
+def _at_point(w, v, endowment, contribution):
+    own = v * liberal_egalitarian(endowment, contribution) + (1 - v) * libertarian(endowment, contribution)
+    return w * own + (1 - w) * (1 - own) / (own.shape[-1] - 1)
 
 
 # %% [markdown]

@@ -51,6 +51,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from jax import Array
+from jax.tree_util import Partial
 
 from democratic_ai import data, game, mechanisms
 
@@ -836,13 +837,14 @@ def sketch(
     key_point, key_mix, key_score = jax.random.split(key, 3)
     w, v = jax.random.uniform(key_point, (2, *shape, 1))
     mix = jax.random.uniform(key_mix, (*shape, 1), maxval=0.5)
-    by_endowment, by_coins, by_ratio = 2 * jax.random.normal(key_score, (3, *shape, 1))
+    weights = 2 * jax.random.normal(key_score, (3, *shape, 1))
+    return Partial(_mixture, mechanisms.manifold(w, v), mix, weights)
 
-    def mechanism(endowment, contribution):
-        score = (by_endowment * endowment + by_coins * contribution) / 10 + by_ratio * contribution / endowment
-        return (1 - mix) * mechanisms.manifold(w, v)(endowment, contribution) + mix * jax.nn.softmax(score)
 
-    return mechanism
+def _mixture(point, mix, weights, endowment, contribution):
+    by_endowment, by_coins, by_ratio = weights
+    score = (by_endowment * endowment + by_coins * contribution) / 10 + by_ratio * contribution / endowment
+    return (1 - mix) * point(endowment, contribution) + mix * jax.nn.softmax(score)
 
 
 # %%
@@ -863,6 +865,20 @@ def by_group(
         share=share,
         learn=lambda states, *seen: [referee.learn(state, *seen) for referee, state in zip(referees, states)],
     )
+
+
+# %%
+#| export
+def on_schedule(
+    choices: Sequence[game.Mechanism | game.Referee],
+    code: Array,  # [S, G] position in `choices`: what each group plays under in each block of the evening
+) -> Callable[[Array, int], tuple[Array, game.Referee]]:  # as `evenings` asks for its referees
+    "Let every group play its evening under a schedule of mechanisms or referees."
+    return Partial(_scheduled, game.as_pytree(list(choices)), code)
+
+
+def _scheduled(choices, code, session, n_groups):
+    return code[session], by_group(choices, code[session])
 
 
 # %% [markdown]
@@ -945,9 +961,9 @@ KINDS = ("tutorial", *mechanisms.BASELINES, "early_hcrm")  # what the blocks of 
 #| export
 def pilot_mechanism(
     key: Array,  # the same for the whole pilot
+    extra: dict[str, game.Mechanism],  # as frequent, each, as the sketches
     session: Array,  # [] position of the block in the evening, 0 = tutorial
     n_groups: int,
-    extra: dict[str, game.Mechanism],  # as frequent, each, as the sketches
 ) -> tuple[Array, game.Mechanism]:  # [G] position in KINDS and then `extra`, the mechanism
     "Give every group its mechanism: none in the tutorial, then in random order an early HCRM and a rival."
     key_order, key_block = jax.random.split(key)
@@ -962,25 +978,33 @@ def pilot_mechanism(
 
 # %%
 #| export
+@jax.jit
+def _all_blocks(key, population, endowment, leaves, referees, sessions):
+    key_people, key_play = jax.random.split(key)
+
+    def one_block(session):
+        code, mechanism = referees(session, len(endowment))
+        people = game.same_people(participants(population, referee=session > 0), key_people)
+        people = with_dropouts(people, leaves - session * game.Game.n_rounds)
+        return game.play(jax.random.fold_in(key_play, session), people, endowment, mechanism), code
+
+    return jax.vmap(one_block)(sessions)
+
+
+# %%
+#| export
 def evenings(
     key: Array,  # consumed: one part for the persons, one for the play
     population: Population,
     endowment: Array,  # [G, P] coins
     n_played: Array,  # [G] blocks that each group plays
     leaves: Array,  # [G, P] round of the evening, from 0, in which a player drops out
-    referees: Callable[[Array], tuple[Array, game.Mechanism]],  # position of the block -> ([G] code, mechanism)
+    referees: Callable[[Array, int], tuple[Array, game.Mechanism]],  # (position of the block, G) -> ([G] code, mechanism)
     names: tuple[str, ...],  # what the codes mean
 ) -> data.Plays:
     "Let the same persons play block after block, the first one without a referee."
-    key_people, key_play = jax.random.split(key)
-
-    def one_block(session):
-        code, mechanism = referees(session)
-        people = game.same_people(participants(population, referee=session > 0), key_people)
-        people = with_dropouts(people, leaves - session * game.Game.n_rounds)
-        return game.play(jax.random.fold_in(key_play, session), people, endowment, mechanism), code
-
-    block, code = jax.jit(jax.vmap(one_block))(jnp.arange(int(n_played.max())))
+    sessions = jnp.arange(int(n_played.max()))
+    block, code = _all_blocks(key, population, endowment, leaves, game.as_pytree(referees), sessions)
     session, group = np.nonzero(np.arange(len(code))[:, None] < np.asarray(n_played))
     block, code = jax.tree.map(lambda leaf: leaf[session, group], (block, code))
     answered = leaves[group] >= (session[:, None] + 1) * game.Game.n_rounds
@@ -1003,7 +1027,7 @@ def pilot(
     endowment, n_played = pilot_groups(key_groups, n_blocks=n_blocks)
     leaves = leaving_rounds(key_leave, n_played, n_complete=round(n_blocks * N_COMPLETE / N_BLOCKS))
     extra = extra or {}
-    referees = lambda session: pilot_mechanism(key_mechanisms, session, len(endowment), extra)
+    referees = Partial(pilot_mechanism, key_mechanisms, game.as_pytree(extra))
     return evenings(key_play, population, endowment, n_played, leaves, referees, (*KINDS, *extra))
 
 
@@ -1050,12 +1074,8 @@ def played_under(
     key_order, key_play = jax.random.split(key)
     endowment = mechanisms.head_and_tails(jnp.resize(jnp.array(tails, float), n_groups))
     new_first = jax.random.permutation(key_order, n_groups) < n_groups / 2
-    choices = [game.equal_split, mechanism, rival]
-
-    def referees(session):
-        code = jnp.where(session == 0, 0, jnp.where(new_first == (session == 1), 1, 2))
-        return code, by_group(choices, code)
-
+    code = jnp.stack([jnp.zeros(n_groups, int), jnp.where(new_first, 1, 2), jnp.where(new_first, 2, 1)])
+    referees = on_schedule([game.equal_split, mechanism, rival], code)
     n_played, never = jnp.full(n_groups, 3), jnp.full(endowment.shape, jnp.inf)
     return evenings(key_play, population, endowment, n_played, never, referees, ("tutorial", name, rival_name))
 

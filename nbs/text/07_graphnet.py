@@ -37,6 +37,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from jax import Array
+from jax.tree_util import Partial
 
 from democratic_ai import game
 
@@ -334,7 +335,7 @@ def mechanism(
     params: dict,  # of `MechanismNetwork`
 ) -> game.Mechanism:
     "Turn the network's parameters into a mechanism like any other, to be played, trained or elected."
-    return lambda endowment, contribution: shares(params, endowment, contribution)
+    return Partial(shares, params)
 
 
 # %% [markdown]

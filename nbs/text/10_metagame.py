@@ -199,17 +199,18 @@ assert jnp.allclose(in_chunks.payout[:511], first_chunk.payout, atol=1e-5)
 
 # %% [markdown]
 # On the manifold a loop inside the compiled program walks through the points, one at a time: memory is that of one
-# mechanism, however many there are. Mechanisms given as functions, like a trained network, are compiled one by one.
+# mechanism, however many there are. Mechanisms given as functions are compiled one by one, a trained network once for all of its kind, since
+# its weights, like the players', are arguments of the program (`game.as_pytree`).
 
 # %%
 #| export
-@partial(jax.jit, static_argnames=("players", "mechanism", "summary"))
-def _play_one(key, seats, *, players, mechanism, summary):
+@partial(jax.jit, static_argnames="summary")
+def _play_one(key, players, mechanism, seats, *, summary):
     return summary(_play_blocks(key, players, seats, mechanism))
 
 
-@partial(jax.jit, static_argnames=("players", "summary"))
-def _play_grid(keys, points, seats, *, players, summary):
+@partial(jax.jit, static_argnames="summary")
+def _play_grid(keys, players, points, seats, *, summary):
     one_point = lambda at: summary(_play_blocks(at[0], players, seats, mechanisms.manifold(at[1].w, at[1].v)))
     return jax.lax.map(one_point, (keys, points))
 
@@ -220,9 +221,10 @@ def _play_each(key, players, candidates, seats, summary):
     if n_candidates == 0:
         raise ValueError("candidates is empty: give at least one mechanism or point of the manifold")
     keys = jax.random.split(key, n_candidates)
+    players = game.as_pytree(players)
     if isinstance(candidates, Grid):
-        return _play_grid(keys, Grid(*map(jnp.asarray, candidates)), seats, players=players, summary=summary)
-    return jnp.stack([_play_one(key, seats, players=players, mechanism=m, summary=summary) for key, m in zip(keys, candidates)])
+        return _play_grid(keys, players, Grid(*map(jnp.asarray, candidates)), seats, summary=summary)
+    return jnp.stack([_play_one(key, players, game.as_pytree(one), seats, summary=summary) for key, one in zip(keys, candidates)])
 
 
 # %% [markdown]

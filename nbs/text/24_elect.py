@@ -26,7 +26,6 @@ iteration = 0
 election_blocks = 320  # for each tail endowment
 
 # %%
-from functools import partial
 from pathlib import Path
 
 import jax
@@ -75,8 +74,8 @@ coins = jnp.arange(game.Game.most_coins + 1)
 n_blocks = min(election_blocks, 2048)
 
 
-@partial(jax.jit, static_argnums=1)
-def frequency(key, mechanism):
+@jax.jit
+def frequency(key, players, mechanism):
     "Play blocks and count how often each number of coins was given: [tail endowment, role, round, coins]."
     block = game.play(key, players, metagame.spread(metagame.EVALUATION, n_blocks * len(mechanisms.TAILS)), mechanism)
     one_hot = block.contribution[..., None] == coins
@@ -85,7 +84,8 @@ def frequency(key, mechanism):
 
 
 shown = {**mechanisms.BASELINES, "hcrm": hcrm}
-given = [frequency(k, mechanism) for k, mechanism in zip(jax.random.split(jax.random.fold_in(key, 1), len(shown)), shown.values())]
+keys = jax.random.split(jax.random.fold_in(key, 1), len(shown))
+given = [frequency(k, players, game.as_pytree(mechanism)) for k, mechanism in zip(keys, shown.values())]
 axes = {"mechanism": list(shown), "tail_endowment": mechanisms.TAILS, "role": ["head", "tail"], "round": range(1, 11), "coins": coins.tolist()}
 virtual = pd.MultiIndex.from_product(axes.values(), names=axes).to_frame(index=False).assign(frequency=np.stack(given).ravel())
 virtual = virtual[(virtual.coins <= virtual.tail_endowment) | (virtual.role == "head")]
