@@ -78,6 +78,7 @@ data: setup  ## fetch the authors' released data into data/released/
 	@$(BIN)/python -c 'import sys; sys.tracebacklimit = 0; from democratic_ai import data; data.fetch_released("data/released")'
 
 publish: setup  ## take over finished runs (paper profile, sensitivity): paper/results/, README's table, outputs of the run notebooks
+	@$(BIN)/jupytext --quiet --sync nbs/[234]*.ipynb  # or a twin that was edited since would be lost
 	@$(BIN)/python paper/publish.py
 	@for notebook in nbs/[234]*.ipynb; do $(BIN)/nbdev-clean --fname $$notebook && $(BIN)/jupytext --quiet --sync $$notebook || exit 1; done
 
