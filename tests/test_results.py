@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 
 from democratic_ai import statistics
 
@@ -116,12 +117,34 @@ def test_hcmd_numbers_stand_beside_ours_with_the_word_that_the_rule_gives():
         assert row.verdict == word, row.name
 
 
+def test_what_hcmd_zero_leaves_open_is_answered_by_paired_seeds():
+    read = lambda name: pd.read_csv(RESULTS / "hcmd_questions" / f"{name}.csv")
+    groups, gains, starts = read("groups"), read("gains"), read("starts")
+    assert (groups.groupby("groups").seed.nunique() >= 5).all() and groups.groups.nunique() == 5
+    table1 = pd.read_csv(RESULTS / "tables" / "hcmd_table1.csv").groups.sum()
+    assert dict(zip(gains.arm, gains.groups))["once"] == table1 == 414
+    share = groups.pivot(index="seed", columns="groups", values="vote_share")
+    for row in gains.itertuples():
+        gain = share[row.doubled] - share[row.groups]
+        t = scipy.stats.ttest_1samp(gain, 0).confidence_interval()
+        assert np.allclose([row.gain, row.low, row.high], [gain.mean(), t.low, t.high], atol=1e-3)
+    ahead = starts[starts.iteration == starts.iteration.max()].pivot(index="seed", columns="arm", values="vote_share")
+    paired = read("warm_start").set_index("measure").loc["share of the votes, last iteration"]
+    assert paired.difference == pytest.approx((ahead.warm - ahead.cold).mean(), abs=1e-4)
+    made = json.loads((RESULTS / "hcmd_questions" / "provenance.json").read_text())
+    assert made["profile"] == "laptop" and made["uncommitted_changes"] is False
+    assert all(is_of_this_history(commit) for commit in [made["commit"], *made["commits_of_runs"]])
+
+
+def is_of_this_history(commit):
+    return subprocess.run(["git", "merge-base", "--is-ancestor", commit, "HEAD"], cwd=ROOT, check=False).returncode == 0
+
+
 @pytest.mark.parametrize("name", ["provenance", "hcmd_provenance"])
 def test_the_results_were_made_by_a_commit_of_this_history_without_changes(name):
     provenance = json.loads((RESULTS / f"{name}.json").read_text())
     assert provenance["profile"] == "paper" and provenance["uncommitted_changes"] is False and provenance["seeds"]
-    git = ["git", "merge-base", "--is-ancestor", provenance["commit"], "HEAD"]
-    assert subprocess.run(git, cwd=ROOT, check=False).returncode == 0
+    assert is_of_this_history(provenance["commit"])
 
 
 def test_readme_shows_the_summary_of_these_results():
@@ -142,5 +165,5 @@ def test_exponents_follow_from_what_was_measured():
     kept = pd.read_csv(ROOT / "benchmarks" / "exponents.csv").set_index("axis").exponent
     for axis, part in measured.groupby("axis"):
         assert kept[axis] == pytest.approx(np.polyfit(np.log(part["size"]), np.log(part.seconds), 1)[0], abs=2e-3), axis
-    assert kept[["games", "mechanisms"]].max() <= 1.05, "twice the games, or the mechanisms, take no more than twice the time"
+    assert kept[["games", "mechanisms", "seeds"]].max() <= 1.05, "twice the games, mechanisms or seeds take no more than twice the time"
     assert measured.peak_gib.max() * 2**30 < 2e9
