@@ -301,6 +301,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                         'democratic_ai/participants.py'),
                                             'democratic_ai.participants._fitted': ( 'participants.html#_fitted',
                                                                                     'democratic_ai/participants.py'),
+                                            'democratic_ai.participants._means': ( 'participants.html#_means',
+                                                                                   'democratic_ai/participants.py'),
                                             'democratic_ai.participants._mixture': ( 'participants.html#_mixture',
                                                                                      'democratic_ai/participants.py'),
                                             'democratic_ai.participants._scheduled': ( 'participants.html#_scheduled',

@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cache
+from functools import cache, partial
 from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
@@ -208,6 +208,11 @@ def relative_contributions(
     keys = jax.random.split(key, len(mechanisms.BASELINES))
     return jnp.stack([by_mechanism(k, name) for k, name in zip(keys, mechanisms.BASELINES)])
 
+# %% ../nbs/03_participants.ipynb #07389841
+@partial(jax.jit, static_argnames="n_games")
+def _means(key, seats, n_games):
+    return relative_contributions(key, lambda referee: seats[referee], n_games)
+
 
 def fig1c_curves(
     key: Array,  # consumed whole
@@ -216,7 +221,7 @@ def fig1c_curves(
     n_games: int = 2048,  # per mechanism and tail endowment
 ) -> pd.DataFrame:  # mechanism, tail_endowment, role, round (from 1), relative_contribution
     "Play Experiment 1 (Koster et al., Figure 1c) with any kind of players and return its 180 means."
-    mean = jax.jit(lambda key: relative_contributions(key, seat, n_games))(key)
+    mean = _means(key, game.as_pytree((seat(False), seat(True))), n_games)
     axes = {"mechanism": list(mechanisms.BASELINES), "tail_endowment": FIGURE_TAILS, "role": ("head", "tail"), "round": range(1, mean.shape[-1] + 1)}
     return pd.MultiIndex.from_product(axes.values(), names=axes.keys()).to_frame(index=False).assign(relative_contribution=np.asarray(mean).ravel())
 

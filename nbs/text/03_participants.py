@@ -40,7 +40,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cache
+from functools import cache, partial
 from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
@@ -57,8 +57,6 @@ from democratic_ai import data, game, mechanisms
 
 # %%
 #| hide
-from functools import partial
-
 import matplotlib.pyplot as plt
 import pytest
 
@@ -438,6 +436,13 @@ def relative_contributions(
     return jnp.stack([by_mechanism(k, name) for k, name in zip(keys, mechanisms.BASELINES)])
 
 
+# %%
+#| export
+@partial(jax.jit, static_argnames="n_games")
+def _means(key, seats, n_games):
+    return relative_contributions(key, lambda referee: seats[referee], n_games)
+
+
 def fig1c_curves(
     key: Array,  # consumed whole
     seat: Callable[[bool], game.Players],  # is a referee present? -> players, e.g. seated(fitted())
@@ -445,7 +450,7 @@ def fig1c_curves(
     n_games: int = 2048,  # per mechanism and tail endowment
 ) -> pd.DataFrame:  # mechanism, tail_endowment, role, round (from 1), relative_contribution
     "Play Experiment 1 (Koster et al., Figure 1c) with any kind of players and return its 180 means."
-    mean = jax.jit(lambda key: relative_contributions(key, seat, n_games))(key)
+    mean = _means(key, game.as_pytree((seat(False), seat(True))), n_games)
     axes = {"mechanism": list(mechanisms.BASELINES), "tail_endowment": FIGURE_TAILS, "role": ("head", "tail"), "round": range(1, mean.shape[-1] + 1)}
     return pd.MultiIndex.from_product(axes.values(), names=axes.keys()).to_frame(index=False).assign(relative_contribution=np.asarray(mean).ravel())
 
