@@ -408,7 +408,7 @@ rule arm:
         "data/participants/calibration.json",
         lambda w: ARMS[w.arm].get("first_mechanism", []),
     output:
-        multiext(f"{QUESTIONS}/{{arm}}/seed{{seed}}/", "course.csv", "worst_returns.csv", "models.csv", "metagame.csv", "knowable.csv"),
+        multiext(f"{QUESTIONS}/{{arm}}/seed{{seed}}/", "course.csv", "worst_returns.csv", "models.csv", "metagame.csv", "knowable.csv", "made_by.json"),
         notebook=f"{QUESTIONS}/{{arm}}/seed{{seed}}/26_hcmd_zero.ipynb",
     params:
         notebook="26_hcmd_zero",
@@ -431,7 +431,7 @@ rule questions:
         expand(f"{RUN}/seed{{k}}/hcmd_zero/{{name}}.csv", k=QUESTION_SEEDS, name=["course", "models", "metagame", "knowable"]),
         expand(f"{QUESTIONS}/{{arm}}/seed{{k}}/course.csv", arm=ARMS, k=QUESTION_SEEDS),
     output:
-        multiext(f"{QUESTIONS}/", "groups.csv", "gains.csv", "climbs.csv", "doubling.csv", "starts.csv", "safety.csv", "warm_start.csv", "hcmd_questions.svg"),
+        multiext(f"{QUESTIONS}/", "groups.csv", "gains.csv", "climbs.csv", "doubling.csv", "starts.csv", "safety.csv", "warm_start.csv", "by_iteration.csv", "hcmd_questions.svg"),
         provenance=f"{QUESTIONS}/provenance.json",
         notebook=f"{QUESTIONS}/30_hcmd_questions.ipynb",
     params:

@@ -172,7 +172,7 @@ def across_devices(
 def as_pytree(
     functions: Any,  # players, a mechanism, a referee, or a container of these
 ) -> Any:  # the same, to be passed to a compiled function as an argument
-    "Tell numbers from code: those that functions bring along (`Partial`) become data, the functions themselves what is compiled."
+    "Tell numbers from code: those that functions bring along (`Partial`) become data, the functions themselves what is compiled; dictionaries are sorted, as by all of JAX."
     return jax.tree.map(lambda leaf: Partial(leaf) if callable(leaf) else leaf, functions)
 
 # %% ../nbs/00_game.ipynb #a5f792b6

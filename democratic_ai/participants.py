@@ -211,6 +211,7 @@ def relative_contributions(
 # %% ../nbs/03_participants.ipynb #07389841
 @partial(jax.jit, static_argnames="n_games")
 def _means(key, seats, n_games):
+    "Average as `relative_contributions`, with the players of (no referee, referee) as data."
     return relative_contributions(key, lambda referee: seats[referee], n_games)
 
 
@@ -428,7 +429,7 @@ def on_schedule(
     return Partial(_scheduled, game.as_pytree(list(choices)), code)
 
 
-def _scheduled(choices, code, session, n_groups):
+def _scheduled(choices, code, session, n_groups):  # as `evenings` calls it
     return code[session], by_group(choices, code[session])
 
 # %% ../nbs/03_participants.ipynb #a6e0f928
@@ -472,7 +473,7 @@ KINDS = ("tutorial", *mechanisms.BASELINES, "early_hcrm")  # what the blocks of 
 # %% ../nbs/03_participants.ipynb #8866d356
 def pilot_mechanism(
     key: Array,  # the same for the whole pilot
-    extra: dict[str, game.Mechanism],  # as frequent, each, as the sketches
+    extra: Sequence[game.Mechanism],  # as frequent, each, as the sketches
     session: Array,  # [] position of the block in the evening, 0 = tutorial
     n_groups: int,
 ) -> tuple[Array, game.Mechanism]:  # [G] position in KINDS and then `extra`, the mechanism
@@ -484,11 +485,12 @@ def pilot_mechanism(
     early = jax.random.randint(key_early, (n_groups,), 4, 5 + len(extra))
     code = jnp.where(early_first == (session % 2 == 1), early, rival) * (session > 0)
     choices = [game.equal_split, *mechanisms.BASELINES.values(), sketch(key_sketch, (n_groups,))]
-    return code, by_group([*choices, *extra.values()], code)
+    return code, by_group([*choices, *extra], code)
 
 # %% ../nbs/03_participants.ipynb #f6a72603
 @jax.jit
 def _all_blocks(key, population, endowment, leaves, referees, sessions):
+    "Play S blocks of all G groups; compiled once for all people and all referees of a kind. Leaves of the block are [S, G, ...], its code [S, G]."
     key_people, key_play = jax.random.split(key)
 
     def one_block(session):
@@ -506,7 +508,7 @@ def evenings(
     endowment: Array,  # [G, P] coins
     n_played: Array,  # [G] blocks that each group plays
     leaves: Array,  # [G, P] round of the evening, from 0, in which a player drops out
-    referees: Callable[[Array, int], tuple[Array, game.Mechanism]],  # (position of the block, G) -> ([G] code, mechanism)
+    referees: Callable[[Array, int], tuple[Array, game.Mechanism]],  # (position of the block, G) -> ([G] code, mechanism); a `Partial`, or every call compiles anew
     names: tuple[str, ...],  # what the codes mean
 ) -> data.Plays:
     "Let the same persons play block after block, the first one without a referee."
@@ -532,7 +534,7 @@ def pilot(
     endowment, n_played = pilot_groups(key_groups, n_blocks=n_blocks)
     leaves = leaving_rounds(key_leave, n_played, n_complete=round(n_blocks * N_COMPLETE / N_BLOCKS))
     extra = extra or {}
-    referees = Partial(pilot_mechanism, key_mechanisms, game.as_pytree(extra))
+    referees = Partial(pilot_mechanism, key_mechanisms, game.as_pytree(list(extra.values())))
     return evenings(key_play, population, endowment, n_played, leaves, referees, (*KINDS, *extra))
 
 # %% ../nbs/03_participants.ipynb #17af984b

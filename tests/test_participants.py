@@ -170,6 +170,14 @@ def test_votes_depend_on_the_order_of_the_referees_and_not_on_their_names():
     np.testing.assert_allclose(twice, 1 / (1 + np.exp(0.2)), atol=0.01)
 
 
+def test_further_mechanisms_of_the_pilot_go_by_their_names():
+    takes_all = lambda seat: lambda endowment, contribution: jnp.zeros_like(contribution).at[..., seat].set(1.0)
+    plays = participants.pilot(jax.random.key(0), POPULATION, n_blocks=200, extra={"z": takes_all(0), "a": takes_all(3)})
+    for name, seat in (("z", 0), ("a", 3)):
+        payout = plays.block.payout[plays.mechanism == plays.names.index(name)]
+        assert len(payout) > 0 and payout[..., seat].sum() > 0 and payout.sum() == payout[..., seat].sum()
+
+
 def test_a_pilot_without_blocks_is_refused():
     with pytest.raises(ValueError, match="n_blocks is 0"):
         participants.pilot(jax.random.key(0), POPULATION, n_blocks=0)

@@ -370,7 +370,7 @@ assert jnp.array_equal(spread, groups)
 def as_pytree(
     functions: Any,  # players, a mechanism, a referee, or a container of these
 ) -> Any:  # the same, to be passed to a compiled function as an argument
-    "Tell numbers from code: those that functions bring along (`Partial`) become data, the functions themselves what is compiled."
+    "Tell numbers from code: those that functions bring along (`Partial`) become data, the functions themselves what is compiled; dictionaries are sorted, as by all of JAX."
     return jax.tree.map(lambda leaf: Partial(leaf) if callable(leaf) else leaf, functions)
 
 

@@ -224,7 +224,7 @@ def _play_each(key, players, candidates, seats, summary):
     players = game.as_pytree(players)
     if isinstance(candidates, Grid):
         return _play_grid(keys, players, Grid(*map(jnp.asarray, candidates)), seats, summary=summary)
-    return jnp.stack([_play_one(key, players, game.as_pytree(one), seats, summary=summary) for key, one in zip(keys, candidates)])
+    return jnp.stack([_play_one(key, players, game.as_pytree(candidate), seats, summary=summary) for key, candidate in zip(keys, candidates)])
 
 
 # %% [markdown]
