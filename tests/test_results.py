@@ -128,9 +128,19 @@ def test_what_hcmd_zero_leaves_open_is_answered_by_paired_seeds():
         gain = share[row.doubled] - share[row.groups]
         t = scipy.stats.ttest_1samp(gain, 0).confidence_interval()
         assert np.allclose([row.gain, row.low, row.high], [gain.mean(), t.low, t.high], atol=1e-3)
+    of_arms = read("climbs").merge(groups[["arm", "seed", "vote_share"]]).assign(rule_ahead=lambda r: r.rule_knows - r.taste_knows)
+    for row in read("doubling").itertuples():
+        slopes = [np.polyfit(np.log2(runs.groups), runs[row.measure], 1)[0] for _, runs in of_arms.groupby("seed")]
+        t = scipy.stats.ttest_1samp(slopes, 0).confidence_interval()
+        assert np.allclose([row.by_doubling, row.low, row.high], [np.mean(slopes), t.low, t.high], atol=1e-3), row.measure
+    lost = read("safety").groupby(["arm", "seed"]).agg({"worst": "min", "losers": "mean"}).unstack("arm")
+    table = read("warm_start").set_index("measure")
+    for measure, name in (("worst", "worst return of anybody"), ("losers", "fraction of blocks that did not pay")):
+        difference, row = lost[measure].warm - lost[measure].cold, table.loc[name]
+        t = scipy.stats.ttest_1samp(difference, 0).confidence_interval()
+        assert np.allclose([row.difference, row.low, row.high], [difference.mean(), t.low, t.high], atol=1e-3), name
     ahead = starts[starts.iteration == starts.iteration.max()].pivot(index="seed", columns="arm", values="vote_share")
-    paired = read("warm_start").set_index("measure").loc["share of the votes, last iteration"]
-    assert paired.difference == pytest.approx((ahead.warm - ahead.cold).mean(), abs=1e-4)
+    assert table.loc["share of the votes, last iteration"].difference == pytest.approx((ahead.warm - ahead.cold).mean(), abs=1e-4)
     made = json.loads((RESULTS / "hcmd_questions" / "provenance.json").read_text())
     assert made["profile"] == "laptop" and made["uncommitted_changes"] is False
     assert all(is_of_this_history(commit) for commit in [made["commit"], *made["commits_of_runs"]])
