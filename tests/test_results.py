@@ -133,6 +133,9 @@ def test_what_hcmd_zero_leaves_open_is_answered_by_paired_seeds():
         slopes = [np.polyfit(np.log2(runs.groups), runs[row.measure], 1)[0] for _, runs in of_arms.groupby("seed")]
         t = scipy.stats.ttest_1samp(slopes, 0).confidence_interval()
         assert np.allclose([row.by_doubling, row.low, row.high], [np.mean(slopes), t.low, t.high], atol=1e-3), row.measure
+    slope = read("doubling").set_index("measure")
+    assert slope.low["taste_knows"] > 0 and slope.high["steps_won"] < 1 / 8, "as the paper says"
+    assert gains.arm[gains.low <= 0].iloc[0] == "half", "as README says"
     lost = read("safety").groupby(["arm", "seed"]).agg({"worst": "min", "losers": "mean"}).unstack("arm")
     table = read("warm_start").set_index("measure")
     for measure, name in (("worst", "worst return of anybody"), ("losers", "fraction of blocks that did not pay")):

@@ -157,8 +157,7 @@ by_iteration.round(3)
 
 # %% [markdown]
 # A surprise: RM takes half of the votes from liberal egalitarian when it is put in charge, and a third after *one* iteration. We think, and have not tested: models that have seen people under RM alone cannot tell self-play
-# what would go wrong elsewhere. After the second iteration the warm start is clearly ahead again, later not clearly, and after the last by .006 (-.095 to .107): seven iterations have led from RM to a mechanism with .084 (.037 to .131) fewer of these
-# votes.
+# what would go wrong elsewhere. After the second iteration the warm start is clearly ahead again, later not clearly, and after the last by .006 (-.095 to .107): seven iterations have led from RM's .504 of these votes to .420.
 #
 # Nor is it clearly the safer start. On the first evening, under RM itself, *more* people come off with less than they could have kept than under random weights, which share almost equally: .158 of the blocks against .067, and the worst return is .521 of what keeping everything gives, against .797.
 # Over all seven evenings they are fewer, .238 against .298, which may be chance (-.243 to .123). The worst return of anybody on any evening hardly differs, .383 and .389.

@@ -269,7 +269,8 @@ memory = {name: round(float(row["max_rss"]) / 1024, 2) for name, row in steps.it
 compared = lambda name: "/rational/" in name and "theta1_sigma1" not in name  # Table ST2, which one seed does for all
 of_seed = lambda k: {name: row for name, row in steps.items() if name.startswith(f"seed{k}/") and not compared(name)}
 # elections, RM and experiments can be made beside the next iteration, while there is one; these steps cannot
-any_step, in_the_chain = lambda name: True, lambda name: name.split("/")[-1].startswith(("20_", "21_", "22_", "23_"))
+any_step = lambda name: True
+in_the_chain = lambda name: name.split("/")[-1].startswith(("20_", "21_", "22_", "23_"))
 for name, measure, counted, unit in (
     ("minutes_per_seed", "s", any_step, "minutes on one core, other seeds beside it"),
     ("cpu_minutes_per_seed", "cpu_time", any_step, "minutes of computing on one core"),
