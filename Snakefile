@@ -673,6 +673,8 @@ rule readings:
 
 SWEEP = f"{RUN}/sweep"
 SWEEP_SEEDS = range(setting.getint("sweep_seeds"))
+if len(SWEEP_SEEDS) < 2:
+    raise WorkflowError("sweep_seeds in settings.ini is less than 2: how much seeds of one setting differ takes at least two to tell.")
 
 
 rule try_players:
@@ -700,7 +702,7 @@ rule sweep:
     input:
         expand(f"{SWEEP}/{{tried}}/seed{{k}}/cloning.csv", tried=["as_published", *TRIED], k=SWEEP_SEEDS),
     output:
-        multiext(f"{SWEEP}/", "sweep.csv", "sweep.svg", "provenance.json"),
+        multiext(f"{SWEEP}/", "sweep.csv", "neighbours.csv", "sweep.svg", "provenance.json"),
         notebook=f"{SWEEP}/40_sweep.ipynb",
     params:
         notebook="40_sweep",

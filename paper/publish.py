@@ -106,7 +106,7 @@ def take_aside(folder, notebook):
     """Copy what a run beside the method made (tables, pictures, provenance), and its notebook's outputs."""
     (RESULTS / folder.name).mkdir(parents=True, exist_ok=True)
     for file in sorted(folder.glob("*.*")):
-        if file.suffix != ".ipynb":
+        if file.is_file() and file.suffix != ".ipynb":
             shutil.copy(file, RESULTS / folder.name / file.name)
     take_outputs(ROOT / "nbs" / notebook, folder / notebook)
 

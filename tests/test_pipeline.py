@@ -64,6 +64,13 @@ def test_a_sweep_tries_every_line_of_the_settings_with_the_papers_players_beside
     assert int(counted["try_players"]) == (1 + 3) * 3 and int(counted["acquire"]) == int(counted["sweep"]) == 1
 
 
+def test_a_sweep_of_one_seed_is_refused_before_anything_runs(house):
+    settings_file = house / "settings.ini"
+    settings_file.write_text(settings_file.read_text().replace("sweep_seeds = 2", "sweep_seeds = 1"))
+    code, said = plan(house, "profile=laptop", target="sweep")
+    assert code != 0 and "sweep_seeds in settings.ini is less than 2" in said
+
+
 def test_an_unknown_profile_is_refused_by_name(house):
     code, said = plan(house, "profile=desktop")
     assert code != 0

@@ -68,6 +68,20 @@ def test_each_system_is_published_by_itself(tmp_path, monkeypatch):
     assert there == {"numbers.json", "numbers/democratic_ai.json", "numbers/hcmd_zero.json", "tables/hcmd_steps.csv", "hcmd_provenance.json"}
 
 
+def test_of_a_sweep_its_files_are_taken_and_not_the_folders_of_its_runs(tmp_path, monkeypatch, pair):
+    "A folder like learning_rate-1.6e-3 looks like a file with an ending."
+    monkeypatch.setattr(publish, "ROOT", tmp_path)
+    monkeypatch.setattr(publish, "RESULTS", tmp_path / "paper")
+    (tmp_path / "nbs").mkdir()
+    ours, executed = pair
+    ours.rename(tmp_path / "nbs" / "40_sweep.ipynb")
+    (tmp_path / "sweep" / "learning_rate-1.6e-3").mkdir(parents=True)
+    executed.rename(tmp_path / "sweep" / "40_sweep.ipynb")
+    (tmp_path / "sweep" / "sweep.csv").write_text("x")
+    publish.take_aside(tmp_path / "sweep", "40_sweep.ipynb")
+    assert [path.name for path in (tmp_path / "paper" / "sweep").iterdir()] == ["sweep.csv"]
+
+
 def test_a_run_with_uncommitted_changes_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(publish, "ROOT", tmp_path)
     assert publish.provenance(tmp_path) is None
