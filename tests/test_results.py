@@ -149,6 +149,22 @@ def test_what_hcmd_zero_leaves_open_is_answered_by_paired_seeds():
     assert all(is_of_this_history(commit) for commit in [made["commit"], *made["commits_of_runs"]])
 
 
+def test_the_sweep_compares_every_neighbour_with_the_papers_players():
+    table, compared = (pd.read_csv(RESULTS / "sweep" / f"{name}.csv") for name in ("sweep", "neighbours"))
+    papers = table[table.published].drop_duplicates("seed").cross_entropy
+    tried = table[~table.published].groupby(["hyper_parameter", "value"])
+    found = compared.set_index(["hyper_parameter", "value"]).sort_index()
+    assert np.allclose(found.difference, tried.cross_entropy.mean() - papers.mean(), atol=1e-4) and len(found) == 18
+    n, pooled = len(papers), np.sqrt(np.mean([*tried.cross_entropy.var(), papers.var()]))
+    degrees, unit = (len(found) + 1) * (n - 1), pooled * np.sqrt(2 / n)
+    alone, at_most = (scipy.stats.t.ppf(1 - 0.025 / how_many, degrees) * unit for how_many in (1, len(found)))
+    half = (found.high - found.low) / 2
+    assert np.allclose(half, half.mean(), atol=1e-4) and alone < half.mean() < at_most, "wider than one interval, narrower than Bonferroni's"
+    assert ((found.low > 0).sum(), (found.high < 0).sum()) == (8, 1), "as README says"
+    made = json.loads((RESULTS / "sweep" / "provenance.json").read_text())
+    assert made["profile"] == "laptop" and made["uncommitted_changes"] is False and is_of_this_history(made["commit"])
+
+
 def is_of_this_history(commit):
     return subprocess.run(["git", "merge-base", "--is-ancestor", commit, "HEAD"], cwd=ROOT, check=False).returncode == 0
 
