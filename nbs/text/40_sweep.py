@@ -78,8 +78,10 @@ with figures.style():
             ax.plot(line["value"].map(places), line.cross_entropy, color=figures.TAIL, marker="o", mfc="white", lw=0.8)
         chosen = part[part.published]
         ax.plot(chosen["value"].map(places), chosen.cross_entropy, "o", color=figures.HEAD)
-        ax.set(xlabel=name.replace("_", " "), xticks=list(places.values()), xticklabels=[f"{value:g}" for value in places])
+        ax.set(xlabel=name.replace("_", " "))
+        ax.set_xticks(list(places.values()), [f"{value:g}" for value in places], rotation=90)
     axes[0, 0].set_ylabel("held-out cross-entropy\n(nats per choice)")
+figure = figures.finished(figure, f"learned from stand-in participants, {sweep_seeds} seeds of the profile {profile}")
 figures.save(figure, here / "sweep.svg")
 
 # %% [markdown]
