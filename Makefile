@@ -21,8 +21,8 @@ PIPELINE = rm -f .snakemake/last_words; PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/snak
 	--config profile=$(PROFILE) $(if $(SEEDS),seeds=$(SEEDS)) --
 # why a step failed is the last that is said
 OR_SAY_WHY = || { cat .snakemake/last_words 2>/dev/null >&2; exit 1; }
-COMPONENTS = $(sort $(wildcard nbs/[01]*.ipynb))
-NOTEBOOKS  = $(sort $(wildcard nbs/*.ipynb))
+COMPONENTS = $(sort $(wildcard nbs/method/*.ipynb nbs/engine/*.ipynb))
+EXECUTED   = $(sort $(wildcard nbs/run/*.ipynb nbs/results/*.ipynb nbs/questions/*.ipynb))
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{sub(/:.*/, "", $$1); printf "  %-12s %s\n", $$1, $$2}'
@@ -70,24 +70,24 @@ steps: setup  ## make single files of a run, and what they need: FILES="runs/smo
 
 calibrate: setup  ## fit the stand-in participants to Figure 1C again (three minutes, one core) and keep the result in data/participants/
 	@mkdir -p runs/calibrate
-	$(BIN)/papermill nbs/29_calibrate.ipynb runs/calibrate/29_calibrate.ipynb --cwd . --log-level ERROR
-	@$(BIN)/python paper/publish.py nbs/29_calibrate.ipynb runs/calibrate/29_calibrate.ipynb
-	@$(BIN)/nbdev-clean --fname nbs/29_calibrate.ipynb && $(BIN)/jupytext --quiet --sync nbs/29_calibrate.ipynb
+	$(BIN)/papermill nbs/run/29_calibrate.ipynb runs/calibrate/29_calibrate.ipynb --cwd . --log-level ERROR
+	@$(BIN)/python paper/publish.py nbs/run/29_calibrate.ipynb runs/calibrate/29_calibrate.ipynb
+	@$(BIN)/nbdev-clean --fname nbs/run/29_calibrate.ipynb && $(BIN)/jupytext --quiet --sync nbs/run/29_calibrate.ipynb
 
 data: setup  ## fetch the authors' released data into data/released/
 	@$(BIN)/python -c 'import sys; sys.tracebacklimit = 0; from democratic_ai import data; data.fetch_released("data/released")'
 
 publish: setup  ## take over finished runs (paper profile, sensitivity): paper/results/, README's table, outputs of the run notebooks
-	@$(BIN)/jupytext --quiet --sync nbs/[234]*.ipynb  # or a twin that was edited since would be lost
+	@$(BIN)/jupytext --quiet --sync $(EXECUTED)  # or a twin that was edited since would be lost
 	@$(BIN)/python paper/publish.py
-	@for notebook in nbs/[234]*.ipynb; do $(BIN)/nbdev-clean --fname $$notebook && $(BIN)/jupytext --quiet --sync $$notebook || exit 1; done
+	@for notebook in $(EXECUTED); do $(BIN)/nbdev-clean --fname $$notebook && $(BIN)/jupytext --quiet --sync $$notebook || exit 1; done
 
 stale: setup  ## list the commits that touched what the committed results depend on since they were made
 	@made_by=$$($(BIN)/python -c 'import json; print(json.load(open("paper/results/provenance.json"))["commit"])'); \
-	git --no-pager log --oneline $$made_by..HEAD -- democratic_ai nbs/text/2*.py nbs/text/3*.py settings.ini Snakefile data requirements.lock
+	git --no-pager log --oneline $$made_by..HEAD -- democratic_ai nbs/text/run nbs/text/results settings.ini Snakefile data requirements.lock
 
 test: setup  ## notebooks' own examples, then tests/
-	@$(BIN)/nbdev-test --n-workers 2 --skip-file-re '^[234]'
+	@$(BIN)/nbdev-test --n-workers 2 --skip-folder-re '^(run|results|questions)$$'
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/pytest
 
@@ -104,14 +104,14 @@ book: setup  ## the notebooks as a book, docs/_build/html/index.html, to read wi
 lab: setup  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab nbs
 
-sync: setup  ## after editing nbs/text/NAME.py: pair with the notebook, clean, export; NAME=04_cloning for one
-	@for text in $(or $(NAME:%=nbs/text/%.py),$(sort $(wildcard nbs/text/*.py))); do \
-	  notebook=nbs/$$(basename $${text%.py}).ipynb; touch $$text; \
+sync: setup  ## after editing nbs/text/NAME.py: pair with the notebook, clean, export; NAME=method/04_cloning for one
+	@for text in $(or $(NAME:%=nbs/text/%.py),$(sort $(wildcard nbs/text/*/*.py))); do \
+	  notebook=$${text%.py}.ipynb; notebook=nbs/$${notebook#nbs/text/}; touch $$text; \
 	  $(BIN)/jupytext --quiet --sync $$text && $(BIN)/nbdev-clean --fname $$notebook && $(BIN)/jupytext --quiet --sync $$notebook || exit 1; \
 	done
 	@$(BIN)/nbdev-export && touch .venv/ready  # it rewrites pyproject.toml as it was, which is no reason to set up anew
 
-execute: sync  ## run the component notebooks and keep their outputs; NAME=04_cloning for one
+execute: sync  ## run the component notebooks and keep their outputs; NAME=method/04_cloning for one
 	@for notebook in $(or $(NAME:%=nbs/%.ipynb),$(COMPONENTS)); do \
 	  $(BIN)/jupyter nbconvert --log-level=ERROR --to notebook --execute --inplace $$notebook && $(BIN)/nbdev-clean --fname $$notebook || exit 1; \
 	  touch $$notebook; $(BIN)/jupytext --quiet --sync $$notebook; \

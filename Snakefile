@@ -74,9 +74,15 @@ def spoken(statements):
 OURS = [statement for path in sorted(Path("democratic_ai").glob("[a-z]*.py")) for statement in parse(path.read_text())[1:]]
 
 
+def path_of(notebook):
+    """Find a notebook in its folder by its name."""
+    (path,) = Path("nbs").glob(f"*/{notebook}.ipynb")
+    return path
+
+
 def fingerprint(notebook, until=None):
     """Hash a notebook's code, up to a cell that says `until`, and all of ours that it can reach by name: a step is stale when that changes, not when prose does."""
-    cells = [c.source for c in nbformat.read(f"nbs/{notebook}.ipynb", 4).cells if c.cell_type == "code" and not c.source.startswith("%")]
+    cells = [c.source for c in nbformat.read(path_of(notebook), 4).cells if c.cell_type == "code" and not c.source.startswith("%")]
     cells = cells[: next((i + 1 for i, cell in enumerate(cells) if until and until in cell), None)]
     reached, left = parse("\n".join(cells)), OURS
     while True:
@@ -90,9 +96,9 @@ def fingerprint(notebook, until=None):
 def parameters(notebook, names, **others):
     """Pick settings by name, add the others, and refuse what the notebook does not declare."""
     chosen = {name: setting[name] for name in names.split()} | others
-    declared = papermill.inspect_notebook(f"nbs/{notebook}.ipynb")
+    declared = papermill.inspect_notebook(str(path_of(notebook)))
     if unknown := sorted(set(chosen) - set(declared)):
-        raise WorkflowError(f"nbs/{notebook}.ipynb declares no parameter '{unknown[0]}'; add it to the cell tagged 'parameters'.")
+        raise WorkflowError(f"{path_of(notebook)} declares no parameter '{unknown[0]}'; add it to the cell tagged 'parameters'.")
     return " ".join(f"-p {name} {value}" for name, value in chosen.items())
 
 
@@ -105,7 +111,7 @@ shell.prefix(
     " MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=131072 XLA_PYTHON_CLIENT_PREALLOCATE=false; "
 )
 EXECUTE = (
-    'echo ">> {rule} {wildcards}" >&2; papermill nbs/{params.notebook}.ipynb {output.notebook}.part.ipynb --cwd . --no-progress-bar'
+    'echo ">> {rule} {wildcards}" >&2; papermill nbs/*/{params.notebook}.ipynb {output.notebook}.part.ipynb --cwd . --no-progress-bar'
     " --log-level ERROR {params.given} 2> >(python paper/last_word.py {rule} {wildcards})"
     " || {{ [ $? -lt 128 ] || echo 'Traceback: DeadKernelError' | python paper/last_word.py {rule} {wildcards}; false; }}"  # killed itself
     " && mv {output.notebook}.part.ipynb {output.notebook}"
@@ -433,11 +439,11 @@ rule questions:
     output:
         multiext(f"{QUESTIONS}/", "groups.csv", "gains.csv", "climbs.csv", "doubling.csv", "starts.csv", "safety.csv", "warm_start.csv", "by_iteration.csv", "hcmd_questions.svg"),
         provenance=f"{QUESTIONS}/provenance.json",
-        notebook=f"{QUESTIONS}/30_hcmd_questions.ipynb",
+        notebook=f"{QUESTIONS}/43_hcmd_questions.ipynb",
     params:
-        notebook="30_hcmd_questions",
-        code=fingerprint("30_hcmd_questions"),
-        given=lambda w: parameters("30_hcmd_questions", "", folder=RUN, profile=PROFILE, n_seeds=len(QUESTION_SEEDS)),
+        notebook="43_hcmd_questions",
+        code=fingerprint("43_hcmd_questions"),
+        given=lambda w: parameters("43_hcmd_questions", "", folder=RUN, profile=PROFILE, n_seeds=len(QUESTION_SEEDS)),
     shell:
         EXECUTE
 
@@ -641,12 +647,12 @@ rule sensitivity:
         figure=f"{SENSITIVITY}/loss_sensitivity.svg",
         summary=f"{SENSITIVITY}/summary.md",
         provenance=f"{SENSITIVITY}/provenance.json",
-        notebook=f"{SENSITIVITY}/37_sensitivity.ipynb",
+        notebook=f"{SENSITIVITY}/42_sensitivity.ipynb",
     params:
-        notebook="37_sensitivity",
-        code=fingerprint("37_sensitivity"),
+        notebook="42_sensitivity",
+        code=fingerprint("42_sensitivity"),
         given=lambda w: parameters(
-            "37_sensitivity", "", folder=RUN, profile=PROFILE, losses=f"'{setting['losses']}'", default=setting["loss"], last_iteration=LAST
+            "42_sensitivity", "", folder=RUN, profile=PROFILE, losses=f"'{setting['losses']}'", default=setting["loss"], last_iteration=LAST
         ),
     shell:
         EXECUTE
@@ -660,11 +666,11 @@ rule readings:
     output:
         readings=f"{SENSITIVITY}/readings.csv",
         slopes=f"{SENSITIVITY}/slopes.csv",
-        notebook=f"{SENSITIVITY}/28_readings.ipynb",
+        notebook=f"{SENSITIVITY}/41_readings.ipynb",
     params:
-        notebook="28_readings",
-        code=fingerprint("28_readings"),
-        given=lambda w: parameters("28_readings", "train_games train_updates election_blocks", folder=f"{RUN}/seed0/iter{LAST}", results=SENSITIVITY),
+        notebook="41_readings",
+        code=fingerprint("41_readings"),
+        given=lambda w: parameters("41_readings", "train_games train_updates election_blocks", folder=f"{RUN}/seed0/iter{LAST}", results=SENSITIVITY),
     shell:
         EXECUTE
 

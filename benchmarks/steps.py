@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-TEXTS = Path(__file__).parent.parent / "nbs" / "text"
+TEXTS = Path(__file__).parent.parent / "nbs" / "text" / "method"
 PILOT_BLOCKS, BATCH = 1000, 512
 
 

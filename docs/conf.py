@@ -24,14 +24,15 @@ def prepare():
     chapters = Path(__file__).parent / "nbs"
     shutil.rmtree(chapters, ignore_errors=True)
     chapters.mkdir()
-    for path in sorted((ROOT / "nbs").glob("*.ipynb")):
+    for path in sorted((ROOT / "nbs").glob("*/*.ipynb")):
         notebook = json.loads(path.read_text())
         for cell in notebook["cells"]:
             if cell["cell_type"] == "code":
                 hidden = cell["source"] and cell["source"][0].startswith(("#| hide", "#| default_exp"))
                 cell["metadata"] = {"tags": ["remove-cell"]} if hidden else {}
                 cell["source"] = [line for line in cell["source"] if not line.startswith("#|")]
-        (chapters / path.name).write_text(json.dumps(notebook))
+        (chapters / path.parent.name).mkdir(exist_ok=True)
+        (chapters / path.parent.name / path.name).write_text(json.dumps(notebook))
     mathjax = Path(find_spec("mathjax").submodule_search_locations[0]) / "static" / "mathjax" / "es5"
     target = Path(__file__).parent / "_build" / "static" / "mathjax"
     shutil.rmtree(target, ignore_errors=True)

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "paper" / "results"
 RUN = ROOT / "runs" / "paper"
 SENSITIVITY = ROOT / "runs" / "laptop" / "sensitivity"
-ASIDE = {"hcmd_questions": "30_hcmd_questions.ipynb", "sweep": "40_sweep.ipynb"}  # of the profile laptop, each by itself
+ASIDE = {"hcmd_questions": "43_hcmd_questions.ipynb", "sweep": "40_sweep.ipynb"}  # of the profile laptop, each by itself
 SYSTEMS = {"democratic_ai": "provenance.json", "hcmd_zero": "hcmd_provenance.json"}  # each is run and published by itself
 KEPT = ("tables", "data", "figures", "parameters", "numbers", "summary.md", *SYSTEMS.values())
 
@@ -87,7 +87,7 @@ def take_results(system, made):
     (RESULTS / "numbers.json").write_text(json.dumps({name: number for part in parts for name, number in part.items()}, indent=1) + "\n")
     if system == "democratic_ai":
         put_into_readme("results", (RUN / "results" / "summary.md").read_text())
-    for notebook in sorted((ROOT / "nbs").glob("[234]*.ipynb")):
+    for notebook in sorted([*(ROOT / "nbs" / "run").glob("*.ipynb"), *(ROOT / "nbs" / "results").glob("*.ipynb")]):
         if system_of(notebook.name) == system and (executed := executed_copy(notebook.name, made.get("iterations", 1) - 1)):
             take_outputs(notebook, executed)
 
@@ -98,8 +98,8 @@ def take_sensitivity():
     for file in ("loss_sensitivity.csv", "loss_sensitivity.svg", "summary.md", "readings.csv", "slopes.csv", "provenance.json"):
         shutil.copy(SENSITIVITY / file, RESULTS / "sensitivity" / file)
     put_into_readme("sensitivity", (SENSITIVITY / "summary.md").read_text())
-    for name in ("28_readings.ipynb", "37_sensitivity.ipynb"):
-        take_outputs(ROOT / "nbs" / name, SENSITIVITY / name)
+    for name in ("41_readings.ipynb", "42_sensitivity.ipynb"):
+        take_outputs(ROOT / "nbs" / "questions" / name, SENSITIVITY / name)
 
 
 def take_aside(folder, notebook):
@@ -108,7 +108,7 @@ def take_aside(folder, notebook):
     for file in sorted(folder.glob("*.*")):
         if file.is_file() and file.suffix != ".ipynb":
             shutil.copy(file, RESULTS / folder.name / file.name)
-    take_outputs(ROOT / "nbs" / notebook, folder / notebook)
+    take_outputs(ROOT / "nbs" / "questions" / notebook, folder / notebook)
 
 
 def main():

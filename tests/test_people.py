@@ -37,7 +37,7 @@ def run(request, tmp_path_factory, stand_ins):
 def execute(name, folder, **parameters):
     "Run a notebook as the pipeline does."
     papermill.execute_notebook(
-        ROOT / "nbs" / f"{name}.ipynb", folder / f"{name}.ipynb", {"folder": str(folder), "n_seeds": 1} | parameters, cwd=ROOT, progress_bar=False
+        next((ROOT / "nbs").glob(f"*/{name}.ipynb")), folder / f"{name}.ipynb", {"folder": str(folder), "n_seeds": 1} | parameters, cwd=ROOT, progress_bar=False
     )
 
 

@@ -82,7 +82,7 @@ def test_a_parameter_that_no_notebook_declares_is_refused_before_anything_runs(h
     snakefile.write_text(snakefile.read_text().replace('"21_clone", "clone_games clone_updates"', '"21_clone", "clone_games train_updates"'))
     code, said = plan(house, "profile=smoke")
     assert code != 0 and not (house / "runs").exists()
-    assert "nbs/21_clone.ipynb declares no parameter 'train_updates'" in said
+    assert "nbs/run/21_clone.ipynb declares no parameter 'train_updates'" in said
 
 
 def test_a_step_is_stale_when_code_that_it_reaches_has_changed_and_not_otherwise(house):

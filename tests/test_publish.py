@@ -72,9 +72,9 @@ def test_of_a_sweep_its_files_are_taken_and_not_the_folders_of_its_runs(tmp_path
     "A folder like learning_rate-1.6e-3 looks like a file with an ending."
     monkeypatch.setattr(publish, "ROOT", tmp_path)
     monkeypatch.setattr(publish, "RESULTS", tmp_path / "paper")
-    (tmp_path / "nbs").mkdir()
+    (tmp_path / "nbs" / "questions").mkdir(parents=True)
     ours, executed = pair
-    ours.rename(tmp_path / "nbs" / "40_sweep.ipynb")
+    ours.rename(tmp_path / "nbs" / "questions" / "40_sweep.ipynb")
     (tmp_path / "sweep" / "learning_rate-1.6e-3").mkdir(parents=True)
     executed.rename(tmp_path / "sweep" / "40_sweep.ipynb")
     (tmp_path / "sweep" / "sweep.csv").write_text("x")

@@ -11,10 +11,12 @@ import nbformat
 import pytest
 
 ROOT = Path(__file__).parent.parent
-NOTEBOOKS = sorted((ROOT / "nbs").glob("*.ipynb"))
-COMPONENTS = [path for path in NOTEBOOKS if path.name[0] in "01"]
-RUNS = [path for path in NOTEBOOKS if path.name[0] in "23"]
-NAMES = {path: path.stem for path in NOTEBOOKS}
+NOTEBOOKS = sorted((ROOT / "nbs").glob("*/*.ipynb"))
+NUMBERS = {"method": "01", "run": "2", "results": "3", "questions": "4"}  # first digits, by folder; the engine has no numbers
+COMPONENTS = [path for path in NOTEBOOKS if path.parent.name in ("method", "engine")]
+METHOD = [path for path in COMPONENTS if path.parent.name == "method"]
+RUNS = [path for path in NOTEBOOKS if path.parent.name in ("run", "results", "questions")]
+NAMES = {path: f"{path.parent.name}/{path.stem}" for path in NOTEBOOKS}
 
 
 def cells(path):
@@ -30,7 +32,11 @@ def exported(path):
 
 
 def module(path):
-    return path.stem.split("_", 1)[1]
+    return f"engine.{path.stem}" if path.parent.name == "engine" else path.stem.split("_", 1)[1]
+
+
+def generated(path):
+    return ROOT / "democratic_ai" / f"{module(path).replace('.', '/')}.py"
 
 
 def tracked():
@@ -42,10 +48,17 @@ def test_there_are_component_and_run_notebooks():
     assert len(COMPONENTS) >= 12 and len(RUNS) >= 9
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES.get)
+def test_a_notebook_is_in_the_folder_that_its_number_names(path):
+    folder = path.parent.name
+    numbered = re.match(r"\d\d_", path.stem)
+    assert path.stem[0] in NUMBERS[folder] if numbered else folder == "engine"
+
+
 @pytest.mark.parametrize("path", COMPONENTS, ids=NAMES.get)
 def test_a_component_exports_the_module_of_its_own_name(path):
     assert code(path)[0].source.strip() == f"#| default_exp {module(path)}"
-    assert (ROOT / "democratic_ai" / f"{module(path)}.py").exists()
+    assert generated(path).exists()
     assert exported(path), "a component notebook exports something"
 
 
@@ -65,9 +78,9 @@ def test_title_and_promise_come_first(path):
     assert first.cell_type == "markdown" and re.match(r"# .+\n\n> .+", first.source)
 
 
-@pytest.mark.parametrize("path", COMPONENTS, ids=NAMES.get)
+@pytest.mark.parametrize("path", METHOD, ids=NAMES.get)
 def test_imports_point_to_smaller_numbers(path):
-    number = {module(p): int(p.stem[:2]) for p in COMPONENTS}
+    number = {module(p): int(p.stem[:2]) for p in METHOD}
     for line in re.findall(r"^from democratic_ai import (.+)$", "\n".join(c.source for c in code(path)), flags=re.MULTILINE):
         for name in re.findall(r"\w+", line):
             assert number[name] < int(path.stem[:2]), f"{path.stem} imports {name}"
@@ -82,15 +95,15 @@ def test_exported_cells_are_at_most_thirty_lines(path):
 @pytest.mark.parametrize("path", COMPONENTS, ids=NAMES.get)
 def test_the_module_is_what_the_notebook_exports(path):
     ours = [ast.dump(node) for source in exported(path) for node in ast.parse(source).body]
-    generated = (ROOT / "democratic_ai" / f"{module(path)}.py").read_text().replace("from . import", "from democratic_ai import")
-    theirs = [ast.dump(node) for node in ast.parse(generated).body[1:]]  # after the docstring
+    written = generated(path).read_text().replace("from . import", "from democratic_ai import")
+    theirs = [ast.dump(node) for node in ast.parse(written).body[1:]]  # after the docstring
     theirs = [node for node in theirs if "'__all__'" not in node]
     assert theirs == ours, "run `make sync`"
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES.get)
 def test_the_paired_text_says_the_same(path):
-    text = jupytext.read(ROOT / "nbs" / "text" / f"{path.stem}.py")
+    text = jupytext.read(ROOT / "nbs" / "text" / path.parent.name / f"{path.stem}.py")
 
     def essence(notebook):
         return [(c.cell_type, c.source.strip(), c.metadata.get("tags", [])) for c in notebook.cells]

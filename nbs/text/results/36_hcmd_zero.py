@@ -236,7 +236,7 @@ stop
 # not by much. Whoever knew the very rule by which these people vote would be a little less surprised by their votes than a coin is; and a little less than that without knowing which block came first, as the original's vote model, which treats
 # both alike, cannot. What does the taste that was learned know of it? (26)
 #
-# Are few votes all of the reason? From a quarter to four times the groups, in shorter trainings (30), tastes know more with every doubling, and the part of the steps won changes by -.028 (-.097 to .040): not excluded is a slow growth, but one that would end
+# Are few votes all of the reason? From a quarter to four times the groups, in shorter trainings (43), tastes know more with every doubling, and the part of the steps won changes by -.028 (-.097 to .040): not excluded is a slow growth, but one that would end
 # in winning every step.
 
 # %%

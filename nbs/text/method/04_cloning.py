@@ -1254,7 +1254,7 @@ fig.tight_layout()
 #
 # ## Two choices of ours
 #
-# Neither the sign of the entropy nor the order of the other players is printed in the paper. 28_readings trained all six combinations,
+# Neither the sign of the entropy nor the order of the other players is printed in the paper. 41_readings trained all six combinations,
 # three seeds each, that differ in nothing else (the whole pilot, batches of 128, 3,000 updates). Here is what it wrote: cross-entropy on the hold-out in
 # nats a choice, and the mean absolute difference from participants in the 180 cells of Figure 1C when the clones play freely.
 
