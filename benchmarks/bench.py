@@ -144,7 +144,7 @@ def summary(frame):
 
 def main():
     """Measure, print and write."""
-    table, made = [], data.stamp(torch=version("torch"))
+    table, made = [], data.provenance(torch=version("torch"))
     for cores in (1, 2):
         rates = {row["implementation"]: row["wall_ms_lowest"] for row in in_turn("limit", ("gemm", "tanh"), cores)}  # the best that was seen
         answered = json.loads(subprocess.check_output([sys.executable, str(HERE / "steps.py"), "answered"], text=True))

@@ -80,7 +80,7 @@ def tournament(n):
     from democratic_ai import metagame
 
     simulate = simulation(n, 4096)
-    return lambda i: metagame.pair(simulate(i))
+    return lambda i: metagame.win_matrix(simulate(i))
 
 
 def seeds(n):
@@ -137,12 +137,12 @@ def draw(frame, exponents):
             column[1].set_yticks([0.5, 1, 2, 4], ["0.5", "1", "2", "4"])
             column[0].set_title(f"{axis}: {exponents[axis]:.2f}")
             column[1].set_xlabel(axis)
-    figures.save(figures.finished(figure, "one core; above each column the fitted exponent of time"), HERE / "scaling.svg")
+    figures.save(figures.finalise(figure, "one core; above each column the fitted exponent of time"), HERE / "scaling.svg")
 
 
 def main():
     """Measure every size, fit, print, write and draw."""
-    made, clone = data.stamp(), tempfile.TemporaryDirectory()
+    made, clone = data.provenance(), tempfile.TemporaryDirectory()
     subprocess.run(["git", "clone", "--quiet", HERE.parent, clone.name], check=True)
     make(clone.name, "setup")
     one = os.environ | {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false", "NPROC": "1", "CLONE": clone.name}

@@ -54,7 +54,7 @@ def given_pilot():
 
     from democratic_ai import participants
 
-    return participants.pilot(jax.random.key(3), participants.fitted(), n_blocks=PILOT_BLOCKS)
+    return participants.pilot(jax.random.key(3), participants.calibrated(), n_blocks=PILOT_BLOCKS)
 
 
 # --- cloning --------------------------------------------------------------------------------------------------------------------
@@ -69,11 +69,11 @@ def cloning_jax():
     from democratic_ai import cloning
 
     world, config = given(), cloning.Cloning()
-    taught = cloning.lessons(given_pilot())
+    taught = cloning.make_examples(given_pilot())
     state = {"params": world["players"], "moments": optax.adam(config.learning_rate).init(world["players"]), "key": jax.random.key(4)}
     seat_order = replace(taught, story=taught.story[: len(taught.chosen)])
     (loss, _), gradient = jax.jit(cloning.imitation_gradient)(world["players"], seat_order, jnp.arange(BATCH), jax.random.key(5))
-    return (float(loss), norm(gradient)), lambda k: jax.block_until_ready(cloning.imitate(taught, state, jnp.arange(k), config=config))
+    return (float(loss), norm(gradient)), lambda k: jax.block_until_ready(cloning.train_steps(taught, state, jnp.arange(k), config=config))
 
 
 def cloning_readable():
@@ -168,7 +168,7 @@ def training_jax():
     world, config, opponent = given(), training.Training(), mechanisms.manifold(1.0, 1.0)
     votes, gradient = jax.jit(partial(training.vote_gradient, opponent=opponent, config=config))(world["mechanism"], jax.random.key(6), world["players"])
     state = {"params": world["mechanism"], "moments": training.optimiser(config).init(world["mechanism"]), "key": jax.random.key(7)}
-    climb = partial(training.climb, world["players"], estimate=training.vote_gradient, opponent=opponent, config=config)
+    climb = partial(training.train_steps, world["players"], estimate=training.vote_gradient, opponent=opponent, config=config)
     return (float(votes), norm(gradient)), lambda k: jax.block_until_ready(climb(state, jnp.arange(k)))
 
 
@@ -198,7 +198,7 @@ def eager_ascent(objective, mechanism, optimiser, shape):
         (-surrogate).backward()
         return votes
 
-    own, rival = (eager.tensor(training.draws(key, shape)) for key in jax.random.split(jax.random.key(6)))
+    own, rival = (eager.tensor(training.uniform_draws(key, shape)) for key in jax.random.split(jax.random.key(6)))
     votes = float(update(own, rival).detach())
     checked = votes, norm([x.grad for x in mechanism.parameters()])
 
@@ -241,7 +241,7 @@ def rational_jax():
     asked = {"opponent": game.as_pytree(mechanisms.liberal_egalitarian), "config": config}
     votes, gradient = jax.jit(partial(training.rational_gradient, population=population, **asked))(first, jax.random.key(6))
     state = {"params": first, "moments": training.optimiser(config).init(first), "key": jax.random.key(7)}
-    climb = partial(training.climb, population, estimate=training.rational_gradient, **asked)
+    climb = partial(training.train_steps, population, estimate=training.rational_gradient, **asked)
     return (float(votes), norm(gradient)), lambda k: jax.block_until_ready(climb(state, jnp.arange(k)))
 
 
@@ -275,7 +275,7 @@ def rational_eager():
         return votes
 
     def ours(key):
-        mind = rational.sit_down(jax.random.split(key)[0], world["seated"], population)
+        mind = rational.init(jax.random.split(key)[0], world["seated"], population)
         return eager.tensor(mind.generosity), eager.tensor(mind.rate)
 
     def drawn():
@@ -322,7 +322,7 @@ def self_play_jax():
     config, fitted, params, _ = self_play_given()
     votes, gradient = jax.jit(partial(hcmd_zero.self_play_gradient, config=config))(params, jax.random.key(6), fitted)
     state = {"params": params, "moments": optax.adam(config.learning_rate).init(params), "key": jax.random.key(7)}
-    return (float(votes), norm(gradient)), lambda k: jax.block_until_ready(hcmd_zero.climb(fitted, state, jnp.arange(k), config=config))
+    return (float(votes), norm(gradient)), lambda k: jax.block_until_ready(hcmd_zero.train_steps(fitted, state, jnp.arange(k), config=config))
 
 
 def self_play_readable():
@@ -369,7 +369,7 @@ def metagame_jax():
     from democratic_ai import cloning, metagame
 
     players, grid = cloning.virtual_players(given()["players"]), metagame.grid(3)
-    hold = lambda i: metagame.pair(metagame.simulate(jax.random.key(i), players, grid, n_blocks=BLOCKS))
+    hold = lambda i: metagame.win_matrix(metagame.simulate(jax.random.key(i), players, grid, n_blocks=BLOCKS))
     return summed_up(hold(6)), lambda k: [hold(i) for i in range(k)]
 
 
@@ -380,7 +380,7 @@ def metagame_readable():
 
     from democratic_ai import cloning, mechanisms, metagame
 
-    players, seats = cloning.virtual_players(given()["players"]), metagame.spread(metagame.EVALUATION, BLOCKS)
+    players, seats = cloning.virtual_players(given()["players"]), metagame.deal_endowments(metagame.EVALUATION_ENDOWMENTS, BLOCKS)
     election = lifted("10_metagame", "readable_election", vars(metagame).copy())
     by_chunk = seats.reshape(-1, metagame.CHUNK, seats.shape[-1])
 
@@ -409,10 +409,10 @@ def metagame_eager():
 
     from democratic_ai import metagame, training
 
-    player, seated = eager.Player(given()["players"]), eager.tensor(metagame.spread(metagame.EVALUATION, BLOCKS))
+    player, seated = eager.Player(given()["players"]), eager.tensor(metagame.deal_endowments(metagame.EVALUATION_ENDOWMENTS, BLOCKS))
     candidates = [eager.manifold(v, w) for w, v in POINTS]
     hold = lambda draws: eager.metagame(player, candidates, seated, draws)
-    one_chunk = lambda key: np.asarray(training.draws(key, (metagame.CHUNK, seated.shape[1])))
+    one_chunk = lambda key: np.asarray(training.uniform_draws(key, (metagame.CHUNK, seated.shape[1])))
     same = [np.concatenate([one_chunk(k) for k in jax.random.split(key, BLOCKS // metagame.CHUNK)], 1) for key in jax.random.split(jax.random.key(6), len(POINTS))]
     return summed_up(hold(eager.tensor(same))), lambda k: [hold(torch.rand(len(POINTS), eager.ROUNDS, *seated.shape)) for _ in range(k)]
 

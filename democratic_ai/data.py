@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['ROOT', 'PUBLISHED', 'TABLE_COLUMNS', 'MECHANISM_CODES', 'CODE', 'FLAG', 'SCHEMA', 'PLAY', 'PLAY_2', 'PLAYER', 'BEACH',
-           'RELEASED', 'ADDRESS', 'PLAYS', 'DataError', 'published', 'Plays', 'record', 'join', 'plays_to_table',
-           'plays_from_table', 'as_cube', 'Column', 'whole', 'number', 'Form', 'fault', 'read_lines', 'read_cells',
-           'check_cells', 'rules', 'check_rows', 'counted_votes', 'check_counted_votes', 'read_released', 'fetch_one',
-           'fetch_released', 'gather_released', 'released_to_plays', 'are_real', 'read_parquet', 'read_plays',
-           'replacing', 'write_table', 'plain', 'write_json', 'read_seeds', 'is_key', 'path_name', 'named_leaves',
-           'save_parameters', 'load_parameters', 'read_metadata', 'git_state', 'stamp']
+           'RELEASED', 'ADDRESS', 'PLAYS', 'DataError', 'published', 'Plays', 'label_blocks', 'concatenate',
+           'plays_to_table', 'plays_from_table', 'fold_table', 'Column', 'whole_number', 'number', 'Form', 'cell_error',
+           'read_lines', 'read_cells', 'check_cells', 'row_rules', 'check_rows', 'counted_votes', 'check_counted_votes',
+           'read_released', 'fetch_one', 'fetch_released', 'group_released', 'released_to_plays', 'is_real_person',
+           'read_parquet', 'read_plays', 'atomic_write', 'write_table', 'to_plain', 'write_json', 'read_seeds',
+           'is_key', 'path_name', 'named_leaves', 'save_parameters', 'load_parameters', 'read_metadata', 'git_state',
+           'provenance']
 
 # %% ../nbs/method/02_data.ipynb #933cf04d
 import contextlib
@@ -81,7 +82,7 @@ class Plays:
         return self.mechanism.shape[0]
 
 # %% ../nbs/method/02_data.ipynb #820a87a0
-def record(
+def label_blocks(
     block: game.Block,  # one leading axis: groups
     mechanism: str,  # name of the mechanism that all of these groups played under
     *,
@@ -94,7 +95,7 @@ def record(
     return Plays(block, answered, jnp.full(n_groups, session, jnp.int32), jnp.zeros(n_groups, jnp.int32), (mechanism,))
 
 # %% ../nbs/method/02_data.ipynb #1f9a58f7
-def join(
+def concatenate(
     parts: Sequence[Plays],  # at least one; blocks of the same number of rounds and players
 ) -> Plays:
     "Put data sets behind one another; raises DataError when their blocks differ in length or in players."
@@ -138,7 +139,7 @@ def plays_from_table(
     frame: pd.DataFrame,  # as plays_to_table writes it, rows in any order
 ) -> Plays:
     "Read a long table back as a data set of blocks; raises DataError when a group is not complete or not consistent."
-    cube = as_cube(frame)
+    cube = fold_table(frame)
     codes, names = pd.factorize(cube["mechanism"][:, 0, 0])
     return Plays(
         game.Block(
@@ -153,7 +154,7 @@ def plays_from_table(
     )
 
 # %% ../nbs/method/02_data.ipynb #0dc7f5d8
-def as_cube(frame: pd.DataFrame) -> dict[str, np.ndarray]:  # column -> [G, T, P]
+def fold_table(frame: pd.DataFrame) -> dict[str, np.ndarray]:  # column -> [G, T, P]
     "Fold a long table along groups, rounds and players; raises DataError when it does not fold."
     missing = [name for name in TABLE_COLUMNS if name not in frame]
     if missing:
@@ -191,7 +192,7 @@ class Column:
     missing: bool = False  # whether an empty cell or NaN is acceptable
 
 # %% ../nbs/method/02_data.ipynb #2910b448
-def whole(what: str, low: int, high: int) -> Column:
+def whole_number(what: str, low: int, high: int) -> Column:
     "Describe a column of whole numbers from `low` to `high`."
     return Column(f"{what} from {low} to {high}", lambda x: (x >= low) & (x <= high) & (x == x.round()), int)
 
@@ -211,12 +212,12 @@ FLAG = Column("True or False", lambda x: x.isin([0, 1]), bool)
 # %% ../nbs/method/02_data.ipynb #00202cbe
 SCHEMA = {
     "participant_id": Column("a participant's number", lambda x: (x >= 0) & np.isfinite(x)),
-    "player_id": whole("a seat", 0, 3),
-    "contribution": whole("a whole number of coins", 0, 10),
-    "endowment": whole("a whole number of coins", 1, 10),
-    "session": whole("a block of the session (0 = tutorial)", 0, 5),
-    "timestep": whole("a round", 0, 9),
-    "endowcond": whole("the tail players' endowment", 1, 10),
+    "player_id": whole_number("a seat", 0, 3),
+    "contribution": whole_number("a whole number of coins", 0, 10),
+    "endowment": whole_number("a whole number of coins", 1, 10),
+    "session": whole_number("a block of the session (0 = tutorial)", 0, 5),
+    "timestep": whole_number("a round", 0, 9),
+    "endowcond": whole_number("the tail players' endowment", 1, 10),
     "mechanism_code": CODE,
     "baseline": CODE,
     "head": FLAG,
@@ -226,8 +227,8 @@ SCHEMA = {
     "real": FLAG,
     "vote_cast": FLAG,
     "vote_for_agent": FLAG,
-    **{f"endowment_{i}": whole("a whole number of coins", 1, 10) for i in range(4)},
-    **{f"contribution_{i}": whole("a whole number of coins", 0, 10) for i in range(4)},
+    **{f"endowment_{i}": whole_number("a whole number of coins", 1, 10) for i in range(4)},
+    **{f"contribution_{i}": whole_number("a whole number of coins", 0, 10) for i in range(4)},
     **{f"distribution_{i}": number("a share of the fund", 0, 1, missing=True) for i in range(4)},
 }
 
@@ -259,7 +260,7 @@ RELEASED = {
 }
 
 # %% ../nbs/method/02_data.ipynb #e6052b83
-def fault(path: Path | str, row: int, column: str, problem: str) -> DataError:
+def cell_error(path: Path | str, row: int, column: str, problem: str) -> DataError:
     "Say in one sentence what is wrong where; rows are lines of the file, counted from 1."
     return DataError(f"{path}, row {row}, column {column!r}: {problem}.")
 
@@ -290,14 +291,14 @@ def read_cells(
         names = [name.strip() for name in lines.pop(row)]
         for column in columns:
             if column not in names:
-                raise fault(path, row, column, f"is missing; the header must name {', '.join(columns)}")
+                raise cell_error(path, row, column, f"is missing; the header must name {', '.join(columns)}")
         row += 1
     if not lines:
-        raise fault(path, row, columns[0], "there is nothing here, the file is empty; fetch it again")
+        raise cell_error(path, row, columns[0], "there is nothing here, the file is empty; fetch it again")
     for line, cells in lines.items():
         if len(cells) != len(names):
             column = names[min(len(cells), len(names) - 1)]
-            raise fault(path, line, column, f"{len(cells)} values where {len(names)} are needed ({', '.join(names)})")
+            raise cell_error(path, line, column, f"{len(cells)} values where {len(names)} are needed ({', '.join(names)})")
     return pd.DataFrame(list(lines.values()), index=list(lines), columns=names)[columns]
 
 # %% ../nbs/method/02_data.ipynb #9629bc08
@@ -318,11 +319,11 @@ def check_cells(
         line = (~accepted).any(axis=1).idxmax()
         column = (~accepted.loc[line]).idxmax()
         found = "nothing (NaN)" if empty.loc[line, column] else repr(cells.loc[line, column])
-        raise fault(path, line, column, f"{found} is not {SCHEMA[column].what}")
+        raise cell_error(path, line, column, f"{found} is not {SCHEMA[column].what}")
     return values.astype({name: SCHEMA[name].kind for name in cells})
 
 # %% ../nbs/method/02_data.ipynb #5377e2db
-def rules(
+def row_rules(
     frame: pd.DataFrame,
 ) -> Iterator[tuple[str, pd.Series, str, list[str]]]:  # column, True where it holds, refusal, columns quoted in it
     "Say how columns of one row must agree, as far as the frame has them."
@@ -347,10 +348,10 @@ def check_rows(
     frame: pd.DataFrame,
 ) -> pd.DataFrame:  # the same
     "Compare columns with one another; raises DataError for the first row in which they disagree."
-    broken = [(good.idxmin(), column, text, quoted) for column, good, text, quoted in rules(frame) if not good.all()]
+    broken = [(good.idxmin(), column, text, quoted) for column, good, text, quoted in row_rules(frame) if not good.all()]
     if broken:
         line, column, text, quoted = min(broken, key=lambda rule: rule[0])
-        raise fault(path, line, column, text.format(*frame.loc[line, quoted]))
+        raise cell_error(path, line, column, text.format(*frame.loc[line, quoted]))
     return frame
 
 # %% ../nbs/method/02_data.ipynb #e485cd7c
@@ -434,14 +435,14 @@ def fetch_released(
     return [folder / name for name in RELEASED]
 
 # %% ../nbs/method/02_data.ipynb #0b40b305
-def gather_released(
+def group_released(
     frame: pd.DataFrame,  # data_exp1.csv, data_exp2.csv or data_exp4.csv, in the order of the file; further columns come along
     players: pd.DataFrame | None = None,  # the table of the same experiment's players; without it all count as real
 ) -> dict[str, np.ndarray]:  # column -> [G, T, P], with `real` beside the file's
     "Gather released rows into blocks of ten rounds; raises DataError when the rows of a group are not in step."
     condition = ["baseline", "endowcond", "session", "mechanism_code"]
     group, n_rows = [*condition, "turn"], game.Game.n_rounds * game.Game.n_players
-    rows = frame.assign(real=are_real(frame, players), turn=frame.groupby([*condition, "timestep", "player_id"]).cumcount())
+    rows = frame.assign(real=is_real_person(frame, players), turn=frame.groupby([*condition, "timestep", "player_id"]).cumcount())
     rows = rows[rows.groupby(group).turn.transform("size") == n_rows].sort_values([*group, "timestep", "player_id"])
     cube = {name: rows[name].to_numpy().reshape(-1, game.Game.n_rounds, game.Game.n_players) for name in rows}
     gap = np.abs(cube["payout"].sum(-1) - game.Game.growth * cube["contribution"].sum(-1)).max(-1)
@@ -456,7 +457,7 @@ def released_to_plays(
     players: pd.DataFrame | None = None,
 ) -> Plays:
     "Read released rows as a data set of blocks; raises DataError when the rows of a group are not in step."
-    cube = gather_released(frame, players)
+    cube = group_released(frame, players)
     coins = {name: jnp.asarray(cube[name], jnp.float32) for name in ("endowment", "contribution", "payout")}
     refereed = 1 + np.searchsorted(list(MECHANISM_CODES.values()), cube["mechanism_code"][:, 0, 0])
     session = cube["session"][:, 0, 0]
@@ -469,7 +470,7 @@ def released_to_plays(
     )
 
 # %% ../nbs/method/02_data.ipynb #33c4d0ed
-def are_real(frame: pd.DataFrame, players: pd.DataFrame | None) -> np.ndarray:
+def is_real_person(frame: pd.DataFrame, players: pd.DataFrame | None) -> np.ndarray:
     "Tell for every row of play whether its player is a real person according to the table of players."
     if players is None:
         return np.ones(len(frame), bool)
@@ -479,9 +480,9 @@ def are_real(frame: pd.DataFrame, players: pd.DataFrame | None) -> np.ndarray:
 
 # %% ../nbs/method/02_data.ipynb #8b908ba1
 SCHEMA |= {
-    "group": whole("a group's number", 0, 10**9),
-    "round": whole("a round", 1, 10),
-    "player": whole("a seat", 0, 3),
+    "group": whole_number("a group's number", 0, 10**9),
+    "round": whole_number("a round", 1, 10),
+    "player": whole_number("a seat", 0, 3),
     "mechanism": Column("the name of a mechanism", lambda x: x.str.strip() != "", str),
     "answered": FLAG,
 }
@@ -496,7 +497,7 @@ def read_parquet(path: Path | str) -> pd.DataFrame:  # texts; the index is the r
         raise DataError(f"{path}: cannot be read as a parquet table ({error}); make the file again.") from None
     for column in PLAYS.columns:
         if column not in frame or not len(frame):
-            raise fault(path, 1, column, f"there is nothing here; the table needs {', '.join(PLAYS.columns)}")
+            raise cell_error(path, 1, column, f"there is nothing here; the table needs {', '.join(PLAYS.columns)}")
     return frame[list(PLAYS.columns)].astype(str).set_axis(range(1, len(frame) + 1))
 
 # %% ../nbs/method/02_data.ipynb #1ea677fa
@@ -518,7 +519,7 @@ def read_plays(
 
 # %% ../nbs/method/02_data.ipynb #ecba705b
 @contextlib.contextmanager
-def replacing(
+def atomic_write(
     path: Path | str,  # what shall be there in the end
 ) -> Iterator[Path]:
     "Give a temporary name in the same folder; on success it replaces `path` in one step, on failure it is removed."
@@ -540,20 +541,20 @@ def write_table(
     write = {".csv": frame.to_csv, ".parquet": frame.to_parquet}.get(Path(path).suffix)
     if write is None:
         raise DataError(f"{path}: tables are written as .csv or .parquet; change the suffix.")
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         write(temporary, index=False)
 
 # %% ../nbs/method/02_data.ipynb #c4532fb2
-def plain(
+def to_plain(
     value: Any,  # nested dictionaries, lists, arrays, numbers, texts, None
 ) -> Any:
     "Turn arrays and numbers of any library into what JSON knows; a number that is not finite becomes null."
     if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): to_plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
+        return [to_plain(item) for item in value]
     if isinstance(value, (np.ndarray, np.generic, Array)):
-        return plain(np.asarray(value).tolist())
+        return to_plain(np.asarray(value).tolist())
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
@@ -562,8 +563,8 @@ def write_json(
     content: dict,
 ) -> None:
     "Write a dictionary of numbers, texts and arrays as JSON, whole or not at all."
-    text = json.dumps(plain(content), indent=1, allow_nan=False) + "\n"
-    with replacing(path) as temporary:
+    text = json.dumps(to_plain(content), indent=1, allow_nan=False) + "\n"
+    with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 # %% ../nbs/method/02_data.ipynb #be298310
@@ -613,7 +614,7 @@ def save_parameters(
     metadata: dict[str, str] | None = None,  # short texts kept in the file, e.g. a hash of the settings
 ) -> None:
     "Save a tree of arrays as safetensors, whole or not at all."
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         save_file(named_leaves(pytree), temporary, metadata)
 
 # %% ../nbs/method/02_data.ipynb #e8acdfcc
@@ -662,7 +663,7 @@ def git_state() -> dict[str, Any]:
         return {"commit": "unknown", "uncommitted_changes": None}
 
 
-def stamp(
+def provenance(
     **extra: Any,  # profile, seed, minutes, ...
 ) -> dict[str, Any]:
     "Say what made a result: commit, versions, time, machine, and whatever the caller adds."

@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['COLUMN', 'FULL', 'HEAD', 'TAIL', 'CHANCE', 'ROLES', 'LINES', 'RUNS', 'DIVERGING', 'TITLES', 'BEHAVIOUR', 'FITS',
-           'BARS', 'SHADES', 'MAP_KEY', 'style', 'title', 'behaviour', 'required', 'in_order', 'finished', 'panels',
-           'form', 'contribution_curves', 'role_curves', 'role_scatter', 'vote_bars', 'heat_panels', 'relative_cells',
-           'beach_plot', 'manifold_map', 'matrix_plot', 'learning_curve', 'table', 'markdown', 'save']
+           'BARS', 'SHADES', 'MAP_KEY', 'style', 'label', 'behaviour_label', 'require_columns', 'ordered_values',
+           'finalise', 'panels', 'marker_style', 'contribution_curves', 'role_curves', 'role_scatter', 'vote_bars',
+           'heat_panels', 'relative_cells', 'beach_plot', 'manifold_map', 'matrix_plot', 'learning_curve',
+           'comparison_table', 'markdown', 'save']
 
 # %% ../nbs/method/13_figures.ipynb #ae03a6eb
 from collections.abc import Sequence
@@ -70,7 +71,7 @@ TITLES = {
 }
 
 
-def title(
+def label(
     name: str | float,  # as it stands in a table
 ) -> str:
     "Spell a mechanism's or a source's name, or a number, as a reader wants to see it."
@@ -80,7 +81,7 @@ def title(
 BEHAVIOUR = {"people": "people", "participants": "stand-in participants", "virtual_players": "virtual players"}
 
 
-def behaviour(
+def behaviour_label(
     source: pd.Series,  # people | participants | virtual_players, as in the column of that name
     *,
     n_seeds: int = 1,  # independent runs that the figure rests on
@@ -90,7 +91,7 @@ def behaviour(
     return words + (f", {n_seeds} runs" if n_seeds > 1 and words != "people" else "")
 
 # %% ../nbs/method/13_figures.ipynb #b716cdde
-def required(
+def require_columns(
     frame: pd.DataFrame,
     figure: str,  # what is being drawn, for the message
     columns: Sequence[str],
@@ -104,7 +105,7 @@ def required(
     return frame
 
 # %% ../nbs/method/13_figures.ipynb #42f41c9d
-def in_order(
+def ordered_values(
     names: pd.Series,
 ) -> list:  # each once: numbers by size; known mechanisms first, in the paper's order, then the other names as they come
     "List what a column contains in the order in which panels are drawn."
@@ -114,7 +115,7 @@ def in_order(
     return sorted(names.unique(), key=lambda name: rank.get(name, len(rank)))
 
 
-def finished(
+def finalise(
     figure: Figure,
     note: str | None,  # whose behaviour it shows, e.g. "stand-in participants"
 ) -> Figure:  # the same figure
@@ -137,21 +138,21 @@ def panels(
     above: str | None = None,  # what the columns' values are, with unit
 ) -> tuple[Figure, dict[tuple, Axes]]:  # axes by (row, column)
     "Lay out one panel per mechanism (rows) and tail endowment (columns), or any two others, all with the same axes."
-    rows, columns = in_order(frame[row]), in_order(frame[column])
+    rows, columns = ordered_values(frame[row]), ordered_values(frame[column])
     size = (min(FULL, 0.9 + width * len(columns)), 0.9 + height * len(rows))
     figure, axes = plt.subplots(len(rows), len(columns), figsize=size, sharex=True, sharey=True, squeeze=False)
     alone = above and len(columns) == 1
     for ax, name in zip(axes[0], columns):
-        ax.set_title(f"{above}: {title(name)}" if alone else heading.format(title(name)))
+        ax.set_title(f"{above}: {label(name)}" if alone else heading.format(label(name)))
     if above and not alone:
         figure.suptitle(above, fontsize=8)
     for ax, name in zip(axes[:, 0], rows):
-        words = title(name) if height > 1.2 else title(name).replace(" ", "\n")  # low panels: one word a line
+        words = label(name) if height > 1.2 else label(name).replace(" ", "\n")  # low panels: one word a line
         ax.set_ylabel(words, weight="bold", fontsize=8 if height > 1.2 else 7)
     return figure, {(a, b): axes[i, j] for i, a in enumerate(rows) for j, b in enumerate(columns)}
 
 # %% ../nbs/method/13_figures.ipynb #938bf7bf
-def form(
+def marker_style(
     source: str,  # published | participants | virtual_players | any other
     role: str,  # head | tail
 ) -> dict:  # keywords of `plot`
@@ -167,21 +168,21 @@ def contribution_curves(
     note: str | None = None,  # whose behaviour it is, written below
 ) -> Figure:
     "Draw relative contribution by round, mechanism and tail endowment (Koster et al., Figure 1C); raises ValueError."
-    required(frame, "contribution_curves", ["source", "mechanism", "tail_endowment", "role", "round", "relative_contribution"])
+    require_columns(frame, "contribution_curves", ["source", "mechanism", "tail_endowment", "role", "round", "relative_contribution"])
     if strange := set(frame["role"]) - set(ROLES):
         raise ValueError(f"contribution_curves knows the roles head and tail, not {strange.pop()!r}: rename it")
     with style():
         figure, axes = panels(frame, width=2.1, height=1.4, heading="tail endowment {}")
         for (*panel, source, role), curve in frame.sort_values("round").groupby(["mechanism", "tail_endowment", "source", "role"]):
-            axes[tuple(panel)].plot(curve["round"], curve["relative_contribution"], **form(source, role), label=f"{source} {role}")
+            axes[tuple(panel)].plot(curve["round"], curve["relative_contribution"], **marker_style(source, role), label=f"{source} {role}")
         figure.axes[0].set(ylim=(0, 1), xlim=(0.5, 10.5), xticks=[1, 4, 7, 10], yticks=[0, 0.5, 1])
         figure.supxlabel("round", fontsize=8)
         figure.supylabel("relative contribution (fraction of the endowment)", fontsize=8)
-        roles = [Line2D([], [], label=f"{role} player", **form("published", role)) for role in ROLES if role in set(frame["role"])]
+        roles = [Line2D([], [], label=f"{role} player", **marker_style("published", role)) for role in ROLES if role in set(frame["role"])]
         black = {"color": "black", "markerfacecolor": "white"}
-        sources = [Line2D([], [], label=title(source), **form(source, "head") | black) for source in sorted(set(frame["source"]))]
+        sources = [Line2D([], [], label=label(source), **marker_style(source, "head") | black) for source in sorted(set(frame["source"]))]
         figure.legend(handles=roles + sources, loc="outside upper center", ncols=5)
-    return finished(figure, note)
+    return finalise(figure, note)
 
 # %% ../nbs/method/13_figures.ipynb #bc07fdbd
 def role_curves(
@@ -193,7 +194,7 @@ def role_curves(
     note: str | None = None,  # whose behaviour it is, written below
 ) -> Figure:
     "Draw a value of head and tails by round, mechanism and tail endowment (Koster et al., Figures S3, S4); raises ValueError."
-    required(frame, "role_curves", ["mechanism", "tail_endowment", "role", "round", value])
+    require_columns(frame, "role_curves", ["mechanism", "tail_endowment", "role", "round", value])
     with style():
         figure, axes = panels(frame, width=1.25, height=1.1, above="tail endowment (coins)")
         for (*panel, role), curve in frame.sort_values("round").groupby(["mechanism", "tail_endowment", "role"]):
@@ -204,7 +205,7 @@ def role_curves(
         figure.supxlabel("round", fontsize=8)
         figure.supylabel(label, fontsize=8)
         _role_legend(figure, frame)
-    return finished(figure, note)
+    return finalise(figure, note)
 
 
 def _role_legend(figure: Figure, frame: pd.DataFrame, **more) -> None:
@@ -227,8 +228,8 @@ def role_scatter(
     note: str | None = None,  # whose behaviour it is, written below
 ) -> Figure:
     "Draw games as dots with a line for head and tails each (Koster et al., Figures 3C, 4C); raises ValueError."
-    required(dots, "role_scatter", ["mechanism", "tail_endowment", "role", x, y])
-    required(fits, "role_scatter", ["mechanism", "tail_endowment", "role", "slope", "intercept"])
+    require_columns(dots, "role_scatter", ["mechanism", "tail_endowment", "role", x, y])
+    require_columns(fits, "role_scatter", ["mechanism", "tail_endowment", "role", "slope", "intercept"])
     with style():
         figure, axes = panels(dots, width=size[0], height=size[1], above="tail endowment (coins)")
         for (*panel, role), games in dots.groupby(["mechanism", "tail_endowment", "role"]):
@@ -241,7 +242,7 @@ def role_scatter(
         figure.supxlabel(labels[0], fontsize=8)
         figure.supylabel(labels[1], fontsize=8)
         _role_legend(figure, dots)
-    return finished(figure, note)
+    return finalise(figure, note)
 
 # %% ../nbs/method/13_figures.ipynb #2eb7a64a
 BARS = {"tail": ("#f0c27b", "tails (left)"), "head": ("#5f86b3", "heads (middle)"), "all": ("#a9bfda", "all players, 95 % interval")}
@@ -268,19 +269,19 @@ def vote_bars(
     note: str | None = None,  # whose behaviour it is, written below
 ) -> Figure:
     "Draw the share of votes against each rival by tail endowment, with interval and published value (Koster et al., Figure 2); raises ValueError."
-    required(frame, "vote_bars", ["rival", "tail_endowment", "vote_share", "low", "high"])
+    require_columns(frame, "vote_bars", ["rival", "tail_endowment", "vote_share", "low", "high"])
     frame = frame if "role" in frame else frame.assign(role="all")
-    rivals, tails = in_order(frame["rival"]), sorted(frame["tail_endowment"].unique())
+    rivals, tails = ordered_values(frame["rival"]), sorted(frame["tail_endowment"].unique())
     with style():
         figure, axes = plt.subplots(1, len(rivals), figsize=(np.clip(0.7 + 2.1 * len(rivals), COLUMN, FULL), 2.4 + 0.2 * (len(rivals) == 1)), sharey=True, squeeze=False)
         for ax, rival in zip(axes[0], rivals):
             _bars(ax, frame[frame["rival"] == rival], tails)
             ax.axhline(0.5, color=CHANCE, lw=0.8, ls=(0, (4, 2)))
-            ax.set(title=f"against {title(rival)}", ylim=(0, 1), xlabel="tail endowment (coins)")
+            ax.set(title=f"against {label(rival)}", ylim=(0, 1), xlabel="tail endowment (coins)")
             ax.set_xticks(range(len(tails)), [f"{tail:g}" for tail in tails])
         axes[0, 0].set_ylabel(f"share of the votes for {agent}")
         figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4 if len(rivals) > 1 else 2)
-    return finished(figure, note)
+    return finalise(figure, note)
 
 # %% ../nbs/method/13_figures.ipynb #231c6014
 def _edges(values: pd.Index) -> tuple[float, float]:
@@ -308,7 +309,7 @@ def heat_panels(
     note: str | None = None,  # whose behaviour it is, written below
 ) -> Figure:
     "Draw tables of cells as coloured panels with one scale (Koster et al., Figures 3A, S1, S7, S8); raises ValueError."
-    required(frame, "heat_panels", [row, column, x, y, value])
+    require_columns(frame, "heat_panels", [row, column, x, y, value])
     look = dict(cmap=cmap, interpolation="nearest", origin="lower", aspect="auto")
     look["vmin"], look["vmax"] = limits or (0, frame[value].max())
     with style():
@@ -317,7 +318,7 @@ def heat_panels(
             cells = panel.pivot(index=y, columns=x, values=value)
             image = axes[at].imshow(cells, extent=(*_edges(cells.columns), *_edges(cells.index)), **look)
         _scale(figure, image, labels, window, ticks)
-    return finished(figure, note)
+    return finalise(figure, note)
 
 # %% ../nbs/method/13_figures.ipynb #95f33918
 def _scale(figure: Figure, image, labels: tuple, window: tuple | None, ticks: tuple | None) -> None:
@@ -355,7 +356,7 @@ def beach_plot(
     note: str | None = None,  # whose behaviour it is, written below
 ) -> Figure:
     "Draw the head's share of the fund over head and mean tail contribution (Koster et al., Figure 3A); raises ValueError."
-    required(frame, "beach_plot", ["mechanism", "tail_endowment", "head_contribution", "tail_contribution_sum", "head_share"])
+    require_columns(frame, "beach_plot", ["mechanism", "tail_endowment", "head_contribution", "tail_contribution_sum", "head_share"])
     return heat_panels(
         relative_cells(frame),
         x="tails",
@@ -381,7 +382,7 @@ def manifold_map(
     frame: pd.DataFrame,  # w_bin, v (0 to 1), mds_x, mds_y; one row a mechanism
 ) -> None:
     "Write every mechanism of the manifold as its bin of w, shaded by v, at its place (Koster et al., Figures 1B, S9); raises ValueError."
-    required(frame, "manifold_map", ["w_bin", "v", "mds_x", "mds_y"])
+    require_columns(frame, "manifold_map", ["w_bin", "v", "mds_x", "mds_y"])
     colors = mpl.colormaps[SHADES](0.6 * frame["v"].to_numpy(float))  # the palest yellow would not show
     for bin_of_w, color, x, y in zip(frame["w_bin"], colors, frame["mds_x"], frame["mds_y"]):
         ax.plot(x, y, marker=f"${bin_of_w}$", color=color, ms=5.5 if bin_of_w < 10 else 8, mew=0, ls="none")
@@ -395,7 +396,7 @@ def matrix_plot(
 ) -> Figure:
     "Draw a round robin of mechanisms as a coloured table (Koster et al., Table S2); raises ValueError."
     columns = ["row_v", "row_w", "col_v", "col_w", "win_probability"]
-    win = required(frame, "matrix_plot", columns).pivot(index=["row_w", "row_v"], columns=["col_w", "col_v"], values="win_probability")
+    win = require_columns(frame, "matrix_plot", columns).pivot(index=["row_w", "row_v"], columns=["col_w", "col_v"], values="win_probability")
     n, spread = len(win), max(0.05, np.abs(win.to_numpy() - 0.5).max())
     with style():
         figure, ax = plt.subplots(figsize=(min(FULL, 2.2 + 0.45 * n), min(FULL, 1.4 + 0.36 * n)))
@@ -410,7 +411,7 @@ def matrix_plot(
                 ax.text(j, i, f"{value:.3f}".lstrip("0"), ha="center", va="center", fontsize=7, color="white" if far else "black")
         ax.set(xlabel="opponent (v, w)", ylabel="mechanism (v, w)")
         figure.colorbar(image, ax=ax, label="share of the votes for the row", fraction=0.04, pad=0.02)
-    return finished(figure, note)
+    return finalise(figure, note)
 
 # %% ../nbs/method/13_figures.ipynb #bd5a3141
 def learning_curve(
@@ -423,7 +424,7 @@ def learning_curve(
     note: str | None = None,  # whose behaviour it is, written below
 ) -> Figure:
     "Draw a measured value over training updates, one line a run; raises ValueError."
-    required(history, "learning_curve", ["step", value])
+    require_columns(history, "learning_curve", ["step", value])
     runs = list(history.groupby("run")) if "run" in history else [(None, history)]
     with style():
         figure, ax = plt.subplots(figsize=(COLUMN, 2.3))
@@ -436,10 +437,10 @@ def learning_curve(
         ax.set(xlabel="updates", ylabel=label)
         if "run" in history:
             figure.legend(loc="outside upper center", ncols=4)
-    return finished(figure, note)
+    return finalise(figure, note)
 
 # %% ../nbs/method/13_figures.ipynb #9ac9a3cb
-def table(
+def comparison_table(
     frame: pd.DataFrame,  # the keys of each row, our value, the published one
     *,
     ours: str,  # column with our value
@@ -447,7 +448,7 @@ def table(
     keep: Sequence[str] = (),  # further columns to keep, e.g. low and high
 ) -> pd.DataFrame:  # keys, ours, kept columns, published, difference
     "Set our values beside the published ones with the difference; raises ValueError."
-    required(frame, "table", [ours, published, *keep])
+    require_columns(frame, "table", [ours, published, *keep])
     keys = [column for column in frame if column not in {ours, published, "difference", *keep}]
     return frame[[*keys, ours, *keep, published]].assign(difference=frame[ours] - frame[published])
 
@@ -470,5 +471,5 @@ def save(
     "Write a figure as SVG, whole or not at all, with the same bytes every time; raises ValueError for another suffix."
     if Path(path).suffix != ".svg":
         raise ValueError(f"{path}: figures are saved as .svg; change the suffix")
-    with data.replacing(path) as temporary, mpl.rc_context({"svg.hashsalt": "democratic-ai"}):
+    with data.atomic_write(path) as temporary, mpl.rc_context({"svg.hashsalt": "democratic-ai"}):
         figure.savefig(temporary, format="svg", bbox_inches="tight", dpi=200, metadata={"Date": None})

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Mechanism', 'Game', 'equal_split', 'payout', 'returns', 'Players', 'Block', 'Referee', 'as_referee', 'play',
-           'random_bots', 'across_devices', 'as_pytree', 'Session', 'same_people', 'session', 'surplus', 'gini']
+           'random_bots', 'across_devices', 'as_pytree', 'Session', 'same_participants', 'session', 'surplus', 'gini']
 
 # %% ../nbs/method/00_game.ipynb #aaf1af68
 from collections.abc import Callable
@@ -66,9 +66,9 @@ def returns(
 class Players(NamedTuple):
     "What a group of players can do; `state` is any pytree that they like to remember."
 
-    start: Callable[[Array, Array], Any]  # (key, endowment [..., P]) -> state
-    choose: Callable[[Array, Any, Array], Array]  # (key, state, endowment) -> contribution [..., P], coins
-    learn: Callable[[Any, Array, Array, Array, Mechanism], Any]
+    init: Callable[[Array, Array], Any]  # (key, endowment [..., P]) -> state
+    act: Callable[[Array, Any, Array], Array]  # (key, state, endowment) -> contribution [..., P], coins
+    update: Callable[[Any, Array, Array, Array, Mechanism], Any]
     # (state, endowment, contribution, payout, mechanism) -> state
 
 
@@ -97,9 +97,9 @@ class Block:
 class Referee(NamedTuple):
     "A mechanism that may remember (Koster et al., \"Human referee experiments\"); `state` is any pytree with the leading shape of the endowments."
 
-    start: Callable[[Array, Array], Any]  # (key, endowment [..., P]) -> state
+    init: Callable[[Array, Array], Any]  # (key, endowment [..., P]) -> state
     share: Callable[[Any, Array, Array], Array]  # (state, endowment, contribution) -> [..., P] shares, as a mechanism's
-    learn: Callable[[Any, Array, Array, Array], Any]  # (state, endowment, contribution, payout) -> state
+    update: Callable[[Any, Array, Array, Array], Any]  # (state, endowment, contribution, payout) -> state
 
 
 def as_referee(
@@ -109,14 +109,14 @@ def as_referee(
     if isinstance(mechanism, Referee):
         return mechanism
     return Referee(
-        start=lambda key, endowment: (),
+        init=lambda key, endowment: (),
         share=lambda state, endowment, contribution: mechanism(endowment, contribution),
-        learn=lambda state, endowment, contribution, payout: state,
+        update=lambda state, endowment, contribution, payout: state,
     )
 
 # %% ../nbs/method/00_game.ipynb #f55566bd
 def play(
-    key: Array,  # consumed: one part by the players' `start`, one part per round by `choose`, one part by the referee's `start`
+    key: Array,  # consumed: one part by the players' `init`, one part per round by `act`, one part by the referee's `init`
     players: Players,
     endowment: Array,  # [..., P] coins
     mechanism: Mechanism | Referee,
@@ -129,18 +129,18 @@ def play(
     referee = as_referee(mechanism)
 
     def act(minds, memory, key):
-        contribution = players.choose(key, minds, endowment)
+        contribution = players.act(key, minds, endowment)
         return contribution, payout(endowment, contribution, partial(referee.share, memory), growth=game.growth)
 
     def next_round(carried, key):
         minds, memory, *seen = carried
-        minds = players.learn(minds, endowment, *seen, partial(referee.share, memory))
-        memory = referee.learn(memory, endowment, *seen)
+        minds = players.update(minds, endowment, *seen, partial(referee.share, memory))
+        memory = referee.update(memory, endowment, *seen)
         seen = act(minds, memory, key)
         return (minds, memory, *seen), seen
 
     keys = jax.random.split(key_rounds, n_rounds or game.n_rounds)
-    start = players.start(key_start, endowment), referee.start(jax.random.fold_in(key, 2), endowment)
+    start = players.init(key_start, endowment), referee.init(jax.random.fold_in(key, 2), endowment)
     first = act(*start, keys[0])
     _, later = jax.lax.scan(next_round, (*start, *first), keys[1:])
     contribution, paid = (jnp.concatenate([one[None], rest]) for one, rest in zip(first, later))
@@ -150,9 +150,9 @@ def play(
 def random_bots() -> Players:
     "Players that put in any number of coins with equal probability (Koster et al., \"Participants\")."
     return Players(
-        start=lambda key, endowment: (),
-        choose=lambda key, state, endowment: jnp.floor(jax.random.uniform(key, endowment.shape) * (endowment + 1)),
-        learn=lambda state, endowment, contribution, payout, mechanism: state,
+        init=lambda key, endowment: (),
+        act=lambda key, state, endowment: jnp.floor(jax.random.uniform(key, endowment.shape) * (endowment + 1)),
+        update=lambda state, endowment, contribution, payout, mechanism: state,
     )
 
 # %% ../nbs/method/00_game.ipynb #d6c53e17
@@ -187,12 +187,12 @@ class Session(NamedTuple):
     bonus: Block
 
 
-def same_people(
+def same_participants(
     players: Players,
-    key: Array,  # consumed by every `start`, so that each block begins with the same persons
+    key: Array,  # consumed by every `init`, so that each block begins with the same persons
 ) -> Players:
     "Seat the same persons again at every block: their traits come from `key`, not from the block's own."
-    return players._replace(start=lambda _, endowment: players.start(key, endowment))
+    return players._replace(init=lambda _, endowment: players.init(key, endowment))
 
 # %% ../nbs/method/00_game.ipynb #3867a9ff
 def session(
@@ -208,7 +208,7 @@ def session(
 ) -> Session:
     "Play tutorial, referee A, referee B, vote, and the bonus block that the vote's lottery decides (Koster et al., \"Investment game\")."
     key_people, key_tutorial, key_a, key_b, key_vote, key_lottery, key_bonus = jax.random.split(key, 7)
-    without, under = (same_people(p, key_people) for p in (unrefereed, refereed))
+    without, under = (same_participants(p, key_people) for p in (unrefereed, refereed))
     tutorial = play(key_tutorial, without, endowment, equal_split, game=game)
     block_a = play(key_a, under, endowment, a, game=game)
     block_b = play(key_b, under, endowment, b, game=game)

@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['CALIBRATION', 'TUTORIAL', 'FIGURE_TAILS', 'STATED', 'START', 'SIGNED', 'SLOPE', 'ENDOWMENTS', 'N_BLOCKS',
-           'N_COMPLETE', 'KINDS', 'calibration', 'Population', 'fitted', 'numbers', 'Mind', 'sit_down', 'put_in',
-           'marginal_return', 'success_of_peers', 'take_in', 'participants', 'seated', 'relative_contributions',
-           'fig1c_curves', 'as_population', 'published_cells', 'figure_error', 'Search', 'calibrate', 'read_ledger',
-           'report', 'vote', 'pilot_groups', 'sketch', 'by_group', 'on_schedule', 'with_dropouts', 'leaving_rounds',
-           'pilot_mechanism', 'evenings', 'pilot', 'played_under', 'holdout']
+           'N_COMPLETE', 'PILOT_MECHANISMS', 'calibration', 'Population', 'calibrated', 'as_dict', 'AgentState', 'init',
+           'act', 'marginal_return', 'success_of_peers', 'update', 'participants', 'with_or_without_referee',
+           'relative_contributions', 'fig1c_curves', 'to_population', 'fig1c_published', 'fig1c_error', 'Search',
+           'calibrate', 'read_search_log', 'save_search_log', 'vote', 'pilot_groups', 'early_hcrm',
+           'mechanism_by_group', 'scheduled_referee', 'with_dropouts', 'dropout_rounds', 'pilot_mechanism',
+           'play_sessions', 'pilot', 'play_against_rival', 'holdout']
 
 # %% ../nbs/method/03_participants.ipynb #fe81eea3
 import json
@@ -67,19 +68,19 @@ class Population:
     loss: float = _fitted("loss")  # step per squared share of the own contribution that did not come back
 
 # %% ../nbs/method/03_participants.ipynb #971fbe32
-def fitted() -> Population:
+def calibrated() -> Population:
     "Give the population of the committed calibration."
     return Population()
 
 
-def numbers(
+def as_dict(
     population: Population,
 ) -> dict[str, float]:
     "Write a population's numbers down by name."
     return {name: float(value) for name, value in asdict(population).items()}
 
 # %% ../nbs/method/03_participants.ipynb #c67641b0
-class Mind(NamedTuple):
+class AgentState(NamedTuple):
     "What a stand-in participant carries through a block."
 
     inclination: Array  # [..., P] logit of the fraction to give next
@@ -87,21 +88,21 @@ class Mind(NamedTuple):
     belief: Array  # [..., P] does giving more pay? from -1 (certainly not) to 1 (certainly)
 
 
-def sit_down(
+def init(
     key: Array,  # consumed whole by the homes
     endowment: Array,  # [..., P] coins
     population: Population,
     *,
     referee: bool,
-) -> Mind:
+) -> AgentState:
     "Draw a person for every seat."
     standing = jnp.log(endowment / endowment.mean(-1, keepdims=True))
     home = population.generosity + population.advantage * standing + population.spread * jax.random.normal(key, endowment.shape)
     hope = population.trust - population.wariness * jnp.maximum(standing, 0)
-    return Mind(home + referee * hope, home, jnp.zeros_like(home))
+    return AgentState(home + referee * hope, home, jnp.zeros_like(home))
 
 # %% ../nbs/method/03_participants.ipynb #ad5b6a8f
-def put_in(
+def act(
     key: Array,  # consumed whole: one uniform per player
     inclination: Array,  # [..., P] logits
     endowment: Array,  # [..., P] coins
@@ -146,8 +147,8 @@ def success_of_peers(
     return (likeness * more(contribution / endowment) * more(payout - contribution) / 10).mean(-1)
 
 # %% ../nbs/method/03_participants.ipynb #632a2296
-def take_in(
-    mind: Mind,
+def update(
+    mind: AgentState,
     endowment: Array,  # [..., P] coins
     contribution: Array,  # [..., P] coins
     payout: Array,  # [..., P] coins
@@ -155,14 +156,14 @@ def take_in(
     population: Population,
     *,
     growth: float = game.Game.growth,
-) -> Mind:
+) -> AgentState:
     "Change the inclination by what the results screen showed."
     gain = jnp.tanh(population.steepness * (marginal_return(endowment, contribution, mechanism, growth=growth) - population.threshold))
     lost = jnp.maximum(contribution - payout, 0) / jnp.maximum(contribution, 1)
     success = success_of_peers(endowment, contribution, payout)
     belief = mind.belief + population.attention * (gain - mind.belief)
     step = population.reaction * belief + population.imitation * success - population.loss * lost**2
-    return Mind(mind.inclination + step + population.pull * (mind.home - mind.inclination), mind.home, belief)
+    return AgentState(mind.inclination + step + population.pull * (mind.home - mind.inclination), mind.home, belief)
 
 # %% ../nbs/method/03_participants.ipynb #9081759c
 def participants(
@@ -173,15 +174,15 @@ def participants(
 ) -> game.Players:
     "Seat stand-in participants (this project's assumption in the place of the people of Koster et al.)."
     return game.Players(
-        start=lambda key, endowment: sit_down(key, endowment, population, referee=referee),
-        choose=lambda key, mind, endowment: put_in(key, mind.inclination, endowment, population),
-        learn=lambda mind, endowment, contribution, payout, mechanism: take_in(
+        init=lambda key, endowment: init(key, endowment, population, referee=referee),
+        act=lambda key, mind, endowment: act(key, mind.inclination, endowment, population),
+        update=lambda mind, endowment, contribution, payout, mechanism: update(
             mind, endowment, contribution, payout, mechanism, population, growth=growth
         ),
     )
 
 # %% ../nbs/method/03_participants.ipynb #bf07b8a0
-def seated(
+def with_or_without_referee(
     population: Population,
 ) -> Callable[[bool], game.Players]:  # is a referee present? -> players
     "Seat the same population with or without a referee, as fig1c_curves asks for it."
@@ -247,7 +248,7 @@ START = {  # where the search starts, and its first step
 SIGNED = {"generosity", "advantage", "wariness", "threshold"}  # the other numbers cannot be negative
 
 # %% ../nbs/method/03_participants.ipynb #313e9c90
-def as_population(
+def to_population(
     position: np.ndarray,  # one number per entry of START, in first steps from the start
     loss: float,
 ) -> Population:
@@ -256,24 +257,24 @@ def as_population(
     return Population(loss=loss, **STATED, **{name: v if name in SIGNED else abs(v) for name, v in value.items()})
 
 # %% ../nbs/method/03_participants.ipynb #f460df59
-def published_cells() -> np.ndarray:  # [mechanism, tail endowment, head or tail, round], as relative_contributions
+def fig1c_published() -> np.ndarray:  # [mechanism, tail endowment, head or tail, round], as relative_contributions
     "Read the 180 published means of Figure 1C into the order of relative_contributions."
     frame = data.published("fig1c_relative_contribution").set_index(["mechanism", "tail_endowment", "role", "round"]).relative_contribution
     axes = (list(mechanisms.BASELINES), FIGURE_TAILS, ("head", "tail"), range(1, game.Game.n_rounds + 1))
     return frame.reindex(pd.MultiIndex.from_product(axes)).to_numpy().reshape([len(axis) for axis in axes])
 
 
-def figure_error(
+def fig1c_error(
     key: Array,
     *,
     n_games: int,  # per mechanism and tail endowment
 ) -> Callable[[Population], float]:  # mean absolute difference, fractions of the endowment
     "Make the function that says how far a population is from Figure 1C, always on the same random numbers."
-    cells = published_cells()
+    cells = fig1c_published()
 
     @jax.jit
     def error(population):
-        return jnp.abs(relative_contributions(key, seated(population), n_games) - cells).mean()
+        return jnp.abs(relative_contributions(key, with_or_without_referee(population), n_games) - cells).mean()
 
     return lambda population: float(error(jax.tree.map(jnp.float32, population)))
 
@@ -296,24 +297,24 @@ def calibrate(
     ledger: Path | None = None,  # file that keeps what was tried; a search with the same settings goes on from there
 ) -> tuple[Population, pd.DataFrame]:  # the population, and the lowest price after each generation
     "Fit a population to Figure 1C, and to nothing else, by CMA-ES."
-    error = figure_error(jax.random.key(search.seed), n_games=search.n_games)
-    price = lambda z: error(as_population(z, search.loss)) + search.ridge * np.mean(z**2)
+    error = fig1c_error(jax.random.key(search.seed), n_games=search.n_games)
+    price = lambda z: error(to_population(z, search.loss)) + search.ridge * np.mean(z**2)
     evolution = cma.CMAEvolutionStrategy(np.zeros(len(START)), 1.0, {"seed": search.seed + 1, "popsize": search.n_candidates, "verbose": -9})
-    tried, started = read_ledger(ledger, search), time.monotonic()
+    tried, started = read_search_log(ledger, search), time.monotonic()
     known = len(tried)
     for generation in range(search.n_generations):
         candidates = evolution.ask()
         if generation >= known:
             tried.append([price(z) for z in candidates])
             if generation % 20 == 19 or generation == search.n_generations - 1:
-                report(ledger, search, tried, (time.monotonic() - started) / (generation + 1 - known))
+                save_search_log(ledger, search, tried, (time.monotonic() - started) / (generation + 1 - known))
         evolution.tell(candidates, tried[generation])
     best = np.minimum.accumulate([min(errors) for errors in tried])
     history = pd.DataFrame({"generation": np.arange(1, len(best) + 1), "price": best})
-    return as_population(evolution.result.xfavorite, search.loss), history
+    return to_population(evolution.result.xfavorite, search.loss), history
 
 # %% ../nbs/method/03_participants.ipynb #ad8ee1f8
-def read_ledger(ledger, search):
+def read_search_log(ledger, search):
     "Read the errors that an interrupted search had found; the search replays them, so nothing else needs keeping."
     if ledger is None or not Path(ledger).exists():
         return []
@@ -321,7 +322,7 @@ def read_ledger(ledger, search):
     return content["tried"] if content["search"] == asdict(search) else []
 
 
-def report(ledger, search, tried, pace):
+def save_search_log(ledger, search, tried, pace):
     "Save the search so far and say how far it is."
     if ledger is not None:
         data.write_json(ledger, {"search": asdict(search), "tried": tried})
@@ -385,7 +386,7 @@ def pilot_groups(
     return seated, jnp.array(length)
 
 # %% ../nbs/method/03_participants.ipynb #d64d082e
-def sketch(
+def early_hcrm(
     key: Array,  # consumed
     shape: tuple[int, ...],  # leading shape: one mechanism for each
 ) -> game.Mechanism:
@@ -403,7 +404,7 @@ def _mixture(point, mix, weights, endowment, contribution):
     return (1 - mix) * point(endowment, contribution) + mix * jax.nn.softmax(score)
 
 # %% ../nbs/method/03_participants.ipynb #ec87c4d0
-def by_group(
+def mechanism_by_group(
     choices: Sequence[game.Mechanism | game.Referee],
     which: Array,  # [G] position in `choices`
 ) -> game.Referee:
@@ -415,22 +416,22 @@ def by_group(
         return jnp.take_along_axis(shares, which.reshape(1, *(1,) * (endowment.ndim - 2), -1, 1), 0)[0]
 
     return game.Referee(
-        start=lambda key, endowment: [r.start(k, endowment) for r, k in zip(referees, jax.random.split(key, len(referees)))],
+        init=lambda key, endowment: [r.init(k, endowment) for r, k in zip(referees, jax.random.split(key, len(referees)))],
         share=share,
-        learn=lambda states, *seen: [referee.learn(state, *seen) for referee, state in zip(referees, states)],
+        update=lambda states, *seen: [referee.update(state, *seen) for referee, state in zip(referees, states)],
     )
 
 # %% ../nbs/method/03_participants.ipynb #a49b9784
-def on_schedule(
+def scheduled_referee(
     choices: Sequence[game.Mechanism | game.Referee],
     code: Array,  # [S, G] position in `choices`: what each group plays under in each block of the evening
-) -> Callable[[Array, int], tuple[Array, game.Referee]]:  # as `evenings` asks for its referees
+) -> Callable[[Array, int], tuple[Array, game.Referee]]:  # as `play_sessions` asks for its referees
     "Let every group play its evening under a schedule of mechanisms or referees."
     return Partial(_scheduled, game.as_pytree(list(choices)), code)
 
 
-def _scheduled(choices, code, session, n_groups):  # as `evenings` calls it
-    return code[session], by_group(choices, code[session])
+def _scheduled(choices, code, session, n_groups):  # as `play_sessions` calls it
+    return code[session], mechanism_by_group(choices, code[session])
 
 # %% ../nbs/method/03_participants.ipynb #a6e0f928
 def with_dropouts(
@@ -440,19 +441,19 @@ def with_dropouts(
     "Replace players by random bots from some round on (Koster et al., \"Participants\")."
     bots = game.random_bots()
 
-    def choose(key, state, endowment):
+    def act(key, state, endowment):
         turn, mind = state
         key_own, key_bot = jax.random.split(key)
-        return jnp.where(turn < leaves, players.choose(key_own, mind, endowment), bots.choose(key_bot, (), endowment))
+        return jnp.where(turn < leaves, players.act(key_own, mind, endowment), bots.act(key_bot, (), endowment))
 
     return game.Players(
-        start=lambda key, endowment: (0, players.start(key, endowment)),
-        choose=choose,
-        learn=lambda state, *seen: (state[0] + 1, players.learn(state[1], *seen)),
+        init=lambda key, endowment: (0, players.init(key, endowment)),
+        act=act,
+        update=lambda state, *seen: (state[0] + 1, players.update(state[1], *seen)),
     )
 
 # %% ../nbs/method/03_participants.ipynb #7af30245
-def leaving_rounds(
+def dropout_rounds(
     key: Array,  # consumed whole
     n_played: Array,  # [G] blocks that each group plays
     *,
@@ -468,7 +469,7 @@ def leaving_rounds(
     return jnp.floor(moment / reach[len(reach) - n_complete] * (1 + 1e-6))
 
 # %% ../nbs/method/03_participants.ipynb #b00bb813
-KINDS = ("tutorial", *mechanisms.BASELINES, "early_hcrm")  # what the blocks of the pilot are played under
+PILOT_MECHANISMS = ("tutorial", *mechanisms.BASELINES, "early_hcrm")  # what the blocks of the pilot are played under
 
 # %% ../nbs/method/03_participants.ipynb #8866d356
 def pilot_mechanism(
@@ -484,8 +485,8 @@ def pilot_mechanism(
     rival = jax.random.randint(key_rival, (n_groups,), 1, 4)
     early = jax.random.randint(key_early, (n_groups,), 4, 5 + len(extra))
     code = jnp.where(early_first == (session % 2 == 1), early, rival) * (session > 0)
-    choices = [game.equal_split, *mechanisms.BASELINES.values(), sketch(key_sketch, (n_groups,))]
-    return code, by_group([*choices, *extra], code)
+    choices = [game.equal_split, *mechanisms.BASELINES.values(), early_hcrm(key_sketch, (n_groups,))]
+    return code, mechanism_by_group([*choices, *extra], code)
 
 # %% ../nbs/method/03_participants.ipynb #f6a72603
 @jax.jit
@@ -495,14 +496,14 @@ def _all_blocks(key, population, endowment, leaves, referees, sessions):
 
     def one_block(session):
         code, mechanism = referees(session, len(endowment))
-        people = game.same_people(participants(population, referee=session > 0), key_people)
+        people = game.same_participants(participants(population, referee=session > 0), key_people)
         people = with_dropouts(people, leaves - session * game.Game.n_rounds)
         return game.play(jax.random.fold_in(key_play, session), people, endowment, mechanism), code
 
     return jax.vmap(one_block)(sessions)
 
 # %% ../nbs/method/03_participants.ipynb #c7235aed
-def evenings(
+def play_sessions(
     key: Array,  # consumed: one part for the persons, one for the play
     population: Population,
     endowment: Array,  # [G, P] coins
@@ -532,13 +533,13 @@ def pilot(
         raise ValueError(f"n_blocks is {n_blocks}: the pilot needs at least one block, the paper's has {N_BLOCKS}.")
     key_groups, key_leave, key_mechanisms, key_play = jax.random.split(key, 4)
     endowment, n_played = pilot_groups(key_groups, n_blocks=n_blocks)
-    leaves = leaving_rounds(key_leave, n_played, n_complete=round(n_blocks * N_COMPLETE / N_BLOCKS))
+    leaves = dropout_rounds(key_leave, n_played, n_complete=round(n_blocks * N_COMPLETE / N_BLOCKS))
     extra = extra or {}
     referees = Partial(pilot_mechanism, key_mechanisms, game.as_pytree(list(extra.values())))
-    return evenings(key_play, population, endowment, n_played, leaves, referees, (*KINDS, *extra))
+    return play_sessions(key_play, population, endowment, n_played, leaves, referees, (*PILOT_MECHANISMS, *extra))
 
 # %% ../nbs/method/03_participants.ipynb #17af984b
-def played_under(
+def play_against_rival(
     key: Array,  # consumed: order of the blocks, evenings
     population: Population,
     mechanism: game.Mechanism,  # usually the newest HCRM
@@ -554,9 +555,9 @@ def played_under(
     endowment = mechanisms.head_and_tails(jnp.resize(jnp.array(tails, float), n_groups))
     new_first = jax.random.permutation(key_order, n_groups) < n_groups / 2
     code = jnp.stack([jnp.zeros(n_groups, int), jnp.where(new_first, 1, 2), jnp.where(new_first, 2, 1)])
-    referees = on_schedule([game.equal_split, mechanism, rival], code)
+    referees = scheduled_referee([game.equal_split, mechanism, rival], code)
     n_played, never = jnp.full(n_groups, 3), jnp.full(endowment.shape, jnp.inf)
-    return evenings(key_play, population, endowment, n_played, never, referees, ("tutorial", name, rival_name))
+    return play_sessions(key_play, population, endowment, n_played, never, referees, ("tutorial", name, rival_name))
 
 # %% ../nbs/method/03_participants.ipynb #337dab51
 def holdout(
@@ -567,4 +568,4 @@ def holdout(
 ) -> data.Plays:
     "Play the hold-out: new groups in the evaluation's conditions (Koster et al., \"Pilot testing\")."
     key_hcrm, key_play = jax.random.split(key)
-    return played_under(key_play, population, sketch(key_hcrm, (n_groups,)), "early_hcrm", n_groups=n_groups)
+    return play_against_rival(key_play, population, early_hcrm(key_hcrm, (n_groups,)), "early_hcrm", n_groups=n_groups)

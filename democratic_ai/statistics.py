@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['StatisticsError', 'naive_binomial', 'permutation_test', 'Interval', 'interval_over_groups', 'interval_over_seeds',
            'over_seeds', 'interval_over_groups_and_seeds', 'Trend', 'effect_of_time', 'FTest', 'f_test', 'TTest',
-           'paired_t_test', 'interaction_test', 'beside', 'mean_absolute_error', 'verdict', 'finding']
+           'paired_t_test', 'interaction_test', 'compare_with_published', 'mean_absolute_error', 'agreement', 'finding']
 
 # %% ../nbs/method/11_statistics.ipynb #bb3a7421
 from collections.abc import Sequence
@@ -224,7 +224,7 @@ def interaction_test(
     return FTest(float(f), float(between), float(within), float(stats.f.sf(f, between, within)))
 
 # %% ../nbs/method/11_statistics.ipynb #8651b87b
-def beside(
+def compare_with_published(
     ours: pd.DataFrame,  # key columns and a value column, perhaps more
     published: pd.DataFrame,  # the same keys, once each, and the value column
     *,
@@ -257,7 +257,7 @@ def mean_absolute_error(
     return float(np.abs(ours - published).mean())
 
 # %% ../nbs/method/11_statistics.ipynb #5aba7a0d
-def verdict(
+def agreement(
     published: float,
     value: float,  # ours
     low: float,  # our interval; NaN where there is none

@@ -71,20 +71,20 @@ fast_slope = slope(cloning.log_probability)
 
 @jax.jit
 def forecasts_in_play(params, block):
-    "All probabilities [G, T, P, 11] as `choose` would have them, if the players happened to play this block."
-    players, w = cloning.virtual_players(params), cloning.upright(params)
-    memory, rounds = players.start(None, block.endowment), []
+    "All probabilities [G, T, P, 11] as `act` would have them, if the players happened to play this block."
+    players, w = cloning.virtual_players(params), cloning.feature_major(params)
+    memory, rounds = players.init(None, block.endowment), []
     for t in range(10):
         logits = [w["choice"] @ hidden + w["choice_bias"] for hidden, _ in memory]
-        log_p = [cloning.affordable(*each) for each in zip(logits, block.endowment.T)]
+        log_p = [cloning.masked_log_softmax(*each) for each in zip(logits, block.endowment.T)]
         rounds.append(jnp.exp(jnp.stack(log_p)).transpose(2, 0, 1))
-        memory = players.learn(memory, block.endowment, block.contribution[:, t], block.payout[:, t], game.equal_split)
+        memory = players.update(memory, block.endowment, block.contribution[:, t], block.payout[:, t], game.equal_split)
     return jnp.stack(rounds, 1)
 
 
 def blocks_answered(seed):
     answered = jax.random.bernoulli(jax.random.key(seed + 1), 0.8, (N_GROUPS, 4)).at[0, 0].set(True)
-    return data.record(random_block(seed), "random", answered=answered)
+    return data.label_blocks(random_block(seed), "random", answered=answered)
 
 
 def in_seat_order(taught):
@@ -99,7 +99,7 @@ def relative(a, b):
 def test_number_of_parameters():
     params = cloning.init(jax.random.key(0))
     assert sum(x.size for x in jax.tree.leaves(params)) == 6459
-    assert sum(x.size for x in cloning.concatenated(params).values()) == 6459
+    assert sum(x.size for x in cloning.concatenate_weights(params).values()) == 6459
     assert set(params["params"]["lstm"]["hf"]["bias"].tolist()) == {1.0}, "forget gates start open"
 
 
@@ -127,7 +127,7 @@ def test_fast_loss_and_gradient_are_the_readable_ones(seed):
     params, plays, order = some_params(seed % 100), blocks_answered(seed), jnp.array([5, 0, 3, 3, 7, 1])
     picked = jax.tree.map(lambda x: x[order], plays.block)
     answered = plays.answered.at[5].set(True)[order]
-    taught = in_seat_order(cloning.lessons(data.record(plays.block, "random", answered=plays.answered.at[5].set(True))))
+    taught = in_seat_order(cloning.make_examples(data.label_blocks(plays.block, "random", answered=plays.answered.at[5].set(True))))
     slow, gradient = slow_gradient(params, picked, answered)
     fast, fast_gradient_ = fast_gradient(params, taught, order, jax.random.key(seed))
     assert np.allclose(slow, fast, rtol=1e-5)
@@ -152,18 +152,18 @@ def test_forecasts_are_probabilities_of_what_is_affordable(seed, size):
     key_logits, key_endowment, key_draw = jax.random.split(jax.random.key(seed), 3)
     logits = size * jax.random.normal(key_logits, (11, 500))
     endowment = jax.random.randint(key_endowment, (500,), 1, 11).astype(float)
-    p = jnp.exp(cloning.affordable(logits, endowment))
+    p = jnp.exp(cloning.masked_log_softmax(logits, endowment))
     assert jnp.allclose(p.sum(0), 1, atol=1e-5)
     assert (p[jnp.arange(11)[:, None] > endowment] == 0).all()
-    drawn, log_p = cloning.draw(jax.random.uniform(key_draw, endowment.shape), logits, endowment)
-    assert jnp.allclose(log_p, cloning.picked(cloning.affordable(logits, endowment), drawn), atol=1e-4)
+    drawn, log_p = cloning.sample_contribution(jax.random.uniform(key_draw, endowment.shape), logits, endowment)
+    assert jnp.allclose(log_p, cloning.gather_log_prob(cloning.masked_log_softmax(logits, endowment), drawn), atol=1e-4)
     assert (drawn == jnp.round(drawn)).all() and (drawn >= 0).all() and (drawn <= endowment).all()
 
 
 def test_draws_come_as_often_as_they_should():
     logits = jax.random.normal(jax.random.key(0), (11, 1)) * jnp.ones((1, 100_000))
-    drawn = cloning.draw(jax.random.uniform(jax.random.key(1), (100_000,)), logits, jnp.full(100_000, 6.0))[0].astype(int)
-    expected = jnp.exp(cloning.affordable(logits[:, :1], jnp.array([6.0])))[:, 0]
+    drawn = cloning.sample_contribution(jax.random.uniform(jax.random.key(1), (100_000,)), logits, jnp.full(100_000, 6.0))[0].astype(int)
+    expected = jnp.exp(cloning.masked_log_softmax(logits[:, :1], jnp.array([6.0])))[:, 0]
     assert jnp.abs(jnp.bincount(drawn, length=11) / 100_000 - expected).max() < 0.006
 
 
@@ -176,7 +176,7 @@ def test_play_and_replay_agree(seed):
 
 
 def test_orders_of_the_others_are_all_there():
-    taught = cloning.lessons(blocks_answered(3))
+    taught = cloning.make_examples(blocks_answered(3))
     story = np.asarray(taught.story).reshape(6, N_GROUPS * 4, 10, 4, 4)
     assert (story[:, ..., 0] == story[:1, ..., 0]).all(), "the own numbers stay in front"
     assert len({story[k, :, :, :, 1:].tobytes() for k in range(6)}) == 6
@@ -187,34 +187,34 @@ def test_at_a_larger_table_some_orders_must_do():
     rng, seats = np.random.default_rng(0), 6
     endowment = jnp.array(rng.integers(1, 11, (3, seats)), float)
     contribution = jnp.floor(rng.random((3, 10, seats)) * (endowment[:, None] + 1))
-    plays = data.record(game.Block(endowment, contribution, contribution * 1.5), "anything")
-    story = np.asarray(cloning.lessons(plays).story).reshape(cloning.ORDERS, 3 * seats, 10, 4, seats)
+    plays = data.label_blocks(game.Block(endowment, contribution, contribution * 1.5), "anything")
+    story = np.asarray(cloning.make_examples(plays).story).reshape(cloning.N_ORDERS, 3 * seats, 10, 4, seats)
     assert (story[..., 0] == story[:1, ..., 0]).all(), "the own numbers come first"
     assert np.allclose(np.sort(story, -1), np.sort(story[:1], -1)), "and all the others are there"
-    assert len({order.tobytes() for order in story}) == cloning.ORDERS
+    assert len({order.tobytes() for order in story}) == cloning.N_ORDERS
 
 
 def test_bots_are_not_imitated():
     plays, params = blocks_answered(4), some_params(4)
     other = plays.block.contribution.at[:, -1].set(0.0)  # the last round is nobody's input
     changed = game.Block(plays.block.endowment, jnp.where(plays.answered[:, None], plays.block.contribution, other), plays.block.payout)
-    same = data.record(changed, "random", answered=plays.answered)
+    same = data.label_blocks(changed, "random", answered=plays.answered)
     blocks = jnp.array([0, 1, 2, 4, 6, 7])
-    both = [fast_gradient(params, in_seat_order(cloning.lessons(p)), blocks, jax.random.key(0)) for p in (plays, same)]
+    both = [fast_gradient(params, in_seat_order(cloning.make_examples(p)), blocks, jax.random.key(0)) for p in (plays, same)]
     assert (changed.contribution != plays.block.contribution).any()
     assert jax.tree.all(jax.tree.map(lambda a, b: (a == b).all(), *both))
 
 
 def test_room_for_more_changes_nothing():
     config = Cloning(4, 3, batch=8, updates=20)
-    trained = [cloning.train(jax.random.key(1), blocks_answered(5), config=config, room=room) for room in (None, 3 * N_GROUPS + 1)]
+    trained = [cloning.fit(jax.random.key(1), blocks_answered(5), config=config, room=room) for room in (None, 3 * N_GROUPS + 1)]
     assert jax.tree.all(jax.tree.map(lambda a, b: (a == b).all(), *trained)), "to the last digit"
 
 
 def test_nobody_to_imitate():
-    plays = data.record(random_block(0), "random", answered=jnp.zeros((N_GROUPS, 4), bool))
+    plays = data.label_blocks(random_block(0), "random", answered=jnp.zeros((N_GROUPS, 4), bool))
     with pytest.raises(ValueError, match="nobody to imitate"):
-        cloning.train(jax.random.key(0), plays)
+        cloning.fit(jax.random.key(0), plays)
 
 
 class Stop(Exception):
@@ -224,12 +224,12 @@ class Stop(Exception):
 @pytest.mark.parametrize("survived", [1, 3, 4])
 def test_a_broken_training_ends_where_an_unbroken_one_does(tmp_path, survived):
     config = Cloning(batch=8, updates=50)
-    plays = data.record(random_block(1, 32), "random")
-    taught = cloning.lessons(plays)
+    plays = data.label_blocks(random_block(1, 32), "random")
+    taught = cloning.make_examples(plays)
     params = cloning.init(jax.random.key(0))
     state = {"params": params, "moments": optax.adam(1.0).init(params), "key": jax.random.key(1)}
-    chunk = partial(cloning.imitate, taught, config=config)
-    run = partial(cloning.descend, updates=50, per_call=10, label="test", settings=config)
+    chunk = partial(cloning.train_steps, taught, config=config)
+    run = partial(cloning.run_updates, updates=50, per_call=10, label="test", settings=config)
     unbroken, history = run(chunk, state)
 
     def broken(state, steps):
@@ -254,27 +254,27 @@ def test_a_broken_training_ends_where_an_unbroken_one_does(tmp_path, survived):
 
 def test_fingerprint_sees_every_number():
     state = {"a": jnp.arange(3.0), "key": jax.random.key(0)}
-    same = cloning.fingerprint({"a": jnp.arange(3.0), "key": jax.random.key(0)})
-    assert cloning.fingerprint(state) == same != cloning.fingerprint(state | {"key": jax.random.key(1)})
-    assert cloning.fingerprint(state) != cloning.fingerprint(state | {"a": jnp.arange(3.0).at[2].set(2.5)})
-    assert cloning.fingerprint(Cloning()) != cloning.fingerprint(Cloning(batch=511))
+    same = cloning.hash_pytree({"a": jnp.arange(3.0), "key": jax.random.key(0)})
+    assert cloning.hash_pytree(state) == same != cloning.hash_pytree(state | {"key": jax.random.key(1)})
+    assert cloning.hash_pytree(state) != cloning.hash_pytree(state | {"a": jnp.arange(3.0).at[2].set(2.5)})
+    assert cloning.hash_pytree(Cloning()) != cloning.hash_pytree(Cloning(batch=511))
 
 
 def stubborn():
     "A population of three kinds that give nothing, half or all, always."
     kinds = game.Players(
-        start=lambda key, endowment: jax.random.randint(key, endowment.shape, 0, 3) / 2,
-        choose=lambda key, kind, endowment: kind * endowment,
-        learn=lambda kind, *seen: kind,
+        init=lambda key, endowment: jax.random.randint(key, endowment.shape, 0, 3) / 2,
+        act=lambda key, kind, endowment: kind * endowment,
+        update=lambda kind, *seen: kind,
     )
-    return data.record(game.play(jax.random.key(6), kinds, jnp.full((256, 4), 4.0), game.equal_split), "none")
+    return data.label_blocks(game.play(jax.random.key(6), kinds, jnp.full((256, 4), 4.0), game.equal_split), "none")
 
 
 def test_training_finds_what_there_is_to_find():
     "Three kinds: log 3 in round 1 and nothing after, against log 5 for the uniform forecast."
     plays = stubborn()
     config = Cloning(batch=32, updates=800, learning_rate=2e-3, entropy_weight=0.0)
-    params, history = cloning.train_with_history(jax.random.key(7), plays, config=config)
+    params, history = cloning.fit_with_history(jax.random.key(7), plays, config=config)
     assert history["cross_entropy"][0] > 1.4 and 0.10 < history["cross_entropy"][-100:].mean() < 0.16
     judged = cloning.evaluate(params, plays, plays)
     best = judged[judged.by == "all"].set_index("model").cross_entropy
@@ -294,7 +294,7 @@ def test_evaluation_counts_answers_only():
         part = judged[judged.by == by].groupby("model").apply(lambda f: np.average(f.cross_entropy, weights=f.n))
         whole = judged[judged.by == "all"].set_index("model").cross_entropy
         assert np.allclose(part, whole[part.index])
-    table = cloning.frequencies(plays, cloning.last_contribution)
+    table = cloning.frequency_forecast(plays, cloning.last_contribution)
     endowment, options = jnp.array([[3.0, 1, 10, 7]]), []
     for coins in range(11):
         contribution = jnp.full((1, 10, 4), float(coins))

@@ -414,15 +414,15 @@ def test_plays_survive_the_table_in_any_order(tmp_path_factory, n_groups, n_roun
 @given(st.integers(0, 99), st.integers(0, 99))
 def test_join_keeps_every_block_and_its_name(seed, other):
     first, second = some_plays(3, 5, seed), some_plays(4, 5, other, names=("c", "d"))
-    joined = data.join([first, second])
+    joined = data.concatenate([first, second])
     assert joined.names == ("a", "b", "c", "d") and called(joined) == called(first) + called(second)
     assert same(jax.tree.map(lambda leaf: leaf[3:], joined).block, second.block)
-    assert same(data.join([data.join([first, second]), first]), data.join([first, data.join([second, first])])), "joining is associative"
-    assert "(5, 4)" in refusal(data.join, [first, some_plays(2, 6, seed)])
+    assert same(data.concatenate([data.concatenate([first, second]), first]), data.concatenate([first, data.concatenate([second, first])])), "joining is associative"
+    assert "(5, 4)" in refusal(data.concatenate, [first, some_plays(2, 6, seed)])
 
 
 def test_join_of_nothing_is_refused():
-    refusal(data.join, [])
+    refusal(data.concatenate, [])
 
 
 def test_plays_pass_through_jit_with_their_names():
@@ -447,7 +447,7 @@ def test_a_table_that_does_not_fold_is_refused():
     "column, value", [("contribution", 1.5), ("contribution", 11), ("endowment", 0), ("payout", np.nan), ("player", 4)]
 )
 def test_a_damaged_table_of_play_is_named_by_file_row_and_column(tmp_path, blocks, suffix, column, value):
-    table = data.plays_to_table(data.record(jax.tree.map(jnp.asarray, blocks[2, 4]), "libertarian")).astype({column: float})
+    table = data.plays_to_table(data.label_blocks(jax.tree.map(jnp.asarray, blocks[2, 4]), "libertarian")).astype({column: float})
     path = tmp_path / f"pilot{suffix}"
     data.write_table(path, table)
     assert same(data.read_plays(path, evaluation=True).block, jax.tree.map(jnp.asarray, blocks[2, 4]))
@@ -461,7 +461,7 @@ def test_a_damaged_table_of_play_is_named_by_file_row_and_column(tmp_path, block
 
 def test_only_evaluation_needs_a_head(tmp_path):
     endowment = jnp.array([[10.0, 5, 4, 3], [4, 4, 10, 4]])
-    plays = data.record(game.play(jax.random.key(0), game.random_bots(), endowment, game.equal_split), "tutorial", session=0)
+    plays = data.label_blocks(game.play(jax.random.key(0), game.random_bots(), endowment, game.equal_split), "tutorial", session=0)
     data.write_table(tmp_path / "pilot.csv", data.plays_to_table(plays))
     assert len(data.read_plays(tmp_path / "pilot.csv")) == 2
     assert "pilot.csv, row 3, column 'endowment'" in refusal(data.read_plays, tmp_path / "pilot.csv", evaluation=True)
@@ -579,7 +579,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     data.write_json(path, {"a": 1})
     with pytest.raises(TypeError):
         data.write_json(path, {"a": object()})
-    with pytest.raises(RuntimeError), data.replacing(path) as temporary:
+    with pytest.raises(RuntimeError), data.atomic_write(path) as temporary:
         temporary.write_text("half")
         raise RuntimeError
     assert json.loads(path.read_text()) == {"a": 1} and os.listdir(path.parent) == ["numbers.json"]
@@ -694,7 +694,7 @@ def test_a_damaged_or_missing_file_of_parameters_is_refused(tmp_path):
 
 
 def test_the_stamp_says_what_and_not_who_or_where(monkeypatch, tmp_path):
-    stamp = data.stamp(profile="smoke", minutes=3.5)
+    stamp = data.provenance(profile="smoke", minutes=3.5)
     assert stamp["profile"] == "smoke" and stamp["minutes"] == 3.5 and stamp["machine"]["cores"] == os.cpu_count()
     assert {"python", "jax", "flax", "optax", "numpy"} <= stamp["versions"].keys()
     assert stamp["written"].endswith("+00:00")

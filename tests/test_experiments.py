@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from democratic_ai import data, experiments, game, mechanisms, participants
 
-POPULATION = participants.fitted()
+POPULATION = participants.calibrated()
 HCRM, RM = mechanisms.manifold(0.8, 0.9), mechanisms.manifold(0.9, 0.3)
 QUESTIONS = list(experiments.QUESTIONS)
 few = settings(max_examples=15, deadline=None)
@@ -31,11 +31,11 @@ def tables():
 def played_by_hand(key, players, endowment, mechanism):
     "Three rounds under a plain mechanism, one after another, as it was before referees could remember."
     key_start, key_rounds = jax.random.split(key)
-    state, contributions, payouts = players.start(key_start, endowment), [], []
+    state, contributions, payouts = players.init(key_start, endowment), [], []
     for key_round in jax.random.split(key_rounds, 3):
-        contribution = players.choose(key_round, state, endowment)
+        contribution = players.act(key_round, state, endowment)
         paid = game.payout(endowment, contribution, mechanism)
-        state = players.learn(state, endowment, contribution, paid, mechanism)
+        state = players.update(state, endowment, contribution, paid, mechanism)
         contributions.append(contribution)
         payouts.append(paid)
     return jnp.stack(contributions, 1), jnp.stack(payouts, 1)
@@ -61,7 +61,7 @@ def test_a_referee_pays_out_the_whole_fund():
 
 
 REFEREE = experiments.human_referee()
-LEARN_AND_SHARE = jax.jit(lambda policy, e, c, now: REFEREE.share(REFEREE.learn(policy, e, c, c), e, now))
+LEARN_AND_SHARE = jax.jit(lambda policy, e, c, now: REFEREE.share(REFEREE.update(policy, e, c, c), e, now))
 
 
 @few
@@ -70,8 +70,8 @@ def test_a_referee_does_not_care_who_sits_where(seed, order):
     key, order = jax.random.key(seed), np.array(order)
     endowment = jnp.array([10.0, 4, 4, 4])
     before, now = jnp.floor(jax.random.uniform(key, (2, 4)) * (endowment + 1))
-    policy = REFEREE.start(key, endowment)
-    later = REFEREE.learn(policy, endowment, before, before)
+    policy = REFEREE.init(key, endowment)
+    later = REFEREE.update(policy, endowment, before, before)
     seated = REFEREE.share(later, endowment, now)
     moved = later._replace(record=later.record[order], tremble=later.tremble[order])
     np.testing.assert_allclose(REFEREE.share(moved, endowment[order], now[order]), seated[order], rtol=1e-5)
@@ -92,9 +92,9 @@ def test_a_steady_referee_without_memory_is_a_point_of_the_manifold():
 def test_players_are_told_the_rule_that_is_in_force():
     endowment = jnp.tile(mechanisms.head_and_tails(4.0), (20, 1))
     parrots = game.Players(
-        start=lambda key, endowment: jnp.zeros_like(endowment),
-        choose=lambda key, told, endowment: 1 + told,
-        learn=lambda told, endowment, contribution, payout, mechanism: mechanism(endowment, contribution),
+        init=lambda key, endowment: jnp.zeros_like(endowment),
+        act=lambda key, told, endowment: 1 + told,
+        update=lambda told, endowment, contribution, payout, mechanism: mechanism(endowment, contribution),
     )
     block = game.play(jax.random.key(2), parrots, endowment, REFEREE)
     share = block.payout / block.payout.sum(-1, keepdims=True)
@@ -107,7 +107,7 @@ def test_every_group_has_its_own_referee_in_a_mixed_company():
     endowment, which = jnp.tile(mechanisms.head_and_tails(4.0), (6, 1)), jnp.array([0, 1, 2, 2, 1, 0])
     choices = [mechanisms.libertarian, steady, game.equal_split]
     play = lambda mechanism: game.play(jax.random.key(5), game.random_bots(), endowment, mechanism)
-    mixed, alone = play(participants.by_group(choices, which)), [play(choice) for choice in choices]
+    mixed, alone = play(participants.mechanism_by_group(choices, which)), [play(choice) for choice in choices]
     for group, code in enumerate(which):
         np.testing.assert_allclose(mixed.payout[group], alone[code].payout[group], atol=1e-5)
 
@@ -146,17 +146,17 @@ def test_blocks_come_in_the_order_of_the_paper():
 
 def test_the_pattern_of_votes_cast_is_exact():
     for seed in range(3):
-        leaves = experiments.leaving(jax.random.key(seed), 61)
+        leaves = experiments.draw_dropouts(jax.random.key(seed), 61)
         stay = np.isinf(leaves)
         assert np.bincount(stay.sum(-1), minlength=5).tolist() == [0, 2, 3, 13, 43] and stay.sum() == 219
         gone = np.asarray(leaves)[~stay]
         assert (gone >= 1).all() and (gone < 30).all() and (gone == np.round(gone)).all()
-    assert not np.array_equal(stay, np.isinf(experiments.leaving(jax.random.key(0), 61)))
+    assert not np.array_equal(stay, np.isinf(experiments.draw_dropouts(jax.random.key(0), 61)))
 
 
 @pytest.mark.parametrize("n_groups", [1, 6, 80])
 def test_fewer_games_keep_the_pattern_in_proportion(n_groups):
-    stay = np.isinf(experiments.leaving(jax.random.key(0), n_groups)).sum(-1)
+    stay = np.isinf(experiments.draw_dropouts(jax.random.key(0), n_groups)).sum(-1)
     assert len(stay) == n_groups and (stay >= 1).all()
     assert abs((stay == 4).sum() - 43 / 61 * n_groups) <= 1
 
@@ -167,7 +167,7 @@ def test_fewer_games_keep_the_pattern_in_proportion(n_groups):
 def test_tables_have_every_round_and_every_vote(tables):
     trials, votes = tables
     groups = experiments.plan(fraction=0.03)
-    assert list(trials.columns) == [*experiments.TRIALS, "source"] and set(trials.source) == {"participants"}
+    assert list(trials.columns) == [*experiments.TRIAL_COLUMNS, "source"] and set(trials.source) == {"participants"}
     n = groups.groupby("experiment").size()
     assert trials.groupby("experiment").size().to_dict() == {k: 120 * n[k] for k in n.index}
     assert votes.groupby("experiment").size().to_dict() == {k: 4 * n[k] for k in (2, 3, 4)}
@@ -178,7 +178,7 @@ def test_tables_have_every_round_and_every_vote(tables):
     met = trials[trials.session == 1].drop_duplicates(["experiment", "group"]).set_index(["experiment", "group"]).mechanism
     first = votes[votes.player == 0].set_index(["experiment", "group"]).agent_first
     assert ((met.loc[2:] == "hcrm") == first).all()
-    experiments.checked(trials, votes)
+    experiments.validate(trials, votes)
 
 
 def test_who_left_does_not_vote_and_who_stayed_does(tables):
@@ -188,8 +188,8 @@ def test_who_left_does_not_vote_and_who_stayed_does(tables):
     assert (votes.vote.notna() == last.reindex(votes.index)).all()
     assert (votes[QUESTIONS].notna().all(axis=1) == votes.vote.notna()).all()
     assert votes.loc[[2, 3]].vote.notna().all() and votes.vote.dropna().isin([0, 1]).all()
-    census = experiments.census(trials, votes.reset_index())
-    assert census.votes[4] == np.isinf(experiments.leaving(jax.random.key(0), 2)).sum() and census.votes[1] == 0
+    census = experiments.count_votes(trials, votes.reset_index())
+    assert census.votes[4] == np.isinf(experiments.draw_dropouts(jax.random.key(0), 2)).sum() and census.votes[1] == 0
 
 
 def test_the_same_key_gives_the_same_tables_and_another_key_others(tables):
@@ -202,7 +202,7 @@ def test_the_same_key_gives_the_same_tables_and_another_key_others(tables):
 
 def test_a_block_is_summarised_as_one_would_by_hand(tables):
     trials, _ = tables
-    summary = experiments.games(trials.sample(frac=1, random_state=0))
+    summary = experiments.summarise_blocks(trials.sample(frac=1, random_state=0))
     for row in summary.iloc[[0, 17, -1]].itertuples():
         block = trials[(trials.experiment == row.experiment) & (trials.group == row.group) & (trials.session == row.session)]
         head, tail = block[block.player == 0], block[block.player > 0]
@@ -232,7 +232,7 @@ def test_contribution_means_are_those_of_experiment_1(tables):
 
 def test_impressions_measure_what_is_asked():
     block = game.play(jax.random.key(0), game.random_bots(), mechanisms.head_and_tails(jnp.array([4.0])), mechanisms.manifold(0.6, 0.5))
-    seen = np.asarray(experiments.impressions(block))[:, 0]
+    seen = np.asarray(experiments.debriefing_features(block))[:, 0]
     gave, got, e = (np.asarray(x, float)[0] for x in (block.contribution, block.payout, block.endowment))
     own = ((got + e - gave) / e).mean(0)
     kept, share = 1 - gave / e, got / got.sum(1, keepdims=True)
@@ -244,9 +244,9 @@ def test_impressions_measure_what_is_asked():
 
 
 def test_nothing_given_and_nothing_changing_are_no_nan():
-    still = game.random_bots()._replace(choose=lambda key, state, e: 0 * e)
+    still = game.random_bots()._replace(act=lambda key, state, e: 0 * e)
     block = game.play(jax.random.key(0), still, mechanisms.head_and_tails(jnp.array([4.0])), mechanisms.libertarian)
-    assert jnp.isfinite(experiments.impressions(block)).all()
+    assert jnp.isfinite(experiments.debriefing_features(block)).all()
 
 
 def test_a_halo_shines_on_whom_one_voted_for_and_question_six_has_none():
@@ -355,4 +355,4 @@ def test_tables_that_are_not_whole_are_refused(tables):
     }
     for problem, pair in broken.items():
         with pytest.raises(data.DataError, match=rf"Experiment 2, group 3 .*{problem}"):
-            experiments.checked(*pair)
+            experiments.validate(*pair)

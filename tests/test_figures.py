@@ -191,7 +191,7 @@ def map_of(frame):
     with figures.style():
         figure, ax = plt.subplots(figsize=(2, 2))
         figures.manifold_map(ax, frame)
-    return figures.finished(figure, NOTE)
+    return figures.finalise(figure, NOTE)
 
 
 def test_role_curves_tell_head_and_tails_apart_at_every_round():
@@ -262,7 +262,7 @@ def test_manifold_map_writes_bins_where_they_belong():
     ],
 )
 def test_the_note_says_whose_behaviour_it_is(sources, n_seeds, said):
-    assert figures.behaviour(pd.Series(sources), n_seeds=n_seeds) == said
+    assert figures.behaviour_label(pd.Series(sources), n_seeds=n_seeds) == said
 
 
 DRAWN = {
@@ -349,7 +349,7 @@ def test_the_readers_style_is_left_alone(curves):
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=8))
 def test_table_is_ours_minus_published(values):
     frame = pd.DataFrame(values, columns=["vote_share", "published"]).assign(rival="x", low=0.0)
-    table = figures.table(frame, ours="vote_share", keep=["low"])
+    table = figures.comparison_table(frame, ours="vote_share", keep=["low"])
     assert list(table) == ["rival", "vote_share", "low", "published", "difference"]
     assert (table["difference"] == frame["vote_share"] - frame["published"]).all()
     written = figures.markdown(table).split("\n")
@@ -359,10 +359,10 @@ def test_table_is_ours_minus_published(values):
 
 def test_table_names_the_missing_column():
     with pytest.raises(ValueError, match="table needs the column 'published'"):
-        figures.table(pd.DataFrame({"ours": [1.0]}), ours="ours")
+        figures.comparison_table(pd.DataFrame({"ours": [1.0]}), ours="ours")
 
 
 @given(st.permutations(["strict_egalitarian", "libertarian", "liberal_egalitarian", "hcrm", "mine"]))
 def test_known_mechanisms_keep_their_order(names):
     known = ["strict_egalitarian", "libertarian", "liberal_egalitarian", "hcrm", "mine"]
-    assert figures.in_order(pd.Series(names)) == known
+    assert figures.ordered_values(pd.Series(names)) == known

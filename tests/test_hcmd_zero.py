@@ -28,11 +28,11 @@ CONFIG = hcmd_zero.HcmdZero(
     repetitions=8,
 )
 FIRST = graphnet.init(jax.random.key(0), n_features=2)
-ROUNDS = hcmd_zero.all_rounds(mechanisms.TAILS)
+ROUNDS = hcmd_zero.round_table(mechanisms.TAILS)
 EVENING = hcmd_zero.acquire(jax.random.key(1), {"mechanism": {"0": FIRST}}, 1, population=PEOPLE, config=CONFIG)
 
 
-STEPS = [partial(hcmd_zero.acquire, population=PEOPLE), hcmd_zero.model, hcmd_zero.optimise, hcmd_zero.converge]
+STEPS = [partial(hcmd_zero.acquire, population=PEOPLE), hcmd_zero.fit_models, hcmd_zero.optimise, hcmd_zero.converge]
 
 
 def random_block(rng, n_groups=6):
@@ -50,14 +50,14 @@ def test_sizes_are_the_originals():
 
 
 def test_both_blocks_of_an_evening_are_played_by_the_same_people_under_the_same_mechanism():
-    first, second = hcmd_zero.blocks(EVENING)
+    first, second = hcmd_zero.split_blocks(EVENING)
     shares = graphnet.mechanism(FIRST)
     for block in (first, second):
         assert np.allclose(block.payout, game.payout(block.endowment[:, None], block.contribution, shares), atol=1e-4)
     assert not (first.contribution == second.contribution).all()
     alike = replace(CONFIG, groups=(2000, 1), tails=(4,))  # one endowment: only persons make tails differ
     many = hcmd_zero.acquire(jax.random.key(1), {"mechanism": {"0": FIRST}}, 1, population=PEOPLE, config=alike)
-    first, second = (np.asarray(block.relative_contribution.mean(1))[:, 1] for block in hcmd_zero.blocks(many))
+    first, second = (np.asarray(block.relative_contribution.mean(1))[:, 1] for block in hcmd_zero.split_blocks(many))
     assert np.corrcoef(first, second)[0, 1] > 0.3, "persons differ, and are the same twice"
     assert abs(np.corrcoef(first, np.roll(second, 1))[0, 1]) < 0.1, "and other groups are others"
     assert len(EVENING["vote"]) == 20 and (np.unique(EVENING["endowment"][:, 1], return_counts=True)[1] == 4).all()
@@ -68,13 +68,13 @@ def test_both_blocks_of_an_evening_are_played_by_the_same_people_under_the_same_
 def test_a_block_is_told_from_every_seat_with_the_own_numbers_first(seed):
     rng = np.random.default_rng(seed)
     block, taste = random_block(rng), rng.normal(size=(10, 3, 4)).astype(np.float32)
-    told = np.asarray(hcmd_zero.told(block))
+    told = np.asarray(hcmd_zero.vote_features(block))
     group, player, turn = rng.integers(6), rng.integers(4), rng.integers(10)
     others = [p for p in range(4) if p != player]
     seen = [np.broadcast_to(block.endowment[:, None], block.contribution.shape), block.contribution, block.payout]
     expected = np.stack([np.asarray(x)[group, turn, [player, *others]] for x in seen]) / 10
     assert np.allclose(told[group, player, turn], expected)
-    assert np.allclose(hcmd_zero.liking(taste, block), (told * taste).sum((-3, -2, -1)), atol=1e-3)
+    assert np.allclose(hcmd_zero.utility(taste, block), (told * taste).sum((-3, -2, -1)), atol=1e-3)
 
 
 @settings(max_examples=10, deadline=None)
@@ -82,14 +82,14 @@ def test_a_block_is_told_from_every_seat_with_the_own_numbers_first(seed):
 def test_a_vote_does_not_depend_on_the_order_and_two_equal_blocks_share_it(seed):
     rng = np.random.default_rng(seed)
     a, b, taste = random_block(rng), random_block(rng), rng.normal(size=(10, 3, 4)).astype(np.float32) / 10
-    assert np.allclose(hcmd_zero.vote_probability(taste, a, b) + hcmd_zero.vote_probability(taste, b, a), 1, atol=1e-5)
-    assert (hcmd_zero.vote_probability(taste, a, a) == 0.5).all()
+    assert np.allclose(hcmd_zero.preference_probability(taste, a, b) + hcmd_zero.preference_probability(taste, b, a), 1, atol=1e-5)
+    assert (hcmd_zero.preference_probability(taste, a, a) == 0.5).all()
 
 
 def test_a_taste_is_statsmodels_penalised_logistic_regression():
     rng = np.random.default_rng(0)
     apart, vote, penalty = rng.normal(size=(50, 4, 120)), rng.random((50, 4)) < 0.5, 0.05
-    taste = np.ravel(hcmd_zero.fit_taste(apart, vote, penalty))
+    taste = np.ravel(hcmd_zero.fit_vote_weights(apart, vote, penalty))
     logit = sm.Logit(vote.ravel().astype(float), apart.reshape(200, -1))
     slope = logit.score(taste) / 200 - 2 * penalty * taste  # of -(mean cross-entropy + penalty * |w|^2)
     assert abs(slope).max() < 1e-4
@@ -102,12 +102,12 @@ def test_with_enough_votes_a_known_taste_is_found_and_the_penalty_that_finds_it_
     known[:, 2, 0] = 0.5
     a, b = random_block(rng, 1500), random_block(rng, 1500)
     b = game.Block(a.endowment, jnp.minimum(b.contribution, a.endowment[:, None]), b.payout)
-    vote = rng.random((1500, 4)) < np.asarray(hcmd_zero.vote_probability(known, a, b))
+    vote = rng.random((1500, 4)) < np.asarray(hcmd_zero.preference_probability(known, a, b))
     both = lambda name: jnp.stack([getattr(a, name), getattr(b, name)])
     evenings = {"1": {"endowment": a.endowment, "contribution": both("contribution"), "payout": both("payout"), "vote": vote}}
     tried = hcmd_zero.cross_validate(jax.random.key(0), evenings, replace(CONFIG, penalties=(1e-4, 1e-3, 1.0, 100.0)))
     assert tried.penalty[tried.cross_entropy.argmin()] < 1
-    taste = np.asarray(hcmd_zero.fit_taste(*hcmd_zero.differences(evenings), 1e-3))
+    taste = np.asarray(hcmd_zero.fit_vote_weights(*hcmd_zero.feature_differences(evenings), 1e-3))
     assert np.allclose(taste[:, 2, 0].mean(), 0.5, atol=0.1) and abs(taste[:, 2, 1:].mean()) < 0.1
 
 
@@ -122,7 +122,7 @@ def test_self_play_is_the_formula(n_features):
         key_own, key_rival = jax.random.split(jax.random.key(4))
         own = game.play(key_own, cloning.virtual_players(players), seated, graphnet.mechanism(params))
         rival = game.play(key_rival, cloning.virtual_players(players), seated, graphnet.mechanism(first))
-        won = hcmd_zero.vote_probability(taste, own, rival).sum(-1)
+        won = hcmd_zero.preference_probability(taste, own, rival).sum(-1)
         return scg.surrogate(won, cloning.log_probability(players, own)[:, 1:].sum((1, 2))), won.mean()
 
     expected, usual = jax.grad(objective, has_aux=True)(first)
@@ -143,7 +143,7 @@ def test_every_round_is_found_among_all_rounds_whatever_the_order_of_its_tails(t
 
 
 def test_blind_players_answer_to_no_payout():
-    params = hcmd_zero.blinded(cloning.init(jax.random.key(5)))
+    params = hcmd_zero.without_payouts(cloning.init(jax.random.key(5)))
     block = random_block(np.random.default_rng(2))
     answer = jax.grad(lambda payout: cloning.log_probability(params, game.Block(block.endowment, block.contribution, payout)).sum())(block.payout)
     assert (np.asarray(answer) == 0).all()
@@ -159,7 +159,7 @@ def test_blind_players_answer_to_no_payout():
     ],
 )
 def test_the_stop_rule(win, reason):
-    found = hcmd_zero.why_stop(np.array(win), np.full((len(win), len(win)), 0.003))
+    found = hcmd_zero.stop_reason(np.array(win), np.full((len(win), len(win)), 0.003))
     assert reason in found and bool(reason) == bool(found)
 
 
@@ -253,14 +253,14 @@ def test_another_vote_model_is_one_argument_of_two_steps():
     fitted, seated = record["model"]["2"], mechanisms.head_and_tails(jnp.repeat(jnp.array(CONFIG.tails, float), CONFIG.repetitions))
     key = jax.random.fold_in(jax.random.fold_in(jax.random.key(4), 2), 3)
     rules = [graphnet.mechanism(record["mechanism"][str(s)]) for s in range(3)]
-    funds = [training.play(k, fitted["players"], seated, rule).contribution.sum((-2, -1)) for k, rule in zip(jax.random.split(key, 3), rules)]
+    funds = [training.play_block(k, fitted["players"], seated, rule).contribution.sum((-2, -1)) for k, rule in zip(jax.random.split(key, 3), rules)]
     expected = [[float(jax.nn.sigmoid(0.05 * (a - b)).mean()) if i != j else 0.5 for j, b in enumerate(funds)] for i, a in enumerate(funds)]
     assert np.allclose(record["metagame"]["2"]["win"], expected, atol=1e-5)
 
     for iteration, (key, updates) in enumerate(climbed, 1):
         state = {"params": record["mechanism"][str(iteration - 1)], "key": key}
         state["moments"] = optax.adam(CONFIG.learning_rate).init(state["params"])
-        state, _ = hcmd_zero.climb(fitted, state, jnp.arange(updates), config=CONFIG, liking=fund)
+        state, _ = hcmd_zero.train_steps(fitted, state, jnp.arange(updates), config=CONFIG, liking=fund)
         alike = jax.tree.map(partial(np.allclose, atol=1e-6), state["params"], record["mechanism"][str(iteration)])
         assert all(jax.tree.leaves(alike)), "the last iteration is climbed longer"
 
@@ -272,8 +272,8 @@ def record():
 
 
 def test_blocks_know_their_evening_and_their_group(record):
-    evening, group = hcmd_zero.whose_blocks(record["data"])
-    plays = hcmd_zero.as_plays(record["data"])
+    evening, group = hcmd_zero.block_origins(record["data"])
+    plays = hcmd_zero.to_plays(record["data"])
     assert [plays.names[m] for m in plays.mechanism] == [f"hcmd_{s}" for s in evening]
     assert (np.bincount(group) == 2).all() and len(np.unique(group)) == sum(CONFIG.groups)
     endowment = np.asarray(plays.block.endowment)
@@ -283,7 +283,7 @@ def test_blocks_know_their_evening_and_their_group(record):
 def test_ratios_are_of_each_model_on_each_data_set(record):
     found = hcmd_zero.cross_entropies(record).set_index(["kind", "model_iteration", "data_iteration"])
     players, evening = record["model"]["1"]["players"], record["data"]["2"]
-    by_hand = [-cloning.log_probability(players, block).mean() for block in hcmd_zero.blocks(evening)]
+    by_hand = [-cloning.log_probability(players, block).mean() for block in hcmd_zero.split_blocks(evening)]
     assert np.isclose(found.cross_entropy["contribution", 1, 2], np.mean(by_hand), rtol=1e-5)
     own = found.cross_entropy["vote", 2, 2]
     assert np.isclose(found.ratio["vote", 1, 2], found.cross_entropy["vote", 1, 2] / own)
@@ -295,9 +295,9 @@ def test_sizes_are_judged_by_groups_that_were_left_out(record, monkeypatch):
     monkeypatch.setattr(cloning, "train", lambda key, plays, **_: shown.append(plays) or record["model"]["2"]["players"])
     tried = hcmd_zero.cross_validate_sizes(jax.random.key(3), record, config=CONFIG, sizes=((8, 4),), splits=2)
     assert list(tried.iteration) == [1, 1, 2, 2] and [len(plays) for plays in shown] == [28, 28, 48, 48], "both blocks of 70 % of the groups"
-    wrong = -np.asarray(cloning.log_probability(record["model"]["2"]["players"], hcmd_zero.as_plays(record["data"]).block)).mean((1, 2))
+    wrong = -np.asarray(cloning.log_probability(record["model"]["2"]["players"], hcmd_zero.to_plays(record["data"]).block)).mean((1, 2))
     seen = {block.tobytes() for block in np.asarray(shown[-1].block.contribution)}
-    left = [block.tobytes() not in seen for block in np.asarray(hcmd_zero.as_plays(record["data"]).block.contribution)]
+    left = [block.tobytes() not in seen for block in np.asarray(hcmd_zero.to_plays(record["data"]).block.contribution)]
     assert sum(left) == 22 and np.isclose(tried.cross_entropy.iloc[-1], wrong[left].mean(), rtol=1e-5)
 
 

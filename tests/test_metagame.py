@@ -69,7 +69,7 @@ def test_names_do_not_matter(win, random):
     assert sorted(order[i] for i in metagame.dominant(renamed)) == metagame.dominant(win)
     assert len(metagame.condorcet_cycles(renamed)) == len(metagame.condorcet_cycles(win))
     if len(win) > 1:
-        assert np.isclose(metagame.standing(renamed), metagame.standing(win)[order]).all()
+        assert np.isclose(metagame.mean_shares(renamed), metagame.mean_shares(win)[order]).all()
 
 
 @settings(deadline=None, max_examples=60)
@@ -79,7 +79,7 @@ def test_a_dominant_mechanism_is_unbeaten_and_wins(win):
     assert set(dominant) <= set(metagame.unbeaten(win))
     if dominant and len(win) > 1:
         best, level = metagame.winner(win)
-        assert np.isclose(metagame.standing(win)[best], metagame.standing(win)[dominant]).all()
+        assert np.isclose(metagame.mean_shares(win)[best], metagame.mean_shares(win)[dominant]).all()
         assert set(dominant) <= {best, *level}
 
 
@@ -104,28 +104,28 @@ def test_the_published_table():
     assert metagame.dominant(TABLE_S2) == metagame.unbeaten(TABLE_S2) == [8]
     assert metagame.condorcet_cycles(TABLE_S2) == []
     assert metagame.winner(TABLE_S2, margin=0.01) == (8, [7])
-    assert metagame.standing(TABLE_S2)[8] == pytest.approx(0.591625)
+    assert metagame.mean_shares(TABLE_S2)[8] == pytest.approx(0.591625)
 
 
 def test_candidates_stand_in_the_published_order():
     published = data.published("table_s2_metagame")
-    ours = metagame.tournament_table(TABLE_S2, metagame.NINE)
+    ours = metagame.tournament_table(TABLE_S2, metagame.TABLE_S2_GRID)
     assert (ours.to_numpy() == published[list(ours)].to_numpy()).all()
 
 
 @pytest.fixture(scope="module")
 def sums():
     "Bots under the nine mechanisms of Table S2."
-    return metagame.simulate(jax.random.key(0), game.random_bots(), metagame.NINE, n_blocks=100)
+    return metagame.simulate(jax.random.key(0), game.random_bots(), metagame.TABLE_S2_GRID, n_blocks=100)
 
 
 def test_pairing_is_the_vote_model_on_the_blocks(sums):
-    seats = metagame.spread(metagame.EVALUATION, 100)
+    seats = metagame.deal_endowments(metagame.EVALUATION_ENDOWMENTS, 100)
     keys = [jax.random.split(key, 1)[0] for key in jax.random.split(jax.random.key(0), 9)]  # all blocks are one chunk
-    w, v = metagame.NINE
+    w, v = metagame.TABLE_S2_GRID
     blocks = [game.play(keys[i], game.random_bots(), seats, mechanisms.manifold(w[i], v[i])) for i in range(9)]
     each = np.array([[np.asarray(voting.vote_probability(a, b).mean(-1)) for b in blocks] for a in blocks], np.float64)
-    result = metagame.pairing(sums)
+    result = metagame.round_robin(sums)
     assert np.allclose(result.win, each.mean(-1), atol=2e-5)
     off = ~np.eye(9, dtype=bool)
     assert np.allclose(result.error[off], (each.std(-1, ddof=1) / 10)[off], atol=2e-5)
@@ -134,7 +134,7 @@ def test_pairing_is_the_vote_model_on_the_blocks(sums):
 @settings(deadline=None, max_examples=30)
 @given(npst.arrays(np.float32, (4, 6, 4), elements=st.floats(-30, 30, width=32)))
 def test_every_vote_is_counted_once(sums):
-    win = metagame.pair(jnp.asarray(sums))
+    win = metagame.win_matrix(jnp.asarray(sums))
     assert (win + win.T == 1).all() and (win.diagonal() == 0.5).all()
     assert ((win >= 0) & (win <= 1)).all()
 
@@ -142,25 +142,25 @@ def test_every_vote_is_counted_once(sums):
 @settings(deadline=None, max_examples=20)
 @given(st.permutations(range(9)))
 def test_pairing_follows_the_order_of_the_mechanisms(sums, order):
-    assert np.allclose(metagame.pair(sums[np.array(order)]), metagame.pair(sums)[np.ix_(order, order)], atol=1e-6)
+    assert np.allclose(metagame.win_matrix(sums[np.array(order)]), metagame.win_matrix(sums)[np.ix_(order, order)], atol=1e-6)
 
 
 def test_a_gift_to_all_wins_votes(sums):
     gift = jnp.concatenate([sums[:1], sums[:1] + 0.1])
-    steeper = [metagame.pair(gift, slope=slope)[1, 0] for slope in (0.7, 1.4, 14.0)]
+    steeper = [metagame.win_matrix(gift, slope=slope)[1, 0] for slope in (0.7, 1.4, 14.0)]
     assert np.allclose(steeper, [1 / (1 + np.exp(-0.1 * s)) for s in (0.7, 1.4, 14.0)], atol=1e-6)
 
 
 def test_a_list_of_functions_plays_like_the_grid():
     three = [mechanisms.manifold(0.0, 0.0), mechanisms.manifold(0.0, 0.5), mechanisms.manifold(0.0, 1.0)]
-    as_grid = metagame.simulate(jax.random.key(1), game.random_bots(), metagame.Grid(*(x[:3] for x in metagame.NINE)), n_blocks=100)
+    as_grid = metagame.simulate(jax.random.key(1), game.random_bots(), metagame.Grid(*(x[:3] for x in metagame.TABLE_S2_GRID)), n_blocks=100)
     assert np.allclose(metagame.simulate(jax.random.key(1), game.random_bots(), three, n_blocks=100), as_grid, atol=1e-4)
 
 
 def test_one_program_serves_all_networks():
     def sums(seed):
         players, rule = cloning.virtual_players(cloning.init(jax.random.key(seed))), graphnet.mechanism(graphnet.init(jax.random.key(seed)))
-        grid = metagame.simulate(jax.random.key(0), players, metagame.Grid(*(x[:2] for x in metagame.NINE)), n_blocks=10)
+        grid = metagame.simulate(jax.random.key(0), players, metagame.Grid(*(x[:2] for x in metagame.TABLE_S2_GRID)), n_blocks=10)
         return np.concatenate([grid, metagame.simulate(jax.random.key(0), players, [rule], n_blocks=10)])
 
     first, compiled = sums(1), [program._cache_size() for program in (metagame._play_grid, metagame._play_one)]
@@ -171,7 +171,7 @@ def test_one_program_serves_all_networks():
 def test_the_same_mechanism_draws_its_own_blocks():
     twins = metagame.Grid(w=jnp.full(2, 0.25), v=jnp.array([0.0, 1.0]))
     sums = metagame.simulate(jax.random.key(0), game.random_bots(), twins, n_blocks=2000)
-    result = metagame.pairing(sums)
+    result = metagame.round_robin(sums)
     assert not np.allclose(sums[0], sums[1])
     assert abs(result.win[0, 1] - 0.5) < 4 * result.error[0, 1]
 
@@ -180,7 +180,7 @@ def test_payout_curves_are_those_of_the_blocks_head_and_tails_apart():
     points = metagame.Grid(w=jnp.array([0.25, 1.0]), v=jnp.array([0.0, 0.5]))
     features = metagame.relative_payouts(jax.random.key(3), game.random_bots(), points, n_blocks=103)
     assert features.shape == (2, 5, 10, 2), "twenty numbers for each mechanism and endowment"
-    seats = metagame.spread(metagame.EVALUATION, 103)
+    seats = metagame.deal_endowments(metagame.EVALUATION_ENDOWMENTS, 103)
     for i, key in enumerate(jax.random.split(jax.random.key(3), 2)):
         block = game.play(jax.random.split(key, 1)[0], game.random_bots(), seats, mechanisms.manifold(points.w[i], points.v[i]))
         for j, tail in enumerate(mechanisms.TAILS):
@@ -201,7 +201,7 @@ def test_bots_are_paid_what_the_mechanism_says():
 
 @pytest.mark.parametrize("n_blocks", [5, 9, 203, 4096])
 def test_endowments_are_dealt_evenly(n_blocks):
-    tails = np.asarray(metagame.spread(metagame.EVALUATION, n_blocks)[:, 1])
+    tails = np.asarray(metagame.deal_endowments(metagame.EVALUATION_ENDOWMENTS, n_blocks)[:, 1])
     counts = [int((tails == tail).sum()) for tail in mechanisms.TAILS]
     assert sum(counts) == n_blocks and max(counts) - min(counts) <= 1
 
@@ -216,7 +216,7 @@ def test_election_by_condition_is_the_pairing_of_that_condition():
         jax.random.key(5), game.random_bots(), [mechanisms.liberal_egalitarian, *rivals.values()], endowment, n_blocks=120
     )
     for i in (0, 1):
-        result = metagame.pairing(sums[:, i::2])
+        result = metagame.round_robin(sums[:, i::2])
         rows = table[table["tail_endowment"] == (2, 10)[i]]
         assert np.allclose(rows["vote_share"], result.win[0, 1:], atol=1e-6)
         assert np.allclose(rows["high"] - rows["low"], 2 * 1.96 * result.error[0, 1:], atol=1e-6)
@@ -250,7 +250,7 @@ def test_empty_requests_are_refused():
     with pytest.raises(ValueError, match="candidates is empty"):
         metagame.simulate(jax.random.key(0), bots, [])
     with pytest.raises(ValueError, match="ask for more blocks"):
-        metagame.simulate(jax.random.key(0), bots, metagame.NINE, n_blocks=4)
+        metagame.simulate(jax.random.key(0), bots, metagame.TABLE_S2_GRID, n_blocks=4)
     with pytest.raises(ValueError, match="rivals or tails is empty"):
         metagame.elect(jax.random.key(0), bots, mechanisms.libertarian, {})
     with pytest.raises(mechanisms.MechanismError, match="greedy"):

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from democratic_ai import data, game, graphnet, mechanisms, participants
 
-POPULATION = participants.fitted()
+POPULATION = participants.calibrated()
 coins = st.integers(1, 10)
-put_in = jax.jit(participants.put_in)
-take_in = jax.jit(participants.take_in, static_argnames="mechanism")
+put_in = jax.jit(participants.act)
+take_in = jax.jit(participants.update, static_argnames="mechanism")
 marginal = jax.jit(participants.marginal_return, static_argnames="mechanism")
 
 
@@ -62,7 +62,7 @@ def test_marginal_return_is_what_playing_the_other_coin_would_have_given(table, 
 def test_learning_does_not_care_who_sits_where(table, order, name):
     endowment, contribution = table
     mechanism = mechanisms.BASELINES[name]
-    mind = participants.Mind(jnp.linspace(-1, 2, 4), jnp.linspace(1, 0, 4), jnp.linspace(0.1, 0.5, 4))
+    mind = participants.AgentState(jnp.linspace(-1, 2, 4), jnp.linspace(1, 0, 4), jnp.linspace(0.1, 0.5, 4))
     order = np.array(order)
 
     def learned(mind, e, c):
@@ -75,14 +75,14 @@ def test_learning_does_not_care_who_sits_where(table, order, name):
 
 def test_only_lost_coins_hurt():
     e, c = jnp.full(4, 10.0), jnp.array([5.0, 5, 5, 0])
-    mind = participants.Mind(*jnp.zeros((3, 4)))
+    mind = participants.AgentState(*jnp.zeros((3, 4)))
     quiet = replace(POPULATION, imitation=0.0, pull=0.0, reaction=0.0)
-    hurt = participants.take_in(mind, e, c, jnp.array([0.0, 2.5, 5, 0]), game.equal_split, quiet).inclination
+    hurt = participants.update(mind, e, c, jnp.array([0.0, 2.5, 5, 0]), game.equal_split, quiet).inclination
     np.testing.assert_allclose(hurt, -quiet.loss * np.array([1, 0.25, 0, 0]), atol=1e-6)
 
 
 def test_calibration_keeps_the_bar_on_fresh_games():
-    error = participants.figure_error(jax.random.key(20260), n_games=2048)(POPULATION)
+    error = participants.fig1c_error(jax.random.key(20260), n_games=2048)(POPULATION)
     assert error < 0.04
     assert error == pytest.approx(participants.calibration()["error_fresh_games"], abs=0.003)
 
@@ -90,7 +90,7 @@ def test_calibration_keeps_the_bar_on_fresh_games():
 def test_committed_fit_is_the_published_figure_and_the_committed_error():
     fit = data.pd.read_csv(participants.CALIBRATION.parent / "fit.csv")
     assert len(fit) == 180
-    np.testing.assert_allclose(fit.published, participants.published_cells().ravel(), atol=1e-4)
+    np.testing.assert_allclose(fit.published, participants.fig1c_published().ravel(), atol=1e-4)
     assert (fit.fitted - fit.published).abs().mean() == pytest.approx(participants.calibration()["error_fresh_games"], abs=2e-4)
 
 
@@ -125,14 +125,14 @@ def test_groups_fill_any_number_of_blocks(n_blocks):
     endowment, length = participants.pilot_groups(jax.random.key(0), n_blocks=n_blocks)
     assert int(length.sum()) == n_blocks and endowment.shape == (len(length), 4)
     n_complete = max(1, n_blocks // 2)
-    leaves = participants.leaving_rounds(jax.random.key(1), length, n_complete=n_complete)
+    leaves = participants.dropout_rounds(jax.random.key(1), length, n_complete=n_complete)
     ends = 10 * np.arange(1, 6)
     here = ends[None] <= 10 * np.asarray(length)[:, None]
     assert ((np.asarray(leaves.min(-1))[:, None] >= ends) & here).sum() == n_complete
 
 
 def test_bots_take_over_in_the_round_that_was_drawn():
-    silent = game.random_bots()._replace(choose=lambda key, state, e: 0 * e)
+    silent = game.random_bots()._replace(act=lambda key, state, e: 0 * e)
     leaves = jnp.array([0, 3, 10, jnp.inf])
     players = participants.with_dropouts(silent, leaves)
     block = game.play(jax.random.key(0), players, jnp.full((500, 4), 10.0), game.equal_split)
@@ -141,7 +141,7 @@ def test_bots_take_over_in_the_round_that_was_drawn():
 
 
 def test_repeat_is_counterbalanced():
-    plays = participants.played_under(
+    plays = participants.play_against_rival(
         jax.random.key(0), POPULATION, mechanisms.libertarian, "mine", rival=mechanisms.strict_egalitarian, rival_name="rival", n_groups=40
     )
     assert plays.names == ("tutorial", "mine", "rival") and len(plays) == 120
@@ -155,7 +155,7 @@ def test_other_people_and_another_network_need_no_new_program():
     def repeat(seed):
         rule = graphnet.mechanism(graphnet.init(jax.random.key(seed)))
         people = replace(POPULATION, generosity=float(seed))
-        return participants.played_under(jax.random.key(seed), people, rule, "mine", n_groups=4).block.contribution
+        return participants.play_against_rival(jax.random.key(seed), people, rule, "mine", n_groups=4).block.contribution
 
     first, compiled = repeat(1), participants._all_blocks._cache_size()
     assert (first != repeat(2)).any() and participants._all_blocks._cache_size() == compiled

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture(scope="module")
 def stand_ins():
-    return experiments.run(jax.random.key(0), participants.fitted(), HCRM, RM, groups=experiments.plan(fraction=0.05))
+    return experiments.run(jax.random.key(0), participants.calibrated(), HCRM, RM, groups=experiments.plan(fraction=0.05))
 
 
 @pytest.fixture(scope="module", params=["participants", "people"])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from democratic_ai import game, graphnet, mechanisms, rational
 
 ENDOWMENT = mechanisms.head_and_tails(jnp.array(mechanisms.TAILS))
-slope = jax.jit(lambda endowment, generosity, w, v: rational.own_slope(endowment, generosity, mechanisms.manifold(w, v)))
+slope = jax.jit(lambda endowment, generosity, w, v: rational.return_gradient(endowment, generosity, mechanisms.manifold(w, v)))
 
 
 def returns(endowment, generosity, w, v):
@@ -50,7 +50,7 @@ def test_closed_forms_of_the_three_baselines(endowment, generosity):
     own, level = ratio / ratio.sum(), (endowment * ratio).sum() / ratio.sum() / endowment
     brings = {"strict_egalitarian": 0.4, "libertarian": 1.6, "liberal_egalitarian": 1.6 * (own + level * (1 - own))}
     for name, mechanism in mechanisms.BASELINES.items():
-        np.testing.assert_allclose(rational.own_slope(e, g, mechanism), climb * (brings[name] - 1), rtol=1e-3, atol=1e-5 * endowment.max())
+        np.testing.assert_allclose(rational.return_gradient(e, g, mechanism), climb * (brings[name] - 1), rtol=1e-3, atol=1e-5 * endowment.max())
 
 
 @settings(deadline=None, max_examples=20)
@@ -58,19 +58,19 @@ def test_closed_forms_of_the_three_baselines(endowment, generosity):
 def test_who_sits_where_does_not_matter(seed, seats):
     params, seats = graphnet.init(jax.random.key(seed)), np.array(seats)
     generosity = jax.random.normal(jax.random.key(seed), ENDOWMENT.shape)
-    found = rational.own_slope(ENDOWMENT, generosity, graphnet.mechanism(params))
-    moved = rational.own_slope(ENDOWMENT[:, seats], generosity[:, seats], graphnet.mechanism(params))
+    found = rational.return_gradient(ENDOWMENT, generosity, graphnet.mechanism(params))
+    moved = rational.return_gradient(ENDOWMENT[:, seats], generosity[:, seats], graphnet.mechanism(params))
     np.testing.assert_allclose(moved, found[:, seats], atol=1e-4)
 
 
 def test_shapes_and_programs_make_no_difference():
     generosity = jax.random.normal(jax.random.key(0), (3, *ENDOWMENT.shape))
     endowment, liberal = jnp.broadcast_to(ENDOWMENT, generosity.shape), mechanisms.liberal_egalitarian
-    whole = rational.own_slope(endowment, generosity, liberal)
-    one_by_one = jax.vmap(jax.vmap(lambda e, g: rational.own_slope(e, g, liberal)))(endowment, generosity)
+    whole = rational.return_gradient(endowment, generosity, liberal)
+    one_by_one = jax.vmap(jax.vmap(lambda e, g: rational.return_gradient(e, g, liberal)))(endowment, generosity)
     assert whole.shape == generosity.shape
     np.testing.assert_allclose(whole, one_by_one, rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(whole, jax.jit(lambda e, g: rational.own_slope(e, g, liberal))(endowment, generosity), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(whole, jax.jit(lambda e, g: rational.return_gradient(e, g, liberal))(endowment, generosity), rtol=1e-5, atol=1e-5)
 
 
 @settings(deadline=None, max_examples=30)
@@ -95,7 +95,7 @@ def test_slopes_answer_to_the_mechanism():
 def test_populations_are_drawn_as_stated():
     many = jnp.ones((100_000, 4))
     for theta, sigma in ((1, 1), (3, 1), (1, 3)):
-        mind = rational.sit_down(jax.random.key(0), many, rational.Population(theta, sigma))
+        mind = rational.init(jax.random.key(0), many, rational.Population(theta, sigma))
         np.testing.assert_allclose([mind.rate.mean(), mind.rate.var()], [3 * theta, 3 * theta**2], rtol=0.02)
         np.testing.assert_allclose([mind.generosity.mean(), mind.generosity.std()], [0, sigma], atol=0.02 * sigma)
         assert (mind.rate > 0).all()
@@ -104,7 +104,7 @@ def test_populations_are_drawn_as_stated():
 def test_a_block_is_the_formula_step_by_step():
     endowment = np.asarray(ENDOWMENT[1], np.float64)
     block = game.play(jax.random.key(5), rational.players(), ENDOWMENT[1], mechanisms.liberal_egalitarian)
-    mind = rational.sit_down(jax.random.split(jax.random.key(5))[0], ENDOWMENT[1], rational.Population())
+    mind = rational.init(jax.random.split(jax.random.key(5))[0], ENDOWMENT[1], rational.Population())
     rate, generosity = (np.asarray(x, np.float64) for x in mind)
     for t in range(10):
         contribution = endowment / (1 + np.exp(-generosity))
@@ -126,21 +126,21 @@ def test_everybody_climbs_or_sinks_in_every_round_and_gets_there():
 def test_a_head_goes_to_its_own_side_of_the_watershed(tail, place):
     distance = place**2 + 6 * place - 15 + 2.4 * tail
     generosity = jnp.array([np.log(place / (1 - place)), 20, 20, 20], jnp.float32)
-    found = rational.own_slope(mechanisms.head_and_tails(tail), generosity, mechanisms.liberal_egalitarian)[0]
+    found = rational.return_gradient(mechanisms.head_and_tails(tail), generosity, mechanisms.liberal_egalitarian)[0]
     assert abs(distance) < 1e-3 or (found > 0) == (distance > 0)
 
 
 def test_extreme_players_stay_finite():
     generosity = jnp.array([[200.0, -200, 20, -20], [-200, -200, -200, -200]])
     for mechanism in (*mechanisms.BASELINES.values(), graphnet.mechanism(graphnet.init(jax.random.key(0)))):
-        assert np.isfinite(rational.own_slope(ENDOWMENT[:2], generosity, mechanism)).all()
+        assert np.isfinite(rational.return_gradient(ENDOWMENT[:2], generosity, mechanism)).all()
 
 
 @pytest.mark.parametrize("pairs", ["1;3", "1, 3", "0,1", "1,-1", "1,2,3", "a,b", "nan,1", "1,inf", ""])
 def test_what_is_no_population_is_refused_by_name(pairs):
     with pytest.raises(ValueError, match="pairs has .*: write theta and sigma, both above 0"):
-        rational.populations(pairs)
+        rational.parse_populations(pairs)
 
 
 def test_populations_are_read_in_order():
-    assert rational.populations(" 1,1  3,0.5") == [rational.Population(), rational.Population(3, 0.5)]
+    assert rational.parse_populations(" 1,1  3,0.5") == [rational.Population(), rational.Population(3, 0.5)]

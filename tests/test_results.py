@@ -79,7 +79,7 @@ def test_every_published_number_stands_beside_ours_with_the_word_that_the_rule_g
     assert len(beside) >= 120 and beside.name.is_unique
     for row in beside[beside.why.isna()].itertuples():
         is_p = row.what.endswith(": p") or row.what.endswith(" p")
-        word = statistics.verdict(row.published, row.ours, row.low, row.high, sign=row.sign, is_p=is_p, margin=row.margin)
+        word = statistics.agreement(row.published, row.ours, row.low, row.high, sign=row.sign, is_p=is_p, margin=row.margin)
         assert row.verdict == word, row.name
     assert set(beside[beside.why.notna()].verdict) == {"cannot be compared"}
     counted = beside.verdict.value_counts()
@@ -113,7 +113,7 @@ def test_hcmd_numbers_stand_beside_ours_with_the_word_that_the_rule_gives():
     beside = pd.read_csv(RESULTS / "tables" / "hcmd_numbers.csv")
     assert set(beside.name) == {name for name in NUMBERS if name.startswith("hcmd_")} and len(beside) == 6
     for row in beside.itertuples():
-        word = statistics.verdict(row.published, row.ours, row.low, row.high, sign=row.sign, is_p=row.what.endswith(": p"), margin=row.margin)
+        word = statistics.agreement(row.published, row.ours, row.low, row.high, sign=row.sign, is_p=row.what.endswith(": p"), margin=row.margin)
         assert row.verdict == word, row.name
 
 

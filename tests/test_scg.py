@@ -21,9 +21,9 @@ games = st.builds(scg.SmallGame, st.just(ENDOWMENT), st.tuples(st.integers(1, 3)
 
 def halves(small, theta):
     "The two halves of the exact gradient, and the whole."
-    objective, log_p = scg.course(small, theta, EVERY)
-    by_payouts = jax.grad(lambda t: (jnp.exp(log_p) * scg.course(small, t, EVERY)[0]).sum())(theta)
-    by_choices = jax.grad(lambda t: (jnp.exp(scg.course(small, t, EVERY)[1]) * objective).sum())(theta)
+    objective, log_p = scg.simulate_outcome(small, theta, EVERY)
+    by_payouts = jax.grad(lambda t: (jnp.exp(log_p) * scg.simulate_outcome(small, t, EVERY)[0]).sum())(theta)
+    by_choices = jax.grad(lambda t: (jnp.exp(scg.simulate_outcome(small, t, EVERY)[1]) * objective).sum())(theta)
     return by_payouts, by_choices, jax.grad(scg.expected_votes, 1)(small, theta, EVERY)
 
 
@@ -33,16 +33,16 @@ exactly = jax.jit(halves)
 @jax.jit
 def listed(small, theta, baseline):
     "The mean of the estimate over all courses of one game."
-    one = lambda chosen: jax.grad(lambda t: scg.surrogate(*(x[None] for x in scg.course(small, t, chosen)), baseline=baseline))(theta)
-    return jnp.exp(scg.course(small, theta, EVERY)[1]) @ jax.vmap(one)(EVERY)
+    one = lambda chosen: jax.grad(lambda t: scg.surrogate(*(x[None] for x in scg.simulate_outcome(small, t, chosen)), baseline=baseline))(theta)
+    return jnp.exp(scg.simulate_outcome(small, theta, EVERY)[1]) @ jax.vmap(one)(EVERY)
 
 
 @jax.jit
 def listed_pairs(small, theta):
     "The mean of the de-meaned estimate over all courses of two games."
     pairs = jnp.array(list(product(range(len(EVERY)), repeat=2)))
-    log_p = scg.course(small, theta, EVERY)[1]
-    one = lambda pair: jax.grad(lambda t: scg.surrogate(*scg.course(small, t, EVERY[pair])))(theta)
+    log_p = scg.simulate_outcome(small, theta, EVERY)[1]
+    one = lambda pair: jax.grad(lambda t: scg.surrogate(*scg.simulate_outcome(small, t, EVERY[pair])))(theta)
     return jnp.exp(log_p[pairs].sum(-1)) @ jax.vmap(one)(pairs)
 
 
@@ -63,7 +63,7 @@ def test_both_halves_make_the_whole_and_a_batch_of_two_keeps_half_of_one(small, 
 @settings(deadline=None, max_examples=25)
 @given(games, pair(-2, 2))
 def test_probabilities_of_all_courses_add_to_one(small, theta):
-    assert np.isclose(jnp.exp(scg.course(small, theta, EVERY)[1]).sum(), 1, atol=1e-5)
+    assert np.isclose(jnp.exp(scg.simulate_outcome(small, theta, EVERY)[1]).sum(), 1, atol=1e-5)
 
 
 def test_the_exact_gradient_agrees_with_finite_differences():
@@ -78,9 +78,9 @@ def sampled(keys, small, theta):
     "Estimates from batches of 128 games each, and those of the two wrong ways."
 
     def one(key):
-        log_p = scg.course(small, theta, EVERY)[1]
+        log_p = scg.simulate_outcome(small, theta, EVERY)[1]
         chosen = EVERY[jax.random.categorical(key, log_p, shape=(128,))]
-        both = lambda t: scg.course(small, t, chosen)
+        both = lambda t: scg.simulate_outcome(small, t, chosen)
         ways = scg.surrogate, lambda j, l: scg.pathwise(j), scg.score_function
         return [jax.grad(lambda t, way=way: way(*both(t)))(theta) for way in ways]
 

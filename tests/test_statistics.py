@@ -207,7 +207,7 @@ def test_the_f_test_is_a_regression_on_conditions(sizes, seed):
 def test_ours_stands_beside_theirs_row_by_row():
     published = data.published("table_s1b_virtual_votes")
     ours = published.sample(frac=1, random_state=0).assign(vote_share=lambda f: f["vote_share"] + 0.01, low=0.4)
-    table = statistics.beside(ours, published, on=["rival", "tail_endowment"], value="vote_share")
+    table = statistics.compare_with_published(ours, published, on=["rival", "tail_endowment"], value="vote_share")
     assert list(table.columns) == ["rival", "tail_endowment", "vote_share", "low", "published", "difference"]
     np.testing.assert_allclose(table["difference"], 0.01)
     assert list(table["rival"]) == list(ours["rival"]) and list(table["tail_endowment"]) == list(ours["tail_endowment"])
@@ -227,7 +227,7 @@ def test_ours_stands_beside_theirs_row_by_row():
 def test_tables_that_do_not_match_are_refused(ours, words):
     published = data.published("table_s1b_virtual_votes")
     with pytest.raises(statistics.StatisticsError) as refused:
-        statistics.beside(ours(published), published, on=["rival", "tail_endowment"], value="vote_share")
+        statistics.compare_with_published(ours(published), published, on=["rival", "tail_endowment"], value="vote_share")
     assert words in str(refused.value) and "\n" not in str(refused.value)
 
 
@@ -289,5 +289,5 @@ def test_nothing_to_compare_is_refused(call):
 @few
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 0.2), st.floats(0, 0.2))
 def test_a_verdict_agrees_exactly_within_interval_and_margin(published, value, half, margin):
-    said = statistics.verdict(published, value, value - half, value + half, margin=margin)
+    said = statistics.agreement(published, value, value - half, value + half, margin=margin)
     assert (said == "agree") == (value - half - margin <= published <= value + half + margin)

@@ -57,7 +57,7 @@ def test_the_step_is_the_formula_at_smaller_and_larger_tables(n_players):
 
 def test_play_gives_the_block_that_the_game_gives():
     key, seated = jax.random.key(3), training.endowments(CONFIG)
-    block = jax.jit(lambda key: training.play(key, VIRTUAL, seated, OPPONENT))(key)
+    block = jax.jit(lambda key: training.play_block(key, VIRTUAL, seated, OPPONENT))(key)
     usual = jax.jit(lambda key: game.play(key, cloning.virtual_players(VIRTUAL), seated, OPPONENT))(key)
     assert (np.asarray(block.contribution) == np.asarray(usual.contribution)).all()
     np.testing.assert_allclose(block.payout, usual.payout, rtol=1e-5)
@@ -66,7 +66,7 @@ def test_play_gives_the_block_that_the_game_gives():
 
 def test_the_traced_answer_is_the_derivative_of_the_log_probability_in_the_payouts():
     key, seated = jax.random.key(3), training.endowments(CONFIG)
-    block, answer = jax.jit(lambda key: training.play_tapped(key, VIRTUAL, seated, OPPONENT))(key)
+    block, answer = jax.jit(lambda key: training.play_with_response(key, VIRTUAL, seated, OPPONENT))(key)
     log_p = lambda payout: cloning.log_probability(VIRTUAL, game.Block(seated, block.contribution, payout))[:, 1:].sum()
     expected = np.asarray(jax.jit(jax.grad(log_p))(block.payout))
     np.testing.assert_allclose(answer, expected, atol=1e-5 * abs(expected).max())
@@ -105,7 +105,7 @@ def test_votes_are_found_where_they_are_to_be_found():
     "Against a rival that gives all to the tails, sharing equally loses; giving the head nothing makes it a tie."
     all_to_tails = lambda endowment, contribution: jnp.broadcast_to(jnp.array([0, 1 / 3, 1 / 3, 1 / 3]), contribution.shape)
     config = training.Training(games_per_endowment=64, tails=(2,), updates=200, learning_rate=1e-2)
-    params, history = training.train(jax.random.key(2), VIRTUAL, all_to_tails, config=config)
+    params, history = training.fit(jax.random.key(2), VIRTUAL, all_to_tails, config=config)
     assert list(history.columns) == ["step", "gradient_norm", "vote_share"] and len(history) == 200
     assert history.vote_share[:5].mean() < 0.45
     assert history.vote_share[-20:].mean() > 0.47
@@ -115,19 +115,19 @@ def test_votes_are_found_where_they_are_to_be_found():
 def test_against_a_rival_that_gives_all_to_the_head_votes_rise_well_above_one_half():
     all_to_head = lambda endowment, contribution: jnp.broadcast_to(jnp.array([1.0, 0, 0, 0]), contribution.shape)
     config = training.Training(games_per_endowment=16, tails=(6, 10), updates=200, learning_rate=1e-2)
-    _, history = training.train(jax.random.key(2), VIRTUAL, all_to_head, config=config)
+    _, history = training.fit(jax.random.key(2), VIRTUAL, all_to_head, config=config)
     assert history.vote_share[-20:].mean() > max(0.55, history.vote_share[:5].mean() + 0.01)
 
 
-@pytest.mark.parametrize(("train", "players"), [(training.train, VIRTUAL), (training.train_rational, rational.Population())])
+@pytest.mark.parametrize(("train", "players"), [(training.fit, VIRTUAL), (training.fit_rational, rational.Population())])
 def test_a_stopped_training_goes_on_bit_for_bit(tmp_path, monkeypatch, train, players):
     config = training.Training(games_per_endowment=1, tails=(2, 10), updates=6)
     short = lambda *args, **kwargs: descend(*args, **{"per_call": 2, "every": 0.0, **kwargs})
-    descend = cloning.descend
+    descend = cloning.run_updates
     monkeypatch.setattr(cloning, "descend", short)
     run = lambda folder: train(jax.random.key(5), players, OPPONENT, config=config, checkpoint=folder, name="a/b")
     unbroken, history = run(tmp_path / "unbroken")
-    climb, calls = training.climb, []
+    climb, calls = training.train_steps, []
 
     def stopped(*args, **kwargs):
         if not isinstance(args[2], jax.core.Tracer):
@@ -149,7 +149,7 @@ def test_a_stopped_training_goes_on_bit_for_bit(tmp_path, monkeypatch, train, pl
 def test_a_leaky_opponent_is_turned_away_before_training():
     leaky = lambda endowment, contribution: 0.5 * mechanisms.libertarian(endowment, contribution)
     with pytest.raises(mechanisms.MechanismError, match="opponent"):
-        training.train(jax.random.key(0), VIRTUAL, leaky, config=CONFIG)
+        training.fit(jax.random.key(0), VIRTUAL, leaky, config=CONFIG)
 
 
 @pytest.mark.parametrize("n_players", [2, 4, 5])
@@ -159,7 +159,7 @@ def test_shares_and_slopes_are_those_of_the_readable_network(n_players):
     keys = jax.random.split(jax.random.key(6), 2)
     endowment = jax.random.uniform(keys[0], (n_players, 8), minval=1, maxval=10)
     contribution = endowment * jax.random.uniform(keys[1], (n_players, 8))
-    share, slope = training.share_and_slope(params, endowment, contribution)
+    share, slope = training.share_and_gradient(params, endowment, contribution)
     shares = lambda e, c: graphnet.MechanismNetwork().apply({"params": params}, e, c)
     np.testing.assert_allclose(share.T, shares(endowment.T, contribution.T), atol=1e-5)
     table = jax.vmap(jax.jacfwd(shares, argnums=1))(endowment.T, contribution.T)  # [B, share, contribution]

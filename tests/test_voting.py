@@ -77,7 +77,7 @@ def test_in_plain_coins_votes_are_nearly_certain(blocks):
 def test_the_table_says_what_the_blocks_say(blocks):
     agent, rival = (jax.tree.map(np.asarray, block) for block in blocks)
     vote = np.random.default_rng(0).random((300, 4)) < 0.5
-    table = voting.vote_table(*blocks, vote)
+    table = voting.vote_features(*blocks, vote)
     assert list(table.columns) == ["group", "player", "vote", "rpay", "apay", "cont"] and len(table) == 1200
     row = table.iloc[4 * 123 + 2]
     assert (row["group"], row["player"], row["vote"]) == (123, 2, vote[123, 2])
@@ -85,7 +85,7 @@ def test_the_table_says_what_the_blocks_say(blocks):
     np.testing.assert_allclose(row["apay"], coins, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(row["rpay"], coins / agent.endowment[123, 2], rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(row["cont"], agent.contribution[123].sum() - rival.contribution[123].sum())
-    swapped = voting.vote_table(blocks[1], blocks[0], ~vote)
+    swapped = voting.vote_features(blocks[1], blocks[0], ~vote)
     np.testing.assert_allclose(swapped[list(voting.PREDICTORS)], -table[list(voting.PREDICTORS)], atol=1e-3)
 
 

@@ -149,11 +149,11 @@ print("Ann, per coin she adds:", float(1.6 / 4), "back; all keep everything else
 # A block is ten rounds under one mechanism. Who plays may be a person, a network that imitates one, or a calculating egoist;
 # all three can do the same three things, and nothing else about them matters to the game.
 #
-# * `start`: sit down at the table, knowing one's endowment;
-# * `choose`: put coins in, as a draw from whatever one's inclination is;
-# * `learn`: look at the results screen, which shows everybody's contribution and payout.
+# * `init`: sit down at the table, knowing one's endowment;
+# * `act`: put coins in, as a draw from whatever one's inclination is;
+# * `update`: look at the results screen, which shows everybody's contribution and payout.
 #
-# `learn` also receives the mechanism itself, a plain function. Networks ignore it. A person who asks "what would one more coin
+# `update` also receives the mechanism itself, a plain function. Networks ignore it. A person who asks "what would one more coin
 # have brought me?" and the rational player of a later notebook need it.
 
 # %%
@@ -161,9 +161,9 @@ print("Ann, per coin she adds:", float(1.6 / 4), "back; all keep everything else
 class Players(NamedTuple):
     "What a group of players can do; `state` is any pytree that they like to remember."
 
-    start: Callable[[Array, Array], Any]  # (key, endowment [..., P]) -> state
-    choose: Callable[[Array, Any, Array], Array]  # (key, state, endowment) -> contribution [..., P], coins
-    learn: Callable[[Any, Array, Array, Array, Mechanism], Any]
+    init: Callable[[Array, Array], Any]  # (key, endowment [..., P]) -> state
+    act: Callable[[Array, Any, Array], Array]  # (key, state, endowment) -> contribution [..., P], coins
+    update: Callable[[Any, Array, Array, Array, Mechanism], Any]
     # (state, endowment, contribution, payout, mechanism) -> state
 
 
@@ -201,9 +201,9 @@ class Block:
 class Referee(NamedTuple):
     "A mechanism that may remember (Koster et al., \"Human referee experiments\"); `state` is any pytree with the leading shape of the endowments."
 
-    start: Callable[[Array, Array], Any]  # (key, endowment [..., P]) -> state
+    init: Callable[[Array, Array], Any]  # (key, endowment [..., P]) -> state
     share: Callable[[Any, Array, Array], Array]  # (state, endowment, contribution) -> [..., P] shares, as a mechanism's
-    learn: Callable[[Any, Array, Array, Array], Any]  # (state, endowment, contribution, payout) -> state
+    update: Callable[[Any, Array, Array, Array], Any]  # (state, endowment, contribution, payout) -> state
 
 
 def as_referee(
@@ -213,9 +213,9 @@ def as_referee(
     if isinstance(mechanism, Referee):
         return mechanism
     return Referee(
-        start=lambda key, endowment: (),
+        init=lambda key, endowment: (),
         share=lambda state, endowment, contribution: mechanism(endowment, contribution),
-        learn=lambda state, endowment, contribution, payout: state,
+        update=lambda state, endowment, contribution, payout: state,
     )
 
 
@@ -228,7 +228,7 @@ def as_referee(
 # %%
 #| export
 def play(
-    key: Array,  # consumed: one part by the players' `start`, one part per round by `choose`, one part by the referee's `start`
+    key: Array,  # consumed: one part by the players' `init`, one part per round by `act`, one part by the referee's `init`
     players: Players,
     endowment: Array,  # [..., P] coins
     mechanism: Mechanism | Referee,
@@ -241,18 +241,18 @@ def play(
     referee = as_referee(mechanism)
 
     def act(minds, memory, key):
-        contribution = players.choose(key, minds, endowment)
+        contribution = players.act(key, minds, endowment)
         return contribution, payout(endowment, contribution, partial(referee.share, memory), growth=game.growth)
 
     def next_round(carried, key):
         minds, memory, *seen = carried
-        minds = players.learn(minds, endowment, *seen, partial(referee.share, memory))
-        memory = referee.learn(memory, endowment, *seen)
+        minds = players.update(minds, endowment, *seen, partial(referee.share, memory))
+        memory = referee.update(memory, endowment, *seen)
         seen = act(minds, memory, key)
         return (minds, memory, *seen), seen
 
     keys = jax.random.split(key_rounds, n_rounds or game.n_rounds)
-    start = players.start(key_start, endowment), referee.start(jax.random.fold_in(key, 2), endowment)
+    start = players.init(key_start, endowment), referee.init(jax.random.fold_in(key, 2), endowment)
     first = act(*start, keys[0])
     _, later = jax.lax.scan(next_round, (*start, *first), keys[1:])
     contribution, paid = (jnp.concatenate([one[None], rest]) for one, rest in zip(first, later))
@@ -268,9 +268,9 @@ def play(
 def random_bots() -> Players:
     "Players that put in any number of coins with equal probability (Koster et al., \"Participants\")."
     return Players(
-        start=lambda key, endowment: (),
-        choose=lambda key, state, endowment: jnp.floor(jax.random.uniform(key, endowment.shape) * (endowment + 1)),
-        learn=lambda state, endowment, contribution, payout, mechanism: state,
+        init=lambda key, endowment: (),
+        act=lambda key, state, endowment: jnp.floor(jax.random.uniform(key, endowment.shape) * (endowment + 1)),
+        update=lambda state, endowment, contribution, payout, mechanism: state,
     )
 
 
@@ -296,9 +296,9 @@ def left_out(gave, endowment, contribution):
 
 
 grudge = Referee(
-    start=lambda key, endowment: endowment > 0,
+    init=lambda key, endowment: endowment > 0,
     share=left_out,
-    learn=lambda gave, endowment, contribution, payout: contribution > 0,
+    update=lambda gave, endowment, contribution, payout: contribution > 0,
 )
 resented = play(jax.random.key(0), random_bots(), groups, grudge)
 missed = (resented.contribution[:, :-1] == 0) & (resented.contribution[:, :-1] > 0).any(-1, keepdims=True)
@@ -412,16 +412,16 @@ class Session(NamedTuple):
     bonus: Block
 
 
-def same_people(
+def same_participants(
     players: Players,
-    key: Array,  # consumed by every `start`, so that each block begins with the same persons
+    key: Array,  # consumed by every `init`, so that each block begins with the same persons
 ) -> Players:
     "Seat the same persons again at every block: their traits come from `key`, not from the block's own."
-    return players._replace(start=lambda _, endowment: players.start(key, endowment))
+    return players._replace(init=lambda _, endowment: players.init(key, endowment))
 
 
 # %% [markdown]
-# The traits of a person (how trusting, how quick to react) are drawn at `start`. Seating the *same* people three times is a matter of
+# The traits of a person (how trusting, how quick to react) are drawn at `init`. Seating the *same* people three times is a matter of
 # starting them with the same key.
 
 # %%
@@ -439,7 +439,7 @@ def session(
 ) -> Session:
     "Play tutorial, referee A, referee B, vote, and the bonus block that the vote's lottery decides (Koster et al., \"Investment game\")."
     key_people, key_tutorial, key_a, key_b, key_vote, key_lottery, key_bonus = jax.random.split(key, 7)
-    without, under = (same_people(p, key_people) for p in (unrefereed, refereed))
+    without, under = (same_participants(p, key_people) for p in (unrefereed, refereed))
     tutorial = play(key_tutorial, without, endowment, equal_split, game=game)
     block_a = play(key_a, under, endowment, a, game=game)
     block_b = play(key_b, under, endowment, b, game=game)
@@ -499,8 +499,8 @@ def gini(
 # %%
 assert gini(endowment) == 0.375
 assert gini(jnp.full(4, 10.0)) == 0
-everything = play(jax.random.key(0), random_bots()._replace(choose=lambda key, state, e: e), endowment, equal_split)
-nothing = play(jax.random.key(0), random_bots()._replace(choose=lambda key, state, e: 0 * e), endowment, equal_split)
+everything = play(jax.random.key(0), random_bots()._replace(act=lambda key, state, e: e), endowment, equal_split)
+nothing = play(jax.random.key(0), random_bots()._replace(act=lambda key, state, e: 0 * e), endowment, equal_split)
 assert jnp.allclose(surplus(everything), 1.6) and jnp.allclose(surplus(nothing), 1.0)
 print("Gini of the endowments", gini(endowment), "| surplus", surplus(nothing), "to", surplus(everything))
 

@@ -122,12 +122,12 @@ class Population:
 
 # %%
 #| export
-def fitted() -> Population:
+def calibrated() -> Population:
     "Give the population of the committed calibration."
     return Population()
 
 
-def numbers(
+def as_dict(
     population: Population,
 ) -> dict[str, float]:
     "Write a population's numbers down by name."
@@ -140,7 +140,7 @@ def numbers(
 
 # %%
 #| export
-class Mind(NamedTuple):
+class AgentState(NamedTuple):
     "What a stand-in participant carries through a block."
 
     inclination: Array  # [..., P] logit of the fraction to give next
@@ -148,24 +148,24 @@ class Mind(NamedTuple):
     belief: Array  # [..., P] does giving more pay? from -1 (certainly not) to 1 (certainly)
 
 
-def sit_down(
+def init(
     key: Array,  # consumed whole by the homes
     endowment: Array,  # [..., P] coins
     population: Population,
     *,
     referee: bool,
-) -> Mind:
+) -> AgentState:
     "Draw a person for every seat."
     standing = jnp.log(endowment / endowment.mean(-1, keepdims=True))
     home = population.generosity + population.advantage * standing + population.spread * jax.random.normal(key, endowment.shape)
     hope = population.trust - population.wariness * jnp.maximum(standing, 0)
-    return Mind(home + referee * hope, home, jnp.zeros_like(home))
+    return AgentState(home + referee * hope, home, jnp.zeros_like(home))
 
 
 # %%
-population = fitted()
+population = calibrated()
 crowd = jnp.tile(mechanisms.head_and_tails(2.0), (4096, 1))
-alone, watched = (sit_down(jax.random.key(0), crowd, population, referee=r) for r in (False, True))
+alone, watched = (init(jax.random.key(0), crowd, population, referee=r) for r in (False, True))
 lift = (watched.inclination - alone.inclination)[0]
 print("typical first fraction, no referee:", jax.nn.sigmoid(jnp.median(alone.inclination, 0)).round(2))
 print("lifted by the referee (logits):    ", lift.round(2))
@@ -186,7 +186,7 @@ assert (jnp.median(alone.inclination[:, 1:]) > jnp.median(alone.inclination[:, 0
 
 # %%
 #| export
-def put_in(
+def act(
     key: Array,  # consumed whole: one uniform per player
     inclination: Array,  # [..., P] logits
     endowment: Array,  # [..., P] coins
@@ -211,7 +211,7 @@ def put_in(
 # %%
 undecided = jnp.full((10_000, 3), np.log(0.43 / 0.57))
 purse = jnp.broadcast_to(jnp.array([10.0, 5.0, 2.0]), undecided.shape)
-given = np.asarray(put_in(jax.random.key(1), undecided, purse, population))
+given = np.asarray(act(jax.random.key(1), undecided, purse, population))
 naive = np.round(0.43 * np.asarray(purse))
 assert (given >= 0).all() and (given <= purse).all() and (given == np.round(given)).all()
 assert len(np.unique(naive[:, 0])) == 1, "rounding: ten thousand people, one answer"
@@ -325,8 +325,8 @@ assert jnp.allclose(lesson["strict_egalitarian"], -0.5), "two unlike peers of fo
 
 # %%
 #| export
-def take_in(
-    mind: Mind,
+def update(
+    mind: AgentState,
     endowment: Array,  # [..., P] coins
     contribution: Array,  # [..., P] coins
     payout: Array,  # [..., P] coins
@@ -334,14 +334,14 @@ def take_in(
     population: Population,
     *,
     growth: float = game.Game.growth,
-) -> Mind:
+) -> AgentState:
     "Change the inclination by what the results screen showed."
     gain = jnp.tanh(population.steepness * (marginal_return(endowment, contribution, mechanism, growth=growth) - population.threshold))
     lost = jnp.maximum(contribution - payout, 0) / jnp.maximum(contribution, 1)
     success = success_of_peers(endowment, contribution, payout)
     belief = mind.belief + population.attention * (gain - mind.belief)
     step = population.reaction * belief + population.imitation * success - population.loss * lost**2
-    return Mind(mind.inclination + step + population.pull * (mind.home - mind.inclination), mind.home, belief)
+    return AgentState(mind.inclination + step + population.pull * (mind.home - mind.inclination), mind.home, belief)
 
 
 # %%
@@ -354,9 +354,9 @@ def participants(
 ) -> game.Players:
     "Seat stand-in participants (this project's assumption in the place of the people of Koster et al.)."
     return game.Players(
-        start=lambda key, endowment: sit_down(key, endowment, population, referee=referee),
-        choose=lambda key, mind, endowment: put_in(key, mind.inclination, endowment, population),
-        learn=lambda mind, endowment, contribution, payout, mechanism: take_in(
+        init=lambda key, endowment: init(key, endowment, population, referee=referee),
+        act=lambda key, mind, endowment: act(key, mind.inclination, endowment, population),
+        update=lambda mind, endowment, contribution, payout, mechanism: update(
             mind, endowment, contribution, payout, mechanism, population, growth=growth
         ),
     )
@@ -372,7 +372,7 @@ def participants(
 
 # %%
 under = participants(population)
-stuck = under._replace(start=lambda key, e: (mind := under.start(key, e))._replace(home=mind.inclination))
+stuck = under._replace(init=lambda key, e: (mind := under.init(key, e))._replace(home=mind.inclination))
 equal = jnp.tile(mechanisms.head_and_tails(10.0), (4096, 1))
 curve = {
     label: game.play(jax.random.key(2), players, equal, game.equal_split).relative_contribution.mean((0, 2))
@@ -404,7 +404,7 @@ fig.tight_layout()
 
 # %%
 #| export
-def seated(
+def with_or_without_referee(
     population: Population,
 ) -> Callable[[bool], game.Players]:  # is a referee present? -> players
     "Seat the same population with or without a referee, as fig1c_curves asks for it."
@@ -491,7 +491,7 @@ SIGNED = {"generosity", "advantage", "wariness", "threshold"}  # the other numbe
 
 # %%
 #| export
-def as_population(
+def to_population(
     position: np.ndarray,  # one number per entry of START, in first steps from the start
     loss: float,
 ) -> Population:
@@ -502,24 +502,24 @@ def as_population(
 
 # %%
 #| export
-def published_cells() -> np.ndarray:  # [mechanism, tail endowment, head or tail, round], as relative_contributions
+def fig1c_published() -> np.ndarray:  # [mechanism, tail endowment, head or tail, round], as relative_contributions
     "Read the 180 published means of Figure 1C into the order of relative_contributions."
     frame = data.published("fig1c_relative_contribution").set_index(["mechanism", "tail_endowment", "role", "round"]).relative_contribution
     axes = (list(mechanisms.BASELINES), FIGURE_TAILS, ("head", "tail"), range(1, game.Game.n_rounds + 1))
     return frame.reindex(pd.MultiIndex.from_product(axes)).to_numpy().reshape([len(axis) for axis in axes])
 
 
-def figure_error(
+def fig1c_error(
     key: Array,
     *,
     n_games: int,  # per mechanism and tail endowment
 ) -> Callable[[Population], float]:  # mean absolute difference, fractions of the endowment
     "Make the function that says how far a population is from Figure 1C, always on the same random numbers."
-    cells = published_cells()
+    cells = fig1c_published()
 
     @jax.jit
     def error(population):
-        return jnp.abs(relative_contributions(key, seated(population), n_games) - cells).mean()
+        return jnp.abs(relative_contributions(key, with_or_without_referee(population), n_games) - cells).mean()
 
     return lambda population: float(error(jax.tree.map(jnp.float32, population)))
 
@@ -550,26 +550,26 @@ def calibrate(
     ledger: Path | None = None,  # file that keeps what was tried; a search with the same settings goes on from there
 ) -> tuple[Population, pd.DataFrame]:  # the population, and the lowest price after each generation
     "Fit a population to Figure 1C, and to nothing else, by CMA-ES."
-    error = figure_error(jax.random.key(search.seed), n_games=search.n_games)
-    price = lambda z: error(as_population(z, search.loss)) + search.ridge * np.mean(z**2)
+    error = fig1c_error(jax.random.key(search.seed), n_games=search.n_games)
+    price = lambda z: error(to_population(z, search.loss)) + search.ridge * np.mean(z**2)
     evolution = cma.CMAEvolutionStrategy(np.zeros(len(START)), 1.0, {"seed": search.seed + 1, "popsize": search.n_candidates, "verbose": -9})
-    tried, started = read_ledger(ledger, search), time.monotonic()
+    tried, started = read_search_log(ledger, search), time.monotonic()
     known = len(tried)
     for generation in range(search.n_generations):
         candidates = evolution.ask()
         if generation >= known:
             tried.append([price(z) for z in candidates])
             if generation % 20 == 19 or generation == search.n_generations - 1:
-                report(ledger, search, tried, (time.monotonic() - started) / (generation + 1 - known))
+                save_search_log(ledger, search, tried, (time.monotonic() - started) / (generation + 1 - known))
         evolution.tell(candidates, tried[generation])
     best = np.minimum.accumulate([min(errors) for errors in tried])
     history = pd.DataFrame({"generation": np.arange(1, len(best) + 1), "price": best})
-    return as_population(evolution.result.xfavorite, search.loss), history
+    return to_population(evolution.result.xfavorite, search.loss), history
 
 
 # %%
 #| export
-def read_ledger(ledger, search):
+def read_search_log(ledger, search):
     "Read the errors that an interrupted search had found; the search replays them, so nothing else needs keeping."
     if ledger is None or not Path(ledger).exists():
         return []
@@ -577,7 +577,7 @@ def read_ledger(ledger, search):
     return content["tried"] if content["search"] == asdict(search) else []
 
 
-def report(ledger, search, tried, pace):
+def save_search_log(ledger, search, tried, pace):
     "Save the search so far and say how far it is."
     if ledger is not None:
         data.write_json(ledger, {"search": asdict(search), "tried": tried})
@@ -588,7 +588,7 @@ def report(ledger, search, tried, pace):
 
 # %% [markdown]
 # Here is a search small enough to watch, stopped half way and taken up again. The real one runs in 29_calibrate; its result is what
-# `fitted()` reads.
+# `calibrated()` reads.
 
 # %%
 from tempfile import TemporaryDirectory
@@ -611,9 +611,9 @@ print("lowest price, first and last generation:", history.price.iloc[[0, -1]].ro
 # that distance remains even if the model is the truth.
 
 # %%
-ours = np.asarray(jax.jit(lambda key: relative_contributions(key, seated(population), 4096))(jax.random.key(3)))
-few = np.asarray(jax.jit(lambda key: relative_contributions(key, seated(population), 65))(jax.random.key(4)))
-cells = published_cells()
+ours = np.asarray(jax.jit(lambda key: relative_contributions(key, with_or_without_referee(population), 4096))(jax.random.key(3)))
+few = np.asarray(jax.jit(lambda key: relative_contributions(key, with_or_without_referee(population), 65))(jax.random.key(4)))
+cells = fig1c_published()
 error, floor = np.abs(ours - cells).mean(), np.abs(ours - few).mean()
 print(f"mean absolute error {error:.4f} over {cells.size} cells; two samples of one population differ by {floor:.4f}")
 assert cells.size == 180 and error < 0.04
@@ -665,7 +665,7 @@ def heads(population, mechanism):
 
 
 fits = {row["loss"]: row for row in sorted(calibration()["by_loss"], key=lambda row: row["loss"])}
-people = {loss: Population(**{name: row[name] for name in numbers(population)}) for loss, row in fits.items()}
+people = {loss: Population(**{name: row[name] for name in as_dict(population)}) for loss, row in fits.items()}
 neglected = {loss: np.asarray(heads(p, everything_to_tails)) for loss, p in people.items()}
 table = pd.DataFrame({loss: {"error": row["error_fresh_games"], "heads, round 2": neglected[loss][1], "heads, round 10": neglected[loss][-1]} for loss, row in fits.items()}).T
 assert np.ptp(table["error"]) < 0.006, "Figure 1c hardly prefers one to another"
@@ -835,7 +835,7 @@ assert np.allclose(np.bincount(richest) / len(richest), 0.25, atol=0.1), "10, 5,
 
 # %%
 #| export
-def sketch(
+def early_hcrm(
     key: Array,  # consumed
     shape: tuple[int, ...],  # leading shape: one mechanism for each
 ) -> game.Mechanism:
@@ -855,7 +855,7 @@ def _mixture(point, mix, weights, endowment, contribution):
 
 # %%
 #| export
-def by_group(
+def mechanism_by_group(
     choices: Sequence[game.Mechanism | game.Referee],
     which: Array,  # [G] position in `choices`
 ) -> game.Referee:
@@ -867,31 +867,31 @@ def by_group(
         return jnp.take_along_axis(shares, which.reshape(1, *(1,) * (endowment.ndim - 2), -1, 1), 0)[0]
 
     return game.Referee(
-        start=lambda key, endowment: [r.start(k, endowment) for r, k in zip(referees, jax.random.split(key, len(referees)))],
+        init=lambda key, endowment: [r.init(k, endowment) for r, k in zip(referees, jax.random.split(key, len(referees)))],
         share=share,
-        learn=lambda states, *seen: [referee.learn(state, *seen) for referee, state in zip(referees, states)],
+        update=lambda states, *seen: [referee.update(state, *seen) for referee, state in zip(referees, states)],
     )
 
 
 # %%
 #| export
-def on_schedule(
+def scheduled_referee(
     choices: Sequence[game.Mechanism | game.Referee],
     code: Array,  # [S, G] position in `choices`: what each group plays under in each block of the evening
-) -> Callable[[Array, int], tuple[Array, game.Referee]]:  # as `evenings` asks for its referees
+) -> Callable[[Array, int], tuple[Array, game.Referee]]:  # as `play_sessions` asks for its referees
     "Let every group play its evening under a schedule of mechanisms or referees."
     return Partial(_scheduled, game.as_pytree(list(choices)), code)
 
 
-def _scheduled(choices, code, session, n_groups):  # as `evenings` calls it
-    return code[session], by_group(choices, code[session])
+def _scheduled(choices, code, session, n_groups):  # as `play_sessions` calls it
+    return code[session], mechanism_by_group(choices, code[session])
 
 
 # %% [markdown]
 # A hundred sketches, all at once, on one table: shares must be shares, and some sketch should be hard on Ann.
 
 # %%
-sketches = sketch(jax.random.key(7), (100,))(jnp.tile(ann, (100, 1)), jnp.tile(coins, (100, 1)))
+sketches = early_hcrm(jax.random.key(7), (100,))(jnp.tile(ann, (100, 1)), jnp.tile(coins, (100, 1)))
 assert jnp.allclose(sketches.sum(-1), 1, atol=1e-5) and (sketches >= 0).all()
 print("share of the head, who gave 4 of 10 coins: from", sketches[:, 0].min().round(2), "to", sketches[:, 0].max().round(2))
 assert sketches[:, 0].min() < 0.15 and sketches[:, 0].max() > 0.5
@@ -916,21 +916,21 @@ def with_dropouts(
     "Replace players by random bots from some round on (Koster et al., \"Participants\")."
     bots = game.random_bots()
 
-    def choose(key, state, endowment):
+    def act(key, state, endowment):
         turn, mind = state
         key_own, key_bot = jax.random.split(key)
-        return jnp.where(turn < leaves, players.choose(key_own, mind, endowment), bots.choose(key_bot, (), endowment))
+        return jnp.where(turn < leaves, players.act(key_own, mind, endowment), bots.act(key_bot, (), endowment))
 
     return game.Players(
-        start=lambda key, endowment: (0, players.start(key, endowment)),
-        choose=choose,
-        learn=lambda state, *seen: (state[0] + 1, players.learn(state[1], *seen)),
+        init=lambda key, endowment: (0, players.init(key, endowment)),
+        act=act,
+        update=lambda state, *seen: (state[0] + 1, players.update(state[1], *seen)),
     )
 
 
 # %%
 #| export
-def leaving_rounds(
+def dropout_rounds(
     key: Array,  # consumed whole
     n_played: Array,  # [G] blocks that each group plays
     *,
@@ -950,7 +950,7 @@ def leaving_rounds(
 # Eight groups of three blocks each, twelve of the 24 to be complete:
 
 # %%
-few_leave = leaving_rounds(jax.random.key(10), jnp.full(8, 3), n_complete=12)
+few_leave = dropout_rounds(jax.random.key(10), jnp.full(8, 3), n_complete=12)
 complete = (few_leave.min(-1)[:, None] >= jnp.array([10, 20, 30])).sum()
 print(few_leave[:2], "->", complete, "blocks of 24 complete")
 assert complete == 12
@@ -960,7 +960,7 @@ assert complete == 12
 
 # %%
 #| export
-KINDS = ("tutorial", *mechanisms.BASELINES, "early_hcrm")  # what the blocks of the pilot are played under
+PILOT_MECHANISMS = ("tutorial", *mechanisms.BASELINES, "early_hcrm")  # what the blocks of the pilot are played under
 
 
 # %%
@@ -978,8 +978,8 @@ def pilot_mechanism(
     rival = jax.random.randint(key_rival, (n_groups,), 1, 4)
     early = jax.random.randint(key_early, (n_groups,), 4, 5 + len(extra))
     code = jnp.where(early_first == (session % 2 == 1), early, rival) * (session > 0)
-    choices = [game.equal_split, *mechanisms.BASELINES.values(), sketch(key_sketch, (n_groups,))]
-    return code, by_group([*choices, *extra], code)
+    choices = [game.equal_split, *mechanisms.BASELINES.values(), early_hcrm(key_sketch, (n_groups,))]
+    return code, mechanism_by_group([*choices, *extra], code)
 
 
 # %%
@@ -991,7 +991,7 @@ def _all_blocks(key, population, endowment, leaves, referees, sessions):
 
     def one_block(session):
         code, mechanism = referees(session, len(endowment))
-        people = game.same_people(participants(population, referee=session > 0), key_people)
+        people = game.same_participants(participants(population, referee=session > 0), key_people)
         people = with_dropouts(people, leaves - session * game.Game.n_rounds)
         return game.play(jax.random.fold_in(key_play, session), people, endowment, mechanism), code
 
@@ -1000,7 +1000,7 @@ def _all_blocks(key, population, endowment, leaves, referees, sessions):
 
 # %%
 #| export
-def evenings(
+def play_sessions(
     key: Array,  # consumed: one part for the persons, one for the play
     population: Population,
     endowment: Array,  # [G, P] coins
@@ -1032,10 +1032,10 @@ def pilot(
         raise ValueError(f"n_blocks is {n_blocks}: the pilot needs at least one block, the paper's has {N_BLOCKS}.")
     key_groups, key_leave, key_mechanisms, key_play = jax.random.split(key, 4)
     endowment, n_played = pilot_groups(key_groups, n_blocks=n_blocks)
-    leaves = leaving_rounds(key_leave, n_played, n_complete=round(n_blocks * N_COMPLETE / N_BLOCKS))
+    leaves = dropout_rounds(key_leave, n_played, n_complete=round(n_blocks * N_COMPLETE / N_BLOCKS))
     extra = extra or {}
     referees = Partial(pilot_mechanism, key_mechanisms, game.as_pytree(list(extra.values())))
-    return evenings(key_play, population, endowment, n_played, leaves, referees, (*KINDS, *extra))
+    return play_sessions(key_play, population, endowment, n_played, leaves, referees, (*PILOT_MECHANISMS, *extra))
 
 
 # %%
@@ -1066,7 +1066,7 @@ pd.DataFrame({"mechanism": names, "answered": plays.answered.mean(-1), "fraction
 
 # %%
 #| export
-def played_under(
+def play_against_rival(
     key: Array,  # consumed: order of the blocks, evenings
     population: Population,
     mechanism: game.Mechanism,  # usually the newest HCRM
@@ -1082,9 +1082,9 @@ def played_under(
     endowment = mechanisms.head_and_tails(jnp.resize(jnp.array(tails, float), n_groups))
     new_first = jax.random.permutation(key_order, n_groups) < n_groups / 2
     code = jnp.stack([jnp.zeros(n_groups, int), jnp.where(new_first, 1, 2), jnp.where(new_first, 2, 1)])
-    referees = on_schedule([game.equal_split, mechanism, rival], code)
+    referees = scheduled_referee([game.equal_split, mechanism, rival], code)
     n_played, never = jnp.full(n_groups, 3), jnp.full(endowment.shape, jnp.inf)
-    return evenings(key_play, population, endowment, n_played, never, referees, ("tutorial", name, rival_name))
+    return play_sessions(key_play, population, endowment, n_played, never, referees, ("tutorial", name, rival_name))
 
 
 # %%
@@ -1097,7 +1097,7 @@ def holdout(
 ) -> data.Plays:
     "Play the hold-out: new groups in the evaluation's conditions (Koster et al., \"Pilot testing\")."
     key_hcrm, key_play = jax.random.split(key)
-    return played_under(key_play, population, sketch(key_hcrm, (n_groups,)), "early_hcrm", n_groups=n_groups)
+    return play_against_rival(key_play, population, early_hcrm(key_hcrm, (n_groups,)), "early_hcrm", n_groups=n_groups)
 
 
 # %%
@@ -1117,9 +1117,9 @@ pd.crosstab(np.array(kept_apart.names)[np.asarray(kept_apart.mechanism)], tails)
 #
 # ## Recap
 #
-# `Population` is how stand-in participants play, `fitted()` the committed calibration; `participants` seats them for `game.play`,
+# `Population` is how stand-in participants play, `calibrated()` the committed calibration; `participants` seats them for `game.play`,
 # `vote` lets them vote. `calibrate` fits them to Figure 1c, `fig1c_curves` plays that figure with any kind of players. `pilot`,
-# `holdout` and `played_under` make the data sets that virtual players are trained and judged on.
+# `holdout` and `play_against_rival` make the data sets that virtual players are trained and judged on.
 #
 # Questions to take along: which experiment would you run to identify `loss`, if you were allowed ten groups? What else does a model
 # fitted to means leave open, and which mechanism would exploit it?

@@ -27,7 +27,7 @@
 # tried on thousands of groups before it is any good, and no thousand groups would sit through that. So one small network is
 # taught to guess what a person does next, and then four copies of it sit down and play. Uses the game (00), the files of 02 and,
 # to have somebody to imitate, the stand-in participants of 03. The metagame, the training of mechanisms and the election are
-# all played by the networks made here; the loop that trains them, `descend`, trains the mechanisms too.
+# all played by the networks made here; the loop that trains them, `run_updates`, trains the mechanisms too.
 
 # %%
 #| export
@@ -79,7 +79,7 @@ from democratic_ai import mechanisms, participants
 
 # %%
 #| export
-def own_first(
+def focal_first(
     x: Array,  # [..., P] one number per seat
 ) -> Array:  # [..., P, P] row: who looks; columns: the own number, then the others' in the order of their seats
     "Look at the table from every seat."
@@ -97,7 +97,7 @@ def features(
     seen = jnp.stack([contribution / 10, contribution / now, payout / 10], -2)
     before = jnp.concatenate([jnp.zeros_like(seen[..., :1, :, :]), seen[..., :-1, :, :]], -3)
     table = jnp.concatenate([now[..., None, :] / 10, before], -2)  # [..., T, quantity, P]
-    told = jnp.moveaxis(own_first(table), -3, -2)  # [..., T, P, quantity, P]
+    told = jnp.moveaxis(focal_first(table), -3, -2)  # [..., T, P, quantity, P]
     return told.reshape(*told.shape[:-2], -1)
 
 
@@ -201,7 +201,7 @@ print(f"{n_parameters:,} parameters")
 
 # %%
 #| export
-def affordable(
+def masked_log_softmax(
     logits: Array,  # [..., 11, N] of 0..10 coins
     endowment: Array,  # [..., N] coins
 ) -> Array:  # [..., 11, N] log-probabilities, nats; practically minus infinity above the endowment
@@ -211,7 +211,7 @@ def affordable(
 
 
 # %%
-indifferent = jnp.exp(affordable(jnp.zeros((11, 2)), jnp.array([10.0, 4.0])))
+indifferent = jnp.exp(masked_log_softmax(jnp.zeros((11, 2)), jnp.array([10.0, 4.0])))
 print("Ann", indifferent[:, 0].round(2), "\nBob", indifferent[:, 1].round(2))
 assert jnp.allclose(indifferent[:, 0], 1 / 11) and jnp.allclose(indifferent[:5, 1], 1 / 5) and (indifferent[5:, 1] == 0).all()
 
@@ -236,7 +236,7 @@ def readable_loss(params, block, answered, config=Cloning()):
     "Cross-entropy minus weighted entropy over players with ten answers, plus the squares of the parameters."
     story = jnp.swapaxes(features(block.endowment, block.contribution, block.payout), -3, -2)  # [B, P, T, 16]
     logits = VirtualPlayer(config.embed, config.hidden).apply(params, story)
-    log_p = affordable(jnp.moveaxis(logits, -3, -1), block.endowment[:, None, :])  # [B, T, 11, P]
+    log_p = masked_log_softmax(jnp.moveaxis(logits, -3, -1), block.endowment[:, None, :])  # [B, T, 11, P]
     chosen = jnp.take_along_axis(log_p, block.contribution.astype(int)[:, :, None], -2)[:, :, 0]
     entropy = -(jnp.exp(log_p) * log_p).sum(-2)
     each = (-chosen - config.entropy_weight * entropy).mean(-2)
@@ -271,7 +271,7 @@ print(f"{at_zero:.4f} nats per choice before anything is learned")
 
 # %%
 #| export
-def concatenated(
+def concatenate_weights(
     params: dict,  # of `VirtualPlayer`
 ) -> dict:  # embed [16, 64], embed_bias [64], gates [64 + 16, 4 * 16], gates_bias [64], choice [16, 11], choice_bias [11]
     "Join the LSTM's eight matrices and four biases into one of each, gates in the order input, forget, cell, output."
@@ -287,22 +287,22 @@ def concatenated(
     }
 
 
-def upright(
+def feature_major(
     params: dict,  # of `VirtualPlayer`
 ) -> dict:  # matrices [out, in], biases [out, 1], the three sigmoid gates halved
     "Stand the weights up for players along the last axis, ready for a single tanh over all gates."
-    w = concatenated(params)
+    w = concatenate_weights(params)
     halved = np.repeat(np.float32([0.5, 0.5, 1, 0.5]), w["choice"].shape[0])
     w = w | {"gates": w["gates"] * halved, "gates_bias": w["gates_bias"] * halved}
     return {name: x[:, None] if x.ndim == 1 else x.T for name, x in w.items()}
 
 
 # %%
-assert {name: x.shape for name, x in concatenated(params).items()} == {
+assert {name: x.shape for name, x in concatenate_weights(params).items()} == {
     "embed": (16, 64), "embed_bias": (64,), "gates": (80, 64), "gates_bias": (64,), "choice": (16, 11), "choice_bias": (11,),
 }
-assert sum(x.size for x in concatenated(params).values()) == 6459, "a rearrangement loses nothing"
-assert (concatenated(params)["gates_bias"] == jnp.repeat(jnp.array([0.0, 1, 0, 0]), 16)).all(), "forget gates start open"
+assert sum(x.size for x in concatenate_weights(params).values()) == 6459, "a rearrangement loses nothing"
+assert (concatenate_weights(params)["gates_bias"] == jnp.repeat(jnp.array([0.0, 1, 0, 0]), 16)).all(), "forget gates start open"
 
 
 # %% [markdown]
@@ -312,7 +312,7 @@ assert (concatenated(params)["gates_bias"] == jnp.repeat(jnp.array([0.0, 1, 0, 0
 
 # %%
 #| export
-def opened(
+def split_gates(
     squashed: Array,  # [4 * hidden, N] tanh of the gates, three of them halved before
 ) -> tuple[Array, Array, Array, Array]:  # input, forget, cell, output
     "Tell the four gates apart and finish the sigmoids: half of one plus tanh."
@@ -320,7 +320,7 @@ def opened(
     return 0.5 * i + 0.5, 0.5 * f + 0.5, g, 0.5 * o + 0.5
 
 
-def one_round(
+def lstm_step(
     told: Array,  # [4 * hidden, N] what the gates hear from the first layer
     recalled: Array,  # [4 * hidden, hidden] the gates' weights for what is remembered
     h: Array,  # [hidden, N] output of the memory
@@ -328,7 +328,7 @@ def one_round(
 ) -> tuple[Array, Array, tuple]:  # h, cell, what the way back will need
     "Let N players take in what they know before one choice."
     gates = jnp.tanh(told + recalled @ h)
-    i, f, g, o = opened(gates)
+    i, f, g, o = split_gates(gates)
     new = f * cell + i * g
     squashed = jnp.tanh(new)
     return o * squashed, new, (gates, cell, squashed)
@@ -336,21 +336,21 @@ def one_round(
 
 # %% [markdown]
 # Ten rounds forward, written out: what the first layer tells the gates is one product over all rounds, then comes the memory, and all the choices are
-# one product again. `forward` gives the logits and everything that the way back needs; `logits` is its public face, with the way back attached by hand.
+# one product again. `lstm_forward` gives the logits and everything that the way back needs; `player_logits` is its public face, with the way back attached by hand.
 
 # %%
 #| export
-def side_by_side(
+def flatten_rounds(
     rounds: Array,  # [T, n, N]
 ) -> Array:  # [n, T * N]
     "Lay rounds beside one another, so that one matrix product serves all."
     return jnp.swapaxes(rounds, 0, 1).reshape(rounds.shape[1], -1)
 
 
-def forward(
-    w: dict,  # from `upright`
+def lstm_forward(
+    w: dict,  # from `feature_major`
     story: Array,  # [T, N, 16] features
-) -> tuple[Array, tuple]:  # [T, 11, N] logits; traces for `backward`
+) -> tuple[Array, tuple]:  # [T, 11, N] logits; traces for `lstm_backward`
     "Guess T rounds of N players and keep the traces."
     n_rounds, n_players, _ = story.shape
     embedded = jnp.tanh(w["embed"] @ story.reshape(n_rounds * n_players, -1).T + w["embed_bias"])
@@ -358,7 +358,7 @@ def forward(
     h = cell = jnp.zeros((w["choice"].shape[1], n_players))
     remembered, traces = [], []
     for told in jnp.split(looked @ embedded + w["gates_bias"], n_rounds, 1):
-        h, cell, trace = one_round(told, recalled, h, cell)
+        h, cell, trace = lstm_step(told, recalled, h, cell)
         remembered.append(h)
         traces.append(trace)
     remembered = jnp.concatenate(remembered, 1)
@@ -369,12 +369,12 @@ def forward(
 # %%
 #| export
 @jax.custom_vjp
-def logits(
-    w: dict,  # from `upright`
+def player_logits(
+    w: dict,  # from `feature_major`
     story: Array,  # [T, N, 16] features
-) -> Array:  # [T, 11, N] of 0..10 coins, before `affordable`
+) -> Array:  # [T, 11, N] of 0..10 coins, before `masked_log_softmax`
     "Guess T rounds of N players; fast in both directions, fastest for some 100 players at a time (they fit the cache)."
-    return forward(w, story)[0]
+    return lstm_forward(w, story)[0]
 
 
 # %% [markdown]
@@ -386,16 +386,16 @@ def logits(
 
 # %%
 #| export
-def blame(
+def gate_gradients(
     recalled: Array,  # [4 * hidden, hidden] the gates' weights for what is remembered
-    traces: list[tuple],  # of `one_round`, one per round
+    traces: list[tuple],  # of `lstm_step`, one per round
     d_remembered: list[Array],  # [hidden, N] per round: how much the choices mind
 ) -> Array:  # [4 * hidden, T * N] of the gates, before tanh
     "Go back through the rounds and say how much the loss minds each gate."
     d_h = d_cell = 0.0
     d_gates = []
     for (gates, cell, squashed), minded in zip(traces[::-1], d_remembered[::-1]):
-        i, f, g, o = opened(gates)
+        i, f, g, o = split_gates(gates)
         d_h = d_h + minded
         d_cell = d_cell + d_h * o * (1 - squashed**2)
         d_open = jnp.concatenate([0.5 * d_cell * g, 0.5 * d_cell * cell, d_cell * i, 0.5 * d_h * squashed])
@@ -409,15 +409,15 @@ def blame(
 
 # %%
 #| export
-def backward(
-    saved: tuple,  # of `forward`
+def lstm_backward(
+    saved: tuple,  # of `lstm_forward`
     d_logits: Array,  # [T, 11, N]
 ) -> tuple[dict, Array]:  # gradient of the weights, and of the story [T, N, 16]
     "Turn blame into gradients, all rounds in one matrix product; what the caller does not use, the compiler drops."
     w, story, embedded, remembered, traces = saved
     looked, recalled = jnp.split(w["gates"], [len(embedded)], 1)
-    d_guess = side_by_side(d_logits)
-    d_gates = blame(recalled, traces, jnp.split(w["choice"].T @ d_guess, len(story), 1))
+    d_guess = flatten_rounds(d_logits)
+    d_gates = gate_gradients(recalled, traces, jnp.split(w["choice"].T @ d_guess, len(story), 1))
     d_embed = (looked.T @ d_gates) * (1 - embedded**2)
     before = jnp.pad(remembered, ((0, 0), (story.shape[1], 0)))[:, : remembered.shape[1]]  # of the round before; nothing at first
     ones = jnp.ones((d_guess.shape[1], 1))
@@ -432,7 +432,7 @@ def backward(
     return d_w, (d_embed.T @ w["embed"]).reshape(story.shape)
 
 
-logits.defvjp(forward, backward)
+player_logits.defvjp(lstm_forward, lstm_backward)
 
 
 # %% [markdown]
@@ -448,14 +448,14 @@ def log_probability(
     "Say how probable each contribution was, given all before it; differentiable in the payouts (teacher forcing)."
     story = jnp.moveaxis(features(block.endowment, block.contribution, block.payout), -3, 0)  # [T, ..., P, 16]
     n_rounds, *seats, n_features = story.shape
-    guess = logits(upright(params), story.reshape(n_rounds, -1, n_features))
-    log_p = affordable(guess, block.endowment.reshape(-1))
+    guess = player_logits(feature_major(params), story.reshape(n_rounds, -1, n_features))
+    log_p = masked_log_softmax(guess, block.endowment.reshape(-1))
     chosen = jnp.moveaxis(block.contribution, -2, 0).reshape(n_rounds, 1, -1)
-    hit = picked(log_p, chosen)
+    hit = gather_log_prob(log_p, chosen)
     return jnp.moveaxis(hit.reshape(n_rounds, *seats), 0, -2)
 
 
-def picked(
+def gather_log_prob(
     log_p: Array,  # [..., 11, N]
     chosen: Array,  # [..., 1, N] coins
 ) -> Array:  # [..., N]
@@ -471,7 +471,7 @@ def picked(
 def specified(params, block):
     "log_probability in the words of the flax module."
     story = jnp.swapaxes(features(block.endowment, block.contribution, block.payout), -3, -2)
-    log_p = affordable(jnp.moveaxis(VirtualPlayer().apply(params, story), -3, -1), block.endowment[:, None, :])
+    log_p = masked_log_softmax(jnp.moveaxis(VirtualPlayer().apply(params, story), -3, -1), block.endowment[:, None, :])
     return jnp.take_along_axis(log_p, block.contribution.astype(int)[:, :, None], -2)[:, :, 0]
 
 
@@ -494,21 +494,21 @@ print("largest difference of the two gradients, relative:", float(jnp.abs(slow -
 def readable_players(params, n_rounds=10):
     "Virtual players that read the whole block again before every choice."
 
-    def start(key, endowment):
+    def init(key, endowment):
         nothing = jnp.zeros((*endowment.shape[:-1], n_rounds, endowment.shape[-1]))
         return 0, nothing, nothing  # rounds played, contributions, payouts
 
-    def choose(key, memory, endowment):
+    def act(key, memory, endowment):
         t, contribution, payout = memory
         story = jnp.swapaxes(features(endowment, contribution, payout), -3, -2)  # [G, P, T, 16]
-        log_p = affordable(VirtualPlayer().apply(params, story)[..., t, :].swapaxes(-1, -2), endowment)  # [G, 11, P]
+        log_p = masked_log_softmax(VirtualPlayer().apply(params, story)[..., t, :].swapaxes(-1, -2), endowment)  # [G, 11, P]
         return (jax.random.uniform(key, endowment.shape)[:, None] >= jnp.exp(log_p).cumsum(-2)).sum(-2).astype(float)
 
-    def learn(memory, endowment, contribution, payout, mechanism):
+    def update(memory, endowment, contribution, payout, mechanism):
         t, *seen = memory
         return t + 1, *(so_far.at[..., t, :].set(new) for so_far, new in zip(seen, (contribution, payout)))
 
-    return game.Players(start, choose, learn)
+    return game.Players(init, act, update)
 
 
 seat = lambda of: jax.jit(lambda key: game.play(key, of(params), groups, mechanisms.libertarian))
@@ -524,11 +524,11 @@ print(read_again.contribution[0].astype(int))
 
 # %%
 #| export
-def by_seat(
+def seat_weights(
     params: dict,  # of `VirtualPlayer`
 ) -> dict:  # matrices [outputs, inputs], biases [outputs, 1]; `known` and `paid` once per seat
     "Turn the players' first layer round for every seat, so that all four can read one and the same table."
-    w = concatenated(params)
+    w = concatenate_weights(params)
     width, seats = len(w["embed_bias"]), np.arange(len(w["embed"]) // 4)
     embed = w["embed"].reshape(4, len(seats), width)  # endowment, contribution, ratio, payout; the own seat first
     turned = [jnp.zeros_like(embed).at[:, np.r_[seat, np.delete(seats, seat)]].set(embed) for seat in seats]
@@ -547,8 +547,8 @@ def by_seat(
 # Is the first layer turned the right way round? Player 2 should see through the turned matrix what it sees through the original.
 
 # %%
-turned, coins = by_seat(params), [jnp.array(x) for x in ([10.0, 4, 3, 2], [2.0, 0, 1, 2], [1.0, 2, 0, 2])]
-usual = features(coins[0], *(jnp.stack([x, x]) for x in coins[1:]))[1, 2] @ concatenated(params)["embed"]
+turned, coins = seat_weights(params), [jnp.array(x) for x in ([10.0, 4, 3, 2], [2.0, 0, 1, 2], [1.0, 2, 0, 2])]
+usual = features(coins[0], *(jnp.stack([x, x]) for x in coins[1:]))[1, 2] @ concatenate_weights(params)["embed"]
 read = jnp.concatenate([coins[0] / 10, coins[1] / 10, coins[1] / coins[0]])
 assert jnp.allclose(turned["known"][2] @ read + turned["paid"][2] @ (coins[2] / 10), usual, atol=1e-5)
 
@@ -558,8 +558,8 @@ assert jnp.allclose(turned["known"][2] @ read + turned["paid"][2] @ (coins[2] / 
 
 # %%
 #| export
-def remember(
-    weights: dict,  # of `by_seat`
+def recurrent_step(
+    weights: dict,  # of `seat_weights`
     seen: Array,  # [64, B] before bias and tanh
     memory: tuple[Array, Array],  # hidden state and cell of the LSTM, [16, B] each
 ) -> tuple[Array, Array]:
@@ -571,8 +571,8 @@ def remember(
     return jax.nn.sigmoid(o) * jnp.tanh(cell), cell
 
 
-def look(
-    weights: dict,  # of `by_seat`
+def observe(
+    weights: dict,  # of `seat_weights`
     endowment: Array,  # [P, B] coins
     contribution: Array,  # [P, B] coins of the last round, zeros before the first
     payout: Array,  # [P, B] coins
@@ -581,7 +581,7 @@ def look(
     "Let everybody read the results screen."
     known = jnp.concatenate([endowment / 10, contribution / 10, contribution / endowment])
     seen = [k @ known + p @ (payout / 10) for k, p in zip(weights["known"], weights["paid"])]
-    return [remember(weights, s, m) for s, m in zip(seen, memory)]
+    return [recurrent_step(weights, s, m) for s, m in zip(seen, memory)]
 
 
 # %% [markdown]
@@ -590,7 +590,7 @@ def look(
 
 # %%
 #| export
-def draw(
+def sample_contribution(
     uniform: Array,  # [N] between 0 and 1
     logit: Array,  # [11, N] of 0..10 coins
     endowment: Array,  # [N] coins
@@ -611,25 +611,25 @@ def virtual_players(
     params: dict,  # of `VirtualPlayer`
 ) -> game.Players:
     "Seat virtual players at the table: copies of one network, each with a memory of its own."
-    weights = by_seat(params)
-    return game.Players(*(Partial(step, weights) for step in (_start, _choose, _learn)))
+    weights = seat_weights(params)
+    return game.Players(*(Partial(step, weights) for step in (_init, _act, _update)))
 
 
-def _start(weights, key, endowment):
+def _init(weights, key, endowment):
     seats = _lying(jax.lax.optimization_barrier(endowment))  # or the compiler would work out known seats itself, slowly
     nothing, blank = jnp.zeros_like(seats), jnp.zeros((weights["remembered"].shape[1], seats.shape[1]))
-    return look(weights, seats, nothing, nothing, [(blank, blank)] * len(seats))
+    return observe(weights, seats, nothing, nothing, [(blank, blank)] * len(seats))
 
 
-def _choose(weights, key, memory, endowment):
+def _act(weights, key, memory, endowment):
     uniform = _lying(jax.random.uniform(key, endowment.shape))
     logits = [weights["choice"] @ hidden + weights["choice_bias"] for hidden, _ in memory]
-    drawn = [draw(*each)[0] for each in zip(uniform, logits, _lying(endowment))]
+    drawn = [sample_contribution(*each)[0] for each in zip(uniform, logits, _lying(endowment))]
     return jnp.stack(drawn, -1).reshape(endowment.shape)
 
 
-def _learn(weights, memory, endowment, contribution, payout, mechanism):
-    return look(weights, *map(_lying, (endowment, contribution, payout)), memory)
+def _update(weights, memory, endowment, contribution, payout, mechanism):
+    return observe(weights, *map(_lying, (endowment, contribution, payout)), memory)
 
 
 def _lying(coins):
@@ -679,12 +679,12 @@ for coins in range(11):  # round 1: the same page for every group, so one distri
 
 # %%
 #| export
-ORDERS = 6  # of the other players in which every row is written down: all there are at a table of four
+N_ORDERS = 6  # of the other players in which every row is written down: all there are at a table of four
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class Lessons:
+class Examples:
     "A data set of blocks, laid out for imitation: one row per player and block."
 
     story: Array  # [ORDERS * G * P, T * 4 * P] features, the other players in several orders
@@ -696,11 +696,11 @@ class Lessons:
 
 # %%
 #| export
-def lessons(
+def make_examples(
     plays: data.Plays,
     *,
     room: int | None = None,  # blocks to lay out, so that data sets of any size compile once; default: as many as there are
-) -> Lessons:
+) -> Examples:
     "Write down what every player saw and did; raises ValueError when nobody answered all rounds."
     if not np.any(plays.answered):
         raise ValueError("plays.answered: no player has answers of their own in all rounds; there is nobody to imitate.")
@@ -708,24 +708,24 @@ def lessons(
     block, answered = jax.tree.map(lambda x: jnp.resize(x, (room or n_blocks, *x.shape[1:])), (plays.block, plays.answered))
     story = jnp.swapaxes(features(block.endowment, block.contribution, block.payout), 1, 2)  # [G, P, T, 16]
     n_players, n_rounds = story.shape[1:3]
-    others = set(itertools.islice(itertools.permutations(range(1, n_players)), ORDERS + 1))
-    if len(others) > ORDERS:
+    others = set(itertools.islice(itertools.permutations(range(1, n_players)), N_ORDERS + 1))
+    if len(others) > N_ORDERS:
         lots, others = np.random.default_rng(0), set()
-        while len(others) < ORDERS:
+        while len(others) < N_ORDERS:
             others.add(tuple(lots.permutation(np.arange(1, n_players))))
     columns = [n_players * np.arange(4)[:, None] + np.array([0, *order]) for order in sorted(others)]
     story = jnp.stack([story[..., column.ravel()] for column in columns])
     chosen = jnp.swapaxes(block.contribution, 1, 2).reshape(-1, n_rounds)
-    return Lessons(story.reshape(-1, n_rounds * story.shape[-1]), chosen, block.endowment.reshape(-1), answered, jnp.int32(n_blocks))
+    return Examples(story.reshape(-1, n_rounds * story.shape[-1]), chosen, block.endowment.reshape(-1), answered, jnp.int32(n_blocks))
 
 
 # %%
 #| export
-AT_ONCE = 112  # players, on each device, whose traces fit the second-level cache of a core
+PLAYERS_PER_CHUNK = 112  # players, on each device, whose traces fit the second-level cache of a core
 
 
-def guessing(
-    w: dict,  # from `upright`
+def imitation_loss(
+    w: dict,  # from `feature_major`
     story: Array,  # [T, N, 16] features
     chosen: Array,  # [T, N] coins
     endowment: Array,  # [N] coins
@@ -734,8 +734,8 @@ def guessing(
     entropy_weight: float,
 ) -> tuple[Array, Array]:  # sums over players of the mean over rounds: loss, cross-entropy; nats
     "Compare guesses with choices: cross-entropy, less the weighted entropy of the guess."
-    log_p = affordable(logits(w, story), endowment)
-    wrong = -picked(log_p, chosen[:, None])
+    log_p = masked_log_softmax(player_logits(w, story), endowment)
+    wrong = -gather_log_prob(log_p, chosen[:, None])
     entropy = -(jnp.exp(log_p) * log_p).sum(-2)
     total = lambda each: (each.mean(0) * counts).sum()
     return total(wrong - entropy_weight * entropy), total(wrong)
@@ -748,7 +748,7 @@ def guessing(
 #| export
 def imitation_gradient(
     params: dict,  # of `VirtualPlayer`
-    taught: Lessons,
+    taught: Examples,
     blocks: Array,  # [B] which blocks
     key: Array,  # consumed whole: in which order each player reads about the others
     *,
@@ -756,18 +756,18 @@ def imitation_gradient(
 ) -> tuple[tuple[Array, Array], dict]:  # loss and cross-entropy in nats, gradient of the loss
     "Say how wrong a virtual player is on some blocks, and how to mend it (Koster et al., \"Virtual players - modelling\")."
     n_players, n_rows, n_rounds = taught.answered.shape[1], *taught.chosen.shape
-    answered, at_once = taught.answered[blocks].ravel(), AT_ONCE * jax.device_count()
+    answered, at_once = taught.answered[blocks].ravel(), PLAYERS_PER_CHUNK * jax.device_count()
     size = -(-answered.size // at_once) * at_once
     seats = (blocks[:, None] * n_players + jnp.arange(n_players)).ravel()
     rows = seats[jnp.nonzero(answered, size=size, fill_value=0)[0]]
     read = rows + n_rows * jax.random.randint(key, (size,), 0, len(taught.story) // n_rows)
-    w, pull = jax.vjp(upright, params)
+    w, pull = jax.vjp(feature_major, params)
 
     def add(k, so_far):
         here, there = (jax.lax.dynamic_slice(x, (k * at_once,), (at_once,)) for x in (rows, read))
         story = game.across_devices(jnp.swapaxes(taught.story[there].reshape(at_once, n_rounds, -1), 0, 1), 1)
         counts = k * at_once + jnp.arange(at_once) < answered.sum()
-        guess = partial(guessing, entropy_weight=config.entropy_weight)
+        guess = partial(imitation_loss, entropy_weight=config.entropy_weight)
         part = jax.value_and_grad(guess, has_aux=True)(w, story, taught.chosen[here].T, taught.endowment[here], counts)
         return jax.tree.map(jnp.add, so_far, part)
 
@@ -784,9 +784,9 @@ def imitation_gradient(
 # one of 6,459 derivatives.
 
 # %%
-population = participants.fitted()
+population = participants.calibrated()
 pilot = participants.pilot(jax.random.key(3), population, n_blocks=1000)
-taught = lessons(pilot)
+taught = make_examples(pilot)
 seat_order = replace(taught, story=taught.story[: len(taught.chosen)])
 blocks = jnp.arange(512) + 400
 readable = jax.jit(lambda p: jax.value_and_grad(readable_loss)(p, jax.tree.map(lambda x: x[blocks], pilot.block), pilot.answered[blocks]))
@@ -819,7 +819,7 @@ print(f"{slow_ms:.0f} ms readable, {fast_ms:.0f} ms exported: {slow_ms / fast_ms
 # ## A loop that survives
 #
 # Some minutes for players, as many for a mechanism, times seeds, times iterations: sooner or later somebody closes the lid.
-# `descend` is the loop of both trainings. It calls a compiled chunk of some two hundred updates, notes how it goes, and puts
+# `run_updates` is the loop of both trainings. It calls a compiled chunk of some two hundred updates, notes how it goes, and puts
 # everything that the rest depends on (parameters, optimiser, random key, step, history) into one file, at the latest
 # every two minutes. The file's name is made from the settings, the data and the program itself, as JAX has traced it: another setting, or a chunk that
 # computes something else than it did, is another file, never a wrong resumption.
@@ -829,7 +829,7 @@ print(f"{slow_ms:.0f} ms readable, {fast_ms:.0f} ms exported: {slow_ms / fast_ms
 
 # %%
 #| export
-def fingerprint(
+def hash_pytree(
     pytree: Any,  # arrays, random keys, static settings
     text: str = "",  # whatever else should make a difference
 ) -> str:  # 16 hexadecimal digits
@@ -841,8 +841,8 @@ def fingerprint(
     return digest.hexdigest()[:16]
 
 
-def traced(
-    chunk: Callable[[Any, Array], tuple[Any, dict]],  # as of `descend`
+def program_text(
+    chunk: Callable[[Any, Array], tuple[Any, dict]],  # as of `run_updates`
     state: Any,
     steps: Array,  # [k]
 ) -> tuple[str, dict]:  # the program; shapes of the metrics
@@ -853,7 +853,7 @@ def traced(
 
 # %%
 #| export
-def report(
+def report_progress(
     label: str,
     done: int,  # updates
     updates: int,  # in all
@@ -869,7 +869,7 @@ def report(
 
 # %%
 #| export
-def descend(
+def run_updates(
     chunk: Callable[[Any, Array], tuple[Any, dict]],  # (state, steps [k]) -> state, {name: metric [k]}; jitted
     state: Any,  # pytree of arrays: parameters, optimiser state, random key
     *,
@@ -882,9 +882,9 @@ def descend(
 ) -> tuple[Any, dict[str, np.ndarray]]:  # the last state; metrics [updates]
     "Run a training to its end, from where an earlier run of the same was stopped, if it was."
     span = lambda begin: jnp.arange(begin, min(begin + per_call, updates))
-    program, metrics = traced(chunk, state, span(0))
+    program, metrics = program_text(chunk, state, span(0))
     whole = {"state": state, "done": np.int32(0), "history": {name: np.full(updates, np.nan, np.float32) for name in metrics}}
-    file = checkpoint and Path(checkpoint) / f"{label}-{fingerprint(state, str((settings, updates, per_call, program)))}.safetensors"
+    file = checkpoint and Path(checkpoint) / f"{label}-{hash_pytree(state, str((settings, updates, per_call, program)))}.safetensors"
     whole = data.load_parameters(file, whole) if file and file.exists() else whole
     state, first, history = whole["state"], int(whole["done"]), jax.tree.map(np.array, whole["history"])
     begun = saved = shown = time.monotonic()
@@ -896,7 +896,7 @@ def descend(
             data.save_parameters(file, {"state": state, "done": np.int32(done), "history": history})
             saved = now
         if now - shown > 10 or done == updates:
-            report(label, done, updates, (done - first) / (now - begun))
+            report_progress(label, done, updates, (done - first) / (now - begun))
             shown = now
     return state, history
 
@@ -923,9 +923,9 @@ def lid_closes(state, steps):
 
 
 home = {"position": jnp.zeros(()), "key": jax.random.key(5)}
-unbroken, path = descend(walk, home, updates=1000, per_call=100, label="walk")
+unbroken, path = run_updates(walk, home, updates=1000, per_call=100, label="walk")
 with tempfile.TemporaryDirectory() as folder:
-    resumable = partial(descend, updates=1000, per_call=100, label="walk", checkpoint=folder, every=0)
+    resumable = partial(run_updates, updates=1000, per_call=100, label="walk", checkpoint=folder, every=0)
     try:
         resumable(lid_closes, home)
     except KeyboardInterrupt:
@@ -943,8 +943,8 @@ print("both end at", resumed["position"])
 # %%
 #| export
 @partial(jax.jit, static_argnames="config")
-def imitate(
-    taught: Lessons,
+def train_steps(
+    taught: Examples,
     state: dict,  # params, moments of Adam, key
     steps: Array,  # [k] numbers of the updates
     *,
@@ -966,38 +966,38 @@ def imitate(
 
 
 # %% [markdown]
-# What remains is to start: first parameters, first moments, and `descend`.
+# What remains is to start: first parameters, first moments, and `run_updates`.
 
 # %%
 #| export
-def train_with_history(
+def fit_with_history(
     key: Array,  # consumed: one part by the first parameters, one by the batches
     plays: data.Plays,
     *,
     config: Cloning = Cloning(),
-    room: int | None = None,  # for `lessons`
-    checkpoint: Path | str | None = None,  # folder for `descend`
+    room: int | None = None,  # for `make_examples`
+    checkpoint: Path | str | None = None,  # folder for `run_updates`
 ) -> tuple[dict, dict[str, np.ndarray]]:  # parameters of `VirtualPlayer`; loss and cross_entropy [updates], nats
     "Teach a virtual player to play like those who answered; raises ValueError when nobody did."
-    taught = lessons(plays, room=room)
+    taught = make_examples(plays, room=room)
     key_init, key_batches = jax.random.split(key)
     params = init(key_init, config=config)
     state = {"params": params, "moments": optax.adam(config.learning_rate).init(params), "key": key_batches}
-    run = partial(descend, updates=config.updates, label="cloning", checkpoint=checkpoint, settings=(config, fingerprint(plays)))
-    state, history = run(partial(imitate, taught, config=config), state)
+    run = partial(run_updates, updates=config.updates, label="cloning", checkpoint=checkpoint, settings=(config, hash_pytree(plays)))
+    state, history = run(partial(train_steps, taught, config=config), state)
     return state["params"], history
 
 
-def train(
+def fit(
     key: Array,  # consumed: one part by the first parameters, one by the batches
     plays: data.Plays,
     *,
     config: Cloning = Cloning(),
-    room: int | None = None,  # for `lessons`
-    checkpoint: Path | str | None = None,  # folder for `descend`
+    room: int | None = None,  # for `make_examples`
+    checkpoint: Path | str | None = None,  # folder for `run_updates`
 ) -> dict:  # parameters of `VirtualPlayer`
     "Teach a virtual player to play like those who answered; raises ValueError when nobody did."
-    return train_with_history(key, plays, config=config, room=room, checkpoint=checkpoint)[0]
+    return fit_with_history(key, plays, config=config, room=room, checkpoint=checkpoint)[0]
 
 
 # %% [markdown]
@@ -1033,7 +1033,7 @@ def round_number(
     return np.broadcast_to(np.arange(block.contribution.shape[-2])[:, None], block.contribution.shape)
 
 
-def uniform(
+def uniform_forecast(
     block: game.Block,
 ) -> Array:  # [..., T, P] nats
     "Give every affordable number of coins the same probability."
@@ -1045,7 +1045,7 @@ def uniform(
 
 # %%
 #| export
-def frequencies(
+def frequency_forecast(
     plays: data.Plays,  # to count in
     situation: Callable[[game.Block], np.ndarray],  # block -> [..., T, P] small whole numbers
 ) -> Forecast:
@@ -1073,9 +1073,9 @@ def evaluate(
     "Set a virtual player beside three simple forecasters, over all, per round and per endowment (Koster et al., hold-out)."
     forecasts = {
         "virtual player": jax.jit(partial(log_probability, params)),
-        "last contribution": frequencies(trained_on, last_contribution),
-        "round average": frequencies(trained_on, round_number),
-        "uniform": uniform,
+        "last contribution": frequency_forecast(trained_on, last_contribution),
+        "round average": frequency_forecast(trained_on, round_number),
+        "uniform": uniform_forecast,
     }
     block, shape = held_out.block, held_out.block.contribution.shape
     own = np.broadcast_to(np.asarray(held_out.answered)[:, None], shape)
@@ -1097,7 +1097,7 @@ def evaluate(
 
 # %%
 config = Cloning(batch=128, updates=2000, learning_rate=2e-3)
-learned, history = train_with_history(jax.random.key(8), pilot, config=config)
+learned, history = fit_with_history(jax.random.key(8), pilot, config=config)
 held_out = participants.holdout(jax.random.key(9), population)
 judged = evaluate(learned, held_out, pilot)
 overall = judged[judged.by == "all"].set_index("model").cross_entropy
@@ -1172,7 +1172,7 @@ fig.tight_layout()
 def expected(params, block):
     "Mean relative contribution that the network expects [G, T, P], given the true history."
     story = jnp.moveaxis(features(block.endowment, block.contribution, block.payout), -3, 0)
-    p = jnp.exp(affordable(logits(upright(params), story.reshape(10, -1, 16)), block.endowment.reshape(-1)))
+    p = jnp.exp(masked_log_softmax(player_logits(feature_major(params), story.reshape(10, -1, 16)), block.endowment.reshape(-1)))
     coins = (p * jnp.arange(11)[:, None]).sum(1).reshape(10, *block.endowment.shape)
     return jnp.moveaxis(coins, 0, 1) / block.endowment[:, None]
 
@@ -1205,9 +1205,9 @@ lesson = Cloning(batch=128, updates=1500, learning_rate=2e-3)
 
 def imitated(crowd):
     "Clone a crowd from its own pilot; return its Figure 1c and that of the clones."
-    clone = train(jax.random.key(13), participants.pilot(jax.random.key(14), crowd), config=lesson)
+    clone = fit(jax.random.key(13), participants.pilot(jax.random.key(14), crowd), config=lesson)
     play = lambda seat: participants.fig1c_curves(jax.random.key(15), seat, n_games=1024)
-    return play(participants.seated(crowd)), play(lambda referee: virtual_players(clone))
+    return play(participants.with_or_without_referee(crowd)), play(lambda referee: virtual_players(clone))
 
 
 pairs = {"stated": imitated(population), "sharp": imitated(sharp)}
@@ -1274,14 +1274,14 @@ by_reading.round(4)
 #
 # ## Recap
 #
-# `VirtualPlayer`, `init`, `features` and `affordable` say what is imitated by what; `logits` is its fast form;
-# `log_probability` replays a block, `virtual_players` (made of `by_seat`, `look`, `remember`, `draw`) plays one; `lessons`, `imitation_gradient`, `imitate` and
-# `train` (or `train_with_history`) make the clone; `evaluate` judges it; `descend` keeps trainings alive and `fingerprint` (with `traced`) recognises them.
+# `VirtualPlayer`, `init`, `features` and `masked_log_softmax` say what is imitated by what; `player_logits` is its fast form;
+# `log_probability` replays a block, `virtual_players` (made of `seat_weights`, `observe`, `recurrent_step`, `sample_contribution`) plays one; `make_examples`, `imitation_gradient`, `train_steps` and
+# `fit` (or `fit_with_history`) make the clone; `evaluate` judges it; `run_updates` keeps trainings alive and `hash_pytree` (with `program_text`) recognises them.
 #
 # Questions to take along: a clone knows no mechanism, only consequences. What will it do under one that treats people as
 # nobody in the pilot was ever treated? And who would notice?
 #
-# **Exercise.** `draw` climbs stairs. The textbook's way adds Gumbel noise to the logits and takes the largest. Show that it draws
+# **Exercise.** `sample_contribution` climbs stairs. The textbook's way adds Gumbel noise to the logits and takes the largest. Show that it draws
 # from the same distribution, and count the random numbers that each needs.
 #
 # <details><summary>Solution</summary>
@@ -1292,8 +1292,8 @@ by_reading.round(4)
 some = jnp.broadcast_to(jnp.linspace(-1.0, 1.0, 11)[:, None], (11, 50_000))
 purse = jnp.full(50_000, 4.0)
 noise = jax.random.gumbel(jax.random.key(12), some.shape)
-by_gumbel = jnp.argmax(affordable(some, purse) + noise, 0)
-by_stairs = draw(jax.random.uniform(jax.random.key(13), purse.shape), some, purse)[0].astype(int)
+by_gumbel = jnp.argmax(masked_log_softmax(some, purse) + noise, 0)
+by_stairs = sample_contribution(jax.random.uniform(jax.random.key(13), purse.shape), some, purse)[0].astype(int)
 counts = [np.bincount(np.asarray(x), minlength=11) / 50_000 for x in (by_gumbel, by_stairs)]
 assert np.abs(counts[0] - counts[1]).max() < 0.01
 print(noise.size, "random numbers against", purse.size)

@@ -142,11 +142,11 @@ assert np.allclose(tens, 1 / (1 + np.exp(-1.4 * np.array([0.48, -1.6]))), atol=1
 
 # %%
 creatures_of_habit = game.Players(
-    start=lambda key, endowment: jax.nn.sigmoid(jax.random.normal(key, endowment.shape)),
-    choose=lambda key, habit, endowment: jnp.round(endowment * (habit + 0.1 * jax.random.normal(key, endowment.shape)).clip(0, 1)),
-    learn=lambda habit, endowment, contribution, payout, mechanism: habit,
+    init=lambda key, endowment: jax.nn.sigmoid(jax.random.normal(key, endowment.shape)),
+    act=lambda key, habit, endowment: jnp.round(endowment * (habit + 0.1 * jax.random.normal(key, endowment.shape)).clip(0, 1)),
+    update=lambda habit, endowment, contribution, payout, mechanism: habit,
 )
-people = game.same_people(creatures_of_habit, jax.random.key(0))
+people = game.same_participants(creatures_of_habit, jax.random.key(0))
 groups = jnp.repeat(mechanisms.head_and_tails(jnp.array(mechanisms.TAILS)), 400, 0)
 agent = game.play(jax.random.key(1), people, groups, mechanisms.liberal_egalitarian)
 rival = game.play(jax.random.key(2), people, groups, mechanisms.libertarian)
@@ -220,7 +220,7 @@ fig.tight_layout()
 PREDICTORS = ("rpay", "apay", "cont")
 
 
-def vote_table(
+def vote_features(
     agent: game.Block,  # one leading axis: groups
     rival: game.Block,  # of the same groups
     vote: Array,  # [G, P] True for the agent
@@ -245,7 +245,7 @@ def vote_table(
 
 # %%
 TRUTH = {"intercept": 0.3, "rpay": 0.6, "apay": 0.6, "cont": 0.0}
-table = vote_table(agent, rival, jnp.zeros(groups.shape))
+table = vote_features(agent, rival, jnp.zeros(groups.shape))
 z = table[list(PREDICTORS)] / table[list(PREDICTORS)].std(ddof=0)
 log_odds = TRUTH["intercept"] + sum(TRUTH[name] * z[name] for name in PREDICTORS)
 table["vote"] = (np.random.default_rng(0).random(len(table)) < 1 / (1 + np.exp(-log_odds))).astype(int)
@@ -357,7 +357,7 @@ assert list(debriefed["t"].drop("intercept").sort_values(ascending=False).index)
 # times the standard deviation of `rpay`, in tens.
 
 # %%
-modelled = vote_table(agent, rival, jax.random.bernoulli(jax.random.key(3), vote_probability(agent, rival)))
+modelled = vote_features(agent, rival, jax.random.bernoulli(jax.random.key(3), vote_probability(agent, rival)))
 of_model = determinants(modelled)
 expected = SLOPE * modelled["rpay"].std(ddof=0) / UNIT
 print(of_model.round(3), f"\n\nexpected for rpay: {expected:.3f}")
@@ -400,7 +400,7 @@ assert (significant == [[0, 1, 0, 0], [1, 1, 1, 0], [1, 1, 1, 0], [0, 1, 0, 0]])
 #
 # ## Recap
 #
-# `relative_payout_sum`, `vote_from_sums` and `vote_probability` are the vote model, with `SLOPE` and `UNIT`; `vote_table` and
+# `relative_payout_sum`, `vote_from_sums` and `vote_probability` are the vote model, with `SLOPE` and `UNIT`; `vote_features` and
 # `determinants` ask votes what decided them, over `PREDICTORS`; `VoteError` says when they cannot answer.
 #
 # Questions to take along: our virtual players compare two sums. What would change if the last rounds counted more? And

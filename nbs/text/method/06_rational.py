@@ -84,7 +84,7 @@ class Population:
     shape: float = 3.0  # of the Gamma distribution
 
 
-class Mind(NamedTuple):
+class AgentState(NamedTuple):
     "What a rational player is made of."
 
     rate: Array  # [..., P] steps are so large, logits per coin
@@ -93,18 +93,18 @@ class Mind(NamedTuple):
 
 # %%
 #| export
-def sit_down(
+def init(
     key: Array,  # consumed: one part by the rates, one by the first generosity
     endowment: Array,  # [..., P] coins
     population: Population,
-) -> Mind:
+) -> AgentState:
     "Draw who plays (Koster et al., \"Rational players without human data\")."
     key_rate, key_generosity = jax.random.split(key)
     rate = population.theta * jax.random.gamma(key_rate, population.shape, endowment.shape)
-    return Mind(rate, population.sigma * jax.random.normal(key_generosity, endowment.shape))
+    return AgentState(rate, population.sigma * jax.random.normal(key_generosity, endowment.shape))
 
 
-def put_in(
+def act(
     endowment: Array,  # [..., P] coins
     generosity: Array,  # [..., P] logit
 ) -> Array:  # [..., P] coins, not whole
@@ -113,12 +113,12 @@ def put_in(
 
 
 # %%
-crowd = sit_down(jax.random.key(0), jnp.ones((50_000, 4)), Population())
-print(f"rates: mean {crowd.rate.mean():.2f}, variance {crowd.rate.var():.2f} | first contribution: mean {put_in(1.0, crowd.generosity).mean():.2f}")
+crowd = init(jax.random.key(0), jnp.ones((50_000, 4)), Population())
+print(f"rates: mean {crowd.rate.mean():.2f}, variance {crowd.rate.var():.2f} | first contribution: mean {act(1.0, crowd.generosity).mean():.2f}")
 assert np.allclose([crowd.rate.mean(), crowd.rate.var()], 3, atol=0.1), "a Gamma with shape 3 and scale 1 has both equal to 3"
-assert abs(put_in(1.0, crowd.generosity).mean() - 0.5) < 0.01
+assert abs(act(1.0, crowd.generosity).mean() - 0.5) < 0.01
 endowment, even = jnp.array([10.0, 2, 2, 2]), jnp.zeros(4)
-assert (put_in(endowment, even) == endowment / 2).all()
+assert (act(endowment, even) == endowment / 2).all()
 
 
 # %% [markdown]
@@ -132,7 +132,7 @@ assert (put_in(endowment, even) == endowment / 2).all()
 
 # %%
 def everybodys_returns(generosity, mechanism):
-    contribution = put_in(endowment, generosity)
+    contribution = act(endowment, generosity)
     return game.returns(endowment, contribution, game.payout(endowment, contribution, mechanism))
 
 
@@ -153,7 +153,7 @@ assert all(np.allclose(slope, [1.5, 0.3, 0.3, 0.3]) for slope in naive.values())
 
 # %%
 #| export
-def own_slope(
+def return_gradient(
     endowment: Array,  # [..., P] coins
     generosity: Array,  # [..., P] logit
     mechanism: game.Mechanism,
@@ -163,7 +163,7 @@ def own_slope(
     "Differentiate each player's return in its own generosity, others fixed (Koster et al., \"Rational players without human data\")."
 
     def all_returns(generosity):
-        contribution = put_in(endowment, generosity)
+        contribution = act(endowment, generosity)
         return game.returns(endowment, contribution, game.payout(endowment, contribution, mechanism, growth=growth))
 
     def pushed(one):
@@ -174,10 +174,10 @@ def own_slope(
 
 # %%
 for name, mechanism in mechanisms.BASELINES.items():
-    print(f"{name:20s}", own_slope(endowment, even, mechanism).round(3))
-assert np.allclose(own_slope(endowment, even, mechanisms.libertarian), [1.5, 0.3, 0.3, 0.3], atol=1e-6), "0.6 coins a coin: give"
-assert np.allclose(own_slope(endowment, even, mechanisms.strict_egalitarian), [-1.5, -0.3, -0.3, -0.3], atol=1e-6), "-0.6: keep"
-assert np.allclose(own_slope(endowment, even, mechanisms.liberal_egalitarian), [-0.3, 0.9, 0.9, 0.9], atol=1e-6), "as by hand"
+    print(f"{name:20s}", return_gradient(endowment, even, mechanism).round(3))
+assert np.allclose(return_gradient(endowment, even, mechanisms.libertarian), [1.5, 0.3, 0.3, 0.3], atol=1e-6), "0.6 coins a coin: give"
+assert np.allclose(return_gradient(endowment, even, mechanisms.strict_egalitarian), [-1.5, -0.3, -0.3, -0.3], atol=1e-6), "-0.6: keep"
+assert np.allclose(return_gradient(endowment, even, mechanisms.liberal_egalitarian), [-0.3, 0.9, 0.9, 0.9], atol=1e-6), "as by hand"
 
 
 # %% [markdown]
@@ -199,11 +199,11 @@ def short_cut(generosity, mechanism):
 
 
 liberal, somewhere = mechanisms.liberal_egalitarian, jnp.array([0.5, -1.0, 0.3, 1.2])
-assert jnp.allclose(short_cut(somewhere, liberal), own_slope(endowment, somewhere, liberal), atol=1e-5), "the slopes themselves agree"
+assert jnp.allclose(short_cut(somewhere, liberal), return_gradient(endowment, somewhere, liberal), atol=1e-5), "the slopes themselves agree"
 bob = lambda slope: float(jax.jacrev(slope)(somewhere)[0, 1])
 nudge = 0.01 * jnp.array([0.0, 1, 0, 0])
-measured = float((own_slope(endowment, somewhere + nudge, liberal) - own_slope(endowment, somewhere - nudge, liberal))[0]) / 0.02
-answers = {"own_slope": bob(lambda g: own_slope(endowment, g, liberal)), "short cut": bob(lambda g: short_cut(g, liberal)), "measured": measured}
+measured = float((return_gradient(endowment, somewhere + nudge, liberal) - return_gradient(endowment, somewhere - nudge, liberal))[0]) / 0.02
+answers = {"own_slope": bob(lambda g: return_gradient(endowment, g, liberal)), "short cut": bob(lambda g: short_cut(g, liberal)), "measured": measured}
 print("change of Ann's slope per unit of Bob's generosity:", {name: round(value, 4) for name, value in answers.items()})
 assert np.isclose(answers["own_slope"], measured, rtol=0.01) and answers["short cut"] == 0
 
@@ -215,7 +215,7 @@ assert np.isclose(answers["own_slope"], measured, rtol=0.01) and answers["short 
 #
 # ## Sitting down with the others
 #
-# `learn` is the only one of the three verbs of 00 that does anything, and the only one anywhere that looks at the mechanism.
+# `update` is the only one of the three verbs of 00 that does anything, and the only one anywhere that looks at the mechanism.
 
 # %%
 #| export
@@ -226,21 +226,21 @@ def players(
 ) -> game.Players:
     "Seat players who climb their own return (Koster et al., \"Rational players without human data\")."
 
-    def learn(mind, endowment, contribution, payout, mechanism):
-        slope = own_slope(endowment, mind.generosity, mechanism, growth=growth)
+    def update(mind, endowment, contribution, payout, mechanism):
+        slope = return_gradient(endowment, mind.generosity, mechanism, growth=growth)
         return mind._replace(generosity=mind.generosity + mind.rate * slope)
 
     return game.Players(
-        start=lambda key, endowment: sit_down(key, endowment, population),
-        choose=lambda key, mind, endowment: put_in(endowment, mind.generosity),
-        learn=learn,
+        init=lambda key, endowment: init(key, endowment, population),
+        act=lambda key, mind, endowment: act(endowment, mind.generosity),
+        update=update,
     )
 
 
 # %%
 egoists = players()
-by_hand = egoists.learn(Mind(jnp.full(4, 3.0), even), endowment, endowment / 2, endowment / 2, liberal)
-gives = put_in(endowment, by_hand.generosity)
+by_hand = egoists.update(AgentState(jnp.full(4, 3.0), even), endowment, endowment / 2, endowment / 2, liberal)
+gives = act(endowment, by_hand.generosity)
 assert np.allclose(gives, [2.9, 1.87, 1.87, 1.87], atol=0.02)
 print("generosity", by_hand.generosity.round(2), "-> coins", gives.round(2))
 
@@ -309,7 +309,7 @@ assert arrived["libertarian"][0] > 0.95 and arrived["strict_egalitarian"][1] < 0
 # %%
 places, tails = np.linspace(0.02, 0.98, 49), np.array([2.0, 3, 4, 5, 6, 7, 8, 10])
 begin = jnp.c_[np.log(places / (1 - places)), np.full((49, 3), 20.0)]
-arranged = egoists._replace(start=lambda key, endowment: Mind(jnp.ones(endowment.shape), jnp.broadcast_to(begin, endowment.shape)))
+arranged = egoists._replace(init=lambda key, endowment: AgentState(jnp.ones(endowment.shape), jnp.broadcast_to(begin, endowment.shape)))
 seated = jnp.broadcast_to(mechanisms.head_and_tails(tails)[:, None], (8, 49, 4))
 ratio = game.play(jax.random.key(0), arranged, seated, liberal).relative_contribution
 assert (ratio[..., 1:] == 1).all(), "the tails stay at the top"
@@ -359,7 +359,7 @@ table.set_axis(["gives less than 1/4", "in between", "more than 3/4"]).rename_ax
 
 # %%
 #| export
-def populations(
+def parse_populations(
     pairs: str,  # "theta,sigma theta,sigma ...", e.g. "1,1 1,3"
 ) -> list[Population]:
     "Read pairs of theta and sigma, each above 0; raises ValueError for what is not such a pair."
@@ -377,10 +377,10 @@ def populations(
 
 
 # %%
-four = populations("1,1 1,3 3,1 3,3")
+four = parse_populations("1,1 1,3 3,1 3,3")
 assert four[0] == Population() and four[2].theta == 3
 with pytest.raises(ValueError, match="pairs has '1,'"):
-    populations("1, 3")
+    parse_populations("1, 3")
 settled, stuck = {}, {}
 for population in four:
     ratio = {name: np.asarray(played(4, m, population).relative_contribution) for name, m in mechanisms.BASELINES.items()}
@@ -439,8 +439,8 @@ table.round(2)
 #
 # ## Recap
 #
-# `Population` says from where players come, `populations` reads several; `Mind`, `sit_down` and `put_in` are a player's two numbers, how they are drawn and what
-# they mean in coins; `own_slope` is the egoist's derivative, under any mechanism; `players` seats them.
+# `Population` says from where players come, `parse_populations` reads several; `AgentState`, `init` and `act` are a player's two numbers, how they are drawn and what
+# they mean in coins; `return_gradient` is the egoist's derivative, under any mechanism; `players` seats them.
 #
 # Questions to take along: a mechanism could *buy* a head's giving only with a share that rises with its contribution. What would it cost the three tails, who
 # have three votes? And would rational players notice a mechanism that pays well for a round and badly ever after?
@@ -467,7 +467,7 @@ print(f"back from the last coin: {back(1.6):.2f} at growth 1.6, {back(1 / 0.55):
 # the coins. Tails of 2 are far from settled when the block ends.
 
 # %%
-printed = egoists._replace(start=lambda key, endowment: sit_down(key, endowment, Population())._replace(rate=jnp.ones(endowment.shape)))
+printed = egoists._replace(init=lambda key, endowment: init(key, endowment, Population())._replace(rate=jnp.ones(endowment.shape)))
 seated = jnp.tile(endowment, (2048, 1))
 ends = {label: game.play(jax.random.key(1), who, seated, mechanisms.libertarian).relative_contribution[:, -1].mean(0) for label, who in (("as meant", egoists), ("as printed", printed))}
 for label, ratio in ends.items():

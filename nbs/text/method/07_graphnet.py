@@ -256,7 +256,7 @@ fig.tight_layout()
 
 # %%
 #| export
-def split(
+def split_layer(
     layer: dict,  # kernel [inputs, outputs], bias [outputs]
     *widths: int,  # of the parts that the inputs consist of
 ) -> list[Array]:  # [outputs, width] for each part, then the bias [outputs, 1]
@@ -264,7 +264,7 @@ def split(
     return [*jnp.split(layer["kernel"].T, np.cumsum(widths)[:-1], 1), layer["bias"][:, None]]
 
 
-def arriving(
+def sum_incoming(
     edge: dict,  # (sender, receiver) -> [width, B]
 ) -> list[Array]:  # per player, [width, B]
     "Sum what arrives at each player."
@@ -280,13 +280,13 @@ def first_network(
 ) -> tuple[dict, list[Array], Array]:  # edges [width, B], nodes [width, B], global [width, B]
     "Let everybody hear of everybody (Koster et al., \"Network architecture\", first graph network)."
     n_features, width = len(node[0]), len(params["edge1"]["bias"])
-    by_sender, by_receiver, bias = split(params["edge1"], n_features, n_features)
+    by_sender, by_receiver, bias = split_layer(params["edge1"], n_features, n_features)
     send, receive = [by_sender @ v for v in node], [by_receiver @ v + bias for v in node]
     edge = {(s, r): jnp.tanh(send[s] + receive[r]) for s, r in permutations(range(len(node)), 2)}
-    heard = arriving(edge)
-    by_edges, by_node, bias = split(params["node1"], width, n_features)
+    heard = sum_incoming(edge)
+    by_edges, by_node, bias = split_layer(params["node1"], width, n_features)
     node = [jnp.tanh(by_edges @ h + by_node @ v + bias) for h, v in zip(heard, node)]
-    by_edges, by_nodes, bias = split(params["global1"], width, width)
+    by_edges, by_nodes, bias = split_layer(params["global1"], width, width)
     return edge, node, jnp.tanh(by_edges @ sum(heard) + by_nodes @ sum(node) + bias)
 
 
@@ -300,18 +300,18 @@ def second_network(
 ) -> Array:  # [P, B] scores before the softmax
     "Weigh everybody in the light of the whole table (Koster et al., \"Network architecture\", second graph network)."
     width = len(table)
-    by_edge, by_sender, by_receiver, by_table, bias = split(params["edge2"], *[width] * 4)
+    by_edge, by_sender, by_receiver, by_table, bias = split_layer(params["edge2"], *[width] * 4)
     known = by_table @ table + bias
     send, receive = [by_sender @ v for v in node], [by_receiver @ v + known for v in node]
-    heard = arriving({(s, r): jnp.tanh(by_edge @ x + send[s] + receive[r]) for (s, r), x in edge.items()})
-    by_edges, by_node, by_table, bias = split(params["node2"], *[width] * 3)
+    heard = sum_incoming({(s, r): jnp.tanh(by_edge @ x + send[s] + receive[r]) for (s, r), x in edge.items()})
+    by_edges, by_node, by_table, bias = split_layer(params["node2"], *[width] * 3)
     known = by_table @ table + bias
     return jnp.concatenate([by_edges @ h + by_node @ v + known for h, v in zip(heard, node)])
 
 
 # %%
 #| export
-UNROLLED = 8  # players; at a larger table the compiler would drown in arrows
+MOST_UNROLLED = 8  # players; at a larger table the compiler would drown in arrows
 
 
 def shares(
@@ -321,7 +321,7 @@ def shares(
 ) -> Array:  # [..., P] fraction of the fund
     "Divide the fund as `MechanismNetwork` does, several times faster (Koster et al., \"Network architecture\")."
     n_features = params["edge1"]["kernel"].shape[0] // 2
-    if contribution.shape[-1] > UNROLLED:
+    if contribution.shape[-1] > MOST_UNROLLED:
         return MechanismNetwork(n_features).apply({"params": params}, endowment, contribution)
     seen = observation(endowment, contribution, n_features=n_features)  # [..., P, F]
     node = list(jnp.moveaxis(seen.reshape(-1, *seen.shape[-2:]), 0, -1))  # P times [F, B]
@@ -453,7 +453,7 @@ row.round(2)
 # ## Recap
 #
 # `observation` says what is seen; `MechanismNetwork` and `init` are the network in its readable form; `shares` is the same
-# network in a hurry, made of `split`, `arriving`, `first_network` and `second_network`; `mechanism` makes it playable;
+# network in a hurry, made of `split_layer`, `sum_incoming`, `first_network` and `second_network`; `mechanism` makes it playable;
 # `beach` makes it visible, in shares, and `beach_returns` in coins.
 #
 # Questions to take along: the network has no memory. Can it nevertheless punish someone who gave little in the *last* round?

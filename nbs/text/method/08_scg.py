@@ -79,7 +79,7 @@ def scores(
     return theta[0] * small.endowment / 10 + theta[1] * contribution / small.endowment
 
 
-def pay(
+def hand_out(
     contribution: Array,  # [..., 2] coins
     score: Array,  # [..., 2]
 ) -> Array:  # [..., 2] coins
@@ -118,14 +118,14 @@ def votes(
 
 # %%
 #| export
-def course(
+def simulate_outcome(
     small: SmallGame,
     theta: Array,  # [2]
     chosen: Array,  # [..., 2] coins
 ) -> tuple[Array, Array]:  # votes [...], log-probability [...]
     "Follow one course of the game: what it brings, and how probable it is."
-    first = jnp.broadcast_to(pay(small.before, scores(small, theta, small.before)), chosen.shape)
-    then = pay(chosen, scores(small, theta, chosen))
+    first = jnp.broadcast_to(hand_out(small.before, scores(small, theta, small.before)), chosen.shape)
+    then = hand_out(chosen, scores(small, theta, chosen))
     return votes(small, first + then), log_probability(small, first, chosen)
 
 
@@ -142,7 +142,7 @@ def expected_votes(
     every: Array,  # [N, 2] from `outcomes`
 ) -> Array:  # scalar
     "Sum over everything that can happen: the exact objective, whose gradient is the exact gradient."
-    objective, log_p = course(small, theta, every)
+    objective, log_p = simulate_outcome(small, theta, every)
     return (jnp.exp(log_p) * objective).sum()
 
 
@@ -150,10 +150,10 @@ def expected_votes(
 small = SmallGame(jnp.array([3.0, 1]), jnp.array([2.0, 1]), jnp.array([0.5, -0.5]), jnp.array([4.0, 2]))
 theta = jnp.array([1.0, 0.5])
 every = outcomes(small)
-brought, log_p = course(small, theta, every)
+brought, log_p = simulate_outcome(small, theta, every)
 assert every.shape == (8, 2) and np.isclose(jnp.exp(log_p).sum(), 1, atol=1e-6)
 exact = jax.grad(expected_votes, 1)(small, theta, every)
-print("paid for the first round", pay(small.before, scores(small, theta, small.before)).round(2))
+print("paid for the first round", hand_out(small.before, scores(small, theta, small.before)).round(2))
 print("expected votes", expected_votes(small, theta, every).round(3), "| exact gradient", exact.round(4))
 
 # %% [markdown]
@@ -164,8 +164,8 @@ print("expected votes", expected_votes(small, theta, every).round(3), "| exact g
 # all courses of the game can be listed just as well:
 
 # %%
-through_payouts = jax.grad(lambda theta: (jnp.exp(log_p) * course(small, theta, every)[0]).sum())(theta)
-through_choices = jax.grad(lambda theta: (jnp.exp(course(small, theta, every)[1]) * brought).sum())(theta)
+through_payouts = jax.grad(lambda theta: (jnp.exp(log_p) * simulate_outcome(small, theta, every)[0]).sum())(theta)
+through_choices = jax.grad(lambda theta: (jnp.exp(simulate_outcome(small, theta, every)[1]) * brought).sum())(theta)
 print("pathwise ", through_payouts.round(4), "\nby choice", through_choices.round(4), "\nexact    ", exact.round(4))
 assert np.allclose(through_payouts + through_choices, exact, atol=1e-6), "the product rule"
 assert through_payouts[1] > 0 > exact[1], "the pathwise gradient points the wrong way"
@@ -228,7 +228,7 @@ def surrogate(
 
 # %%
 def listed(baseline):
-    one = lambda chosen: jax.grad(lambda t: surrogate(*(x[None] for x in course(small, t, chosen)), baseline=baseline))(theta)
+    one = lambda chosen: jax.grad(lambda t: surrogate(*(x[None] for x in simulate_outcome(small, t, chosen)), baseline=baseline))(theta)
     return jnp.exp(log_p) @ jax.vmap(one)(every)
 
 
@@ -250,20 +250,20 @@ print("listed:", listed(0.0).round(4), "| exact:", exact.round(4))
 
 # %%
 def draw(key, theta, n_games):
-    paid = pay(small.before, scores(small, theta, small.before))
+    paid = hand_out(small.before, scores(small, theta, small.before))
     return every[jax.random.categorical(key, log_probability(small, paid, every), shape=(n_games,))]
 
 
 def choices_held(key, theta, n_games):
-    return pathwise(course(small, theta, draw(key, jax.lax.stop_gradient(theta), n_games))[0])
+    return pathwise(simulate_outcome(small, theta, draw(key, jax.lax.stop_gradient(theta), n_games))[0])
 
 
 def choices_alone(key, theta, n_games):
-    return score_function(*course(small, theta, draw(key, jax.lax.stop_gradient(theta), n_games)))
+    return score_function(*simulate_outcome(small, theta, draw(key, jax.lax.stop_gradient(theta), n_games)))
 
 
 def both_halves(key, theta, n_games):
-    return surrogate(*course(small, theta, draw(key, jax.lax.stop_gradient(theta), n_games)))
+    return surrogate(*simulate_outcome(small, theta, draw(key, jax.lax.stop_gradient(theta), n_games)))
 
 
 def gambler(key, theta, n_games, noise=0.2):
@@ -273,10 +273,10 @@ def gambler(key, theta, n_games, noise=0.2):
         likely = lambda seen, score: -(((seen - score) / noise) ** 2).sum() / 2
         score_first = scores(small, theta, small.before)
         first = shaken(key_first, score_first)
-        chosen = every[jax.random.categorical(key_choice, log_probability(small, pay(small.before, first), every))]
+        chosen = every[jax.random.categorical(key_choice, log_probability(small, hand_out(small.before, first), every))]
         score_then = scores(small, theta, chosen)
         then = shaken(key_then, score_then)
-        return votes(small, pay(small.before, first) + pay(chosen, then)), likely(first, score_first) + likely(then, score_then)
+        return votes(small, hand_out(small.before, first) + hand_out(chosen, then)), likely(first, score_first) + likely(then, score_then)
 
     return score_function(*jax.vmap(one)(jax.random.split(key, n_games)))
 
@@ -329,7 +329,7 @@ fig.tight_layout()
 # %%
 pairs = jnp.array(list(product(range(len(every)), repeat=2)))
 chance = jnp.exp(log_p[pairs].sum(-1))
-estimate = lambda pair: jax.grad(lambda t: surrogate(*course(small, t, every[pair])))(theta)
+estimate = lambda pair: jax.grad(lambda t: surrogate(*simulate_outcome(small, t, every[pair])))(theta)
 demeaned = chance @ jax.vmap(estimate)(pairs)
 assert np.allclose(demeaned, through_payouts + through_choices / 2, atol=1e-5), "at B = 2 half of the choice part is gone"
 print("B = 2:", demeaned.round(4), "| exact:", exact.round(4), "| pathwise + half:", (through_payouts + through_choices / 2).round(4))
@@ -341,7 +341,7 @@ print("B = 2:", demeaned.round(4), "| exact:", exact.round(4), "| pathwise + hal
 
 # %%
 def measured(n_games, baseline):
-    way = lambda theta, key: surrogate(*course(small, theta, draw(key, jax.lax.stop_gradient(theta), n_games)), baseline=baseline)
+    way = lambda theta, key: surrogate(*simulate_outcome(small, theta, draw(key, jax.lax.stop_gradient(theta), n_games)), baseline=baseline)
     keys = jax.random.split(jax.random.key(n_games), 200_000 // n_games)
     return jax.jit(jax.vmap(jax.grad(way), (None, 0)))(theta, keys)
 
@@ -371,7 +371,7 @@ print(f"at 512 games: {quieter:.1f} times as quiet; one minus the fraction kept 
 # ## Recap
 #
 # `surrogate` is what is differentiated in training; `pathwise` and `score_function` are its halves. `SmallGame`, `scores`,
-# `pay`, `votes`, `log_probability`, `course`, `outcomes` and `expected_votes` are the game that can be listed, against which any
+# `hand_out`, `votes`, `log_probability`, `simulate_outcome`, `outcomes` and `expected_votes` are the game that can be listed, against which any
 # estimator can be tested.
 #
 # Questions to take along: in ten rounds there are ten times as many choices, but still one $J$ per game. What happens to
@@ -382,7 +382,7 @@ print(f"at 512 games: {quieter:.1f} times as quiet; one minus the fraction kept 
 # <details><summary>Solution</summary>
 
 # %%
-mended = lambda t, pair: (lambda j, l: pathwise(j) + 2 * score_function(j, l))(*course(small, t, every[pair]))
+mended = lambda t, pair: (lambda j, l: pathwise(j) + 2 * score_function(j, l))(*simulate_outcome(small, t, every[pair]))
 unbiased = chance @ jax.vmap(lambda pair: jax.grad(mended)(theta, pair))(pairs)
 assert np.allclose(unbiased, exact, atol=1e-5)
 print("mended:", unbiased.round(4), "| exact:", exact.round(4))

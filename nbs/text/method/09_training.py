@@ -132,9 +132,9 @@ def readable_gradient(params, key, virtual_params, opponent, *, config=Training(
 # on a small imitation; the real ones are made in 21 and 23.
 
 # %%
-plays = participants.pilot(jax.random.key(0), participants.fitted(), n_blocks=240)
+plays = participants.pilot(jax.random.key(0), participants.calibrated(), n_blocks=240)
 quick = cloning.Cloning(batch=64, updates=800, learning_rate=2e-3)
-virtual = cloning.train(jax.random.key(1), plays, config=quick)
+virtual = cloning.fit(jax.random.key(1), plays, config=quick)
 params, small = graphnet.init(jax.random.key(0)), Training(games_per_endowment=16)
 opponent = mechanisms.liberal_egalitarian
 readable = jax.jit(lambda params, key: readable_gradient(params, key, virtual, opponent, config=small))
@@ -165,8 +165,8 @@ print(f"untrained against liberal egalitarian: {votes:.2f} votes of 4 ({votes / 
 
 # %%
 #| export
-def roll_out(
-    weights: dict,  # of `cloning.by_seat`
+def rollout(
+    weights: dict,  # of `cloning.seat_weights`
     endowment: Array,  # [P, B] coins
     uniform: Array,  # [T, P, B] between 0 and 1, one for each choice
     tap: Array,  # [T, P, B] coins added to the payouts: zeros
@@ -175,9 +175,9 @@ def roll_out(
     "Play a block in which nothing but `tap` can be differentiated."
 
     def one_round(carried, inputs):
-        memory = cloning.look(weights, endowment, carried[1], carried[2], carried[0])
+        memory = cloning.observe(weights, endowment, carried[1], carried[2], carried[0])
         logits = [weights["choice"] @ hidden + weights["choice_bias"] for hidden, _ in memory]
-        drawn, log_p = zip(*map(cloning.draw, inputs[0], logits, endowment))
+        drawn, log_p = zip(*map(cloning.sample_contribution, inputs[0], logits, endowment))
         contribution = jnp.stack(drawn)
         payout = jax.lax.stop_gradient(game.payout(endowment.T, contribution.T, mechanism).T) + inputs[1]
         return (memory, contribution, payout), (contribution, payout, sum(log_p))
@@ -197,7 +197,7 @@ def roll_out(
 GAMES, ROUNDS = 128, 640  # of four: played side by side on each device; put to the network side by side
 
 
-def in_chunks(
+def chunk(
     x: Array,  # [N, ...] games, or rounds
     most: int,  # rows of four players side by side on each device; fewer at larger tables, as arrows between players multiply
     *,
@@ -214,7 +214,7 @@ def in_chunks(
 
 # %%
 #| export
-def draws(
+def uniform_draws(
     key: Array,  # consumed
     shape: tuple[int, ...],  # of the endowments
     *,
@@ -225,59 +225,59 @@ def draws(
     return jax.vmap(lambda key: jax.random.uniform(key, shape))(rounds)
 
 
-def by_chunks(
+def play_in_chunks(
     play_chunk,  # (endowment [P, B], uniform [T, P, B]) -> arrays [T, P, B]
     key: Array,  # consumed
     endowment: Array,  # [G, P] coins
 ) -> tuple[Array, ...]:  # [G, T, P] each
     "Run games in chunks with arrays on their side, and set the results upright again."
-    uniform = draws(key, endowment.shape)
+    uniform = uniform_draws(key, endowment.shape)
     n_rounds, n_groups, n_players = uniform.shape
-    seated, lying = (jnp.moveaxis(in_chunks(x, GAMES, n_players=n_players), 1, -1) for x in (endowment, uniform.swapaxes(0, 1)))
+    seated, lying = (jnp.moveaxis(chunk(x, GAMES, n_players=n_players), 1, -1) for x in (endowment, uniform.swapaxes(0, 1)))
     played = jax.lax.map(lambda inputs: play_chunk(*(game.across_devices(x, -1) for x in inputs)), (seated, lying))
     return jax.tree.map(lambda x: jnp.moveaxis(x, -1, 1).reshape(-1, n_rounds, n_players)[:n_groups], played)
 
 
 # %%
 #| export
-def play(
+def play_block(
     key: Array,  # consumed: the same key gives the same block as `game.play` with virtual players
     virtual_params: dict,
     endowment: Array,  # [G, P] coins
     mechanism: game.Mechanism,
 ) -> game.Block:
     "Play one block with virtual players, quickly."
-    weights = cloning.by_seat(virtual_params)
-    chunk = lambda endowment, uniform: roll_out(weights, endowment, uniform, jnp.zeros_like(uniform), mechanism)[:2]
-    return game.Block(endowment, *by_chunks(chunk, key, endowment))
+    weights = cloning.seat_weights(virtual_params)
+    chunk = lambda endowment, uniform: rollout(weights, endowment, uniform, jnp.zeros_like(uniform), mechanism)[:2]
+    return game.Block(endowment, *play_in_chunks(chunk, key, endowment))
 
 
 # %%
 #| export
-def play_tapped(
-    key: Array,  # consumed as in `play`
+def play_with_response(
+    key: Array,  # consumed as in `play_block`
     virtual_params: dict,
     endowment: Array,  # [G, P] coins
     mechanism: game.Mechanism,
 ) -> tuple[game.Block, Array]:  # the block; [G, T, P] per coin
     "Play, and say how the log-probability of a game's choices answers to each of its payouts."
-    weights = cloning.by_seat(virtual_params)
+    weights = cloning.seat_weights(virtual_params)
 
     def chunk(endowment, uniform):
         def total(tap):
-            contribution, payout, log_p = roll_out(weights, endowment, uniform, tap, mechanism)
+            contribution, payout, log_p = rollout(weights, endowment, uniform, tap, mechanism)
             return log_p.sum(), (contribution, payout)
 
         answer, played = jax.grad(total, has_aux=True)(jnp.zeros_like(uniform))
         return *played, answer
 
-    *played, answer = by_chunks(chunk, key, endowment)
+    *played, answer = play_in_chunks(chunk, key, endowment)
     return game.Block(endowment, *played), answer
 
 
 # %%
 key = jax.random.key(4)
-block = jax.jit(lambda key: play(key, virtual, endowments(small), opponent))(key)
+block = jax.jit(lambda key: play_block(key, virtual, endowments(small), opponent))(key)
 usual = jax.jit(lambda key: game.play(key, cloning.virtual_players(virtual), endowments(small), opponent))(key)
 same = float((block.contribution == usual.contribution).mean())
 assert same > 0.999, "the same draws, up to a rounding at the edge of a step"
@@ -289,7 +289,7 @@ print(f"{same:.2%} of {block.contribution.size} contributions are the same coin 
 
 # %%
 #| export
-def through_mechanism(
+def payout_vjp(
     params: dict,  # of `graphnet.MechanismNetwork`
     endowment: Array,  # [..., P] coins
     contribution: Array,  # [..., P] coins
@@ -298,7 +298,7 @@ def through_mechanism(
     "Differentiate the weighted sum of all payouts in the network's parameters, many rounds at once."
     rounds = [x.reshape(-1, x.shape[-1]) for x in jnp.broadcast_arrays(endowment, contribution, weight)]
     modes = ("edge", "edge", "constant")  # what fills up weighs nothing
-    chunks = [in_chunks(x, ROUNDS, n_players=x.shape[-1], mode=mode) for x, mode in zip(rounds, modes)]
+    chunks = [chunk(x, ROUNDS, n_players=x.shape[-1], mode=mode) for x, mode in zip(rounds, modes)]
 
     def add(total, chunk):
         endowment, contribution, weight = (game.across_devices(x, 0) for x in chunk)
@@ -310,9 +310,9 @@ def through_mechanism(
 
 # %%
 #| export
-def worth_of_payouts(
+def payout_gradient(
     own: game.Block,  # [G, ...] under the mechanism in training
-    answer: Array,  # [G, T, P] of `play_tapped`
+    answer: Array,  # [G, T, P] of `play_with_response`
     rival: game.Block,  # of the same groups under the other mechanism
     count: Callable[[game.Block, game.Block], Array],  # (own block, rival's) -> [G] expected votes, by any model of the vote
 ) -> tuple[Array, Array]:  # expected votes of a group; [G, T, P] what a coin more is worth to whom and when
@@ -343,11 +343,11 @@ def vote_gradient(
     "Estimate how HCRM should change to get more votes (Koster et al., \"Training algorithm\")."
     key_own, key_rival = jax.random.split(key)
     seated = endowments(config)
-    own, answer = play_tapped(key_own, virtual_params, seated, graphnet.mechanism(params))
-    rival = play(key_rival, virtual_params, seated, opponent)
+    own, answer = play_with_response(key_own, virtual_params, seated, graphnet.mechanism(params))
+    rival = play_block(key_rival, virtual_params, seated, opponent)
     count = lambda own, rival: voting.vote_probability(own, rival, slope=config.slope).sum(-1)
-    votes, weight = worth_of_payouts(own, answer, rival, count)
-    return votes, through_mechanism(params, seated[:, None], own.contribution, weight)
+    votes, weight = payout_gradient(own, answer, rival, count)
+    return votes, payout_vjp(params, seated[:, None], own.contribution, weight)
 
 
 # %%
@@ -418,7 +418,7 @@ assert np.isclose(step, by_hand, rtol=1e-6)
 # %%
 #| export
 @partial(jax.jit, static_argnames=("estimate", "config"))
-def climb(
+def train_steps(
     players: Any,  # pytree: whatever `estimate` takes
     state: dict,  # params and moments of the mechanism in training, key
     steps: Array,  # [k] numbers of the updates
@@ -442,7 +442,7 @@ def climb(
 
 # %%
 #| export
-def ascend(
+def fit_mechanism(
     key: Array,  # consumed: one part by the first parameters, one by the games
     players: Any,  # pytree: whatever `estimate` takes
     opponent: game.Mechanism,
@@ -459,9 +459,9 @@ def ascend(
     state = {"params": params, "moments": optimiser(config).init(params), "key": key_games}
     seated = endowments(config)
     rules = opponent(seated, seated), opponent(seated, jnp.floor(seated / 2))  # two tables tell opponents apart
-    chunk = partial(climb, players, estimate=estimate, opponent=game.as_pytree(opponent), config=config)
-    settings = config, cloning.fingerprint((players, rules))
-    state, history = cloning.descend(
+    chunk = partial(train_steps, players, estimate=estimate, opponent=game.as_pytree(opponent), config=config)
+    settings = config, cloning.hash_pytree((players, rules))
+    state, history = cloning.run_updates(
         chunk, state, updates=config.updates, label=name.replace("/", "-"), checkpoint=checkpoint, settings=settings
     )
     return state["params"], pd.DataFrame({"step": np.arange(1, config.updates + 1), **history})
@@ -469,7 +469,7 @@ def ascend(
 
 # %%
 #| export
-def train(
+def fit(
     key: Array,  # consumed: one part by the first parameters, one by the games
     virtual_params: dict,
     opponent: game.Mechanism,
@@ -479,13 +479,13 @@ def train(
     name: str = "mechanism",  # what the progress report calls it
 ) -> tuple[dict, pd.DataFrame]:  # parameters of `graphnet.MechanismNetwork`; step, gradient_norm, vote_share
     "Train HCRM against an opponent; raises MechanismError for one that hands out the fund wrongly (Koster et al., \"Training algorithm\")."
-    return ascend(key, virtual_params, opponent, estimate=vote_gradient, config=config, checkpoint=checkpoint, name=name)
+    return fit_mechanism(key, virtual_params, opponent, estimate=vote_gradient, config=config, checkpoint=checkpoint, name=name)
 
 
 # %%
 leaky = lambda endowment, contribution: 0.9 * mechanisms.libertarian(endowment, contribution)
 try:
-    train(jax.random.key(0), virtual, leaky, config=small)
+    fit(jax.random.key(0), virtual, leaky, config=small)
     turned_away = False
 except mechanisms.MechanismError as problem:
     turned_away = True
@@ -500,7 +500,7 @@ assert turned_away
 
 # %%
 short = Training(updates=500, games_per_endowment=16, learning_rate=2e-3)
-learned, history = train(jax.random.key(2), virtual, opponent, config=short, name="small run")
+learned, history = fit(jax.random.key(2), virtual, opponent, config=short, name="small run")
 first, last = history.vote_share[:50].mean(), history.vote_share[-50:].mean()
 smooth = history.vote_share.rolling(25, center=True).mean()
 fig, ax = plt.subplots(figsize=(4.6, 2.5))
@@ -584,7 +584,7 @@ print(f"untrained against liberal egalitarian, rational players: {votes:.2f} vot
 
 # %%
 #| export
-def weighed(
+def second_network_with_edges(
     params: dict,  # of `graphnet.MechanismNetwork`
     edge: dict,  # (sender, receiver) -> [width, B]
     node: list[Array],  # per player, [width, B]
@@ -592,30 +592,30 @@ def weighed(
 ) -> tuple[dict, Array]:  # second edges (sender, receiver) -> [width, B]; scores [P, B]
     "Weigh everybody as `graphnet.second_network` does, and keep what was said on the way."
     width = len(table)
-    by_edge, by_sender, by_receiver, by_table, bias = graphnet.split(params["edge2"], *[width] * 4)
+    by_edge, by_sender, by_receiver, by_table, bias = graphnet.split_layer(params["edge2"], *[width] * 4)
     known, both = by_table @ table + bias, jnp.concatenate([by_sender, by_receiver])
     told = [both @ v for v in node]
     said = {(s, r): jnp.tanh(by_edge @ x + told[s][:width] + told[r][width:] + known) for (s, r), x in edge.items()}
-    by_said, by_node, by_table, bias = graphnet.split(params["node2"], *[width] * 3)
+    by_said, by_node, by_table, bias = graphnet.split_layer(params["node2"], *[width] * 3)
     known = by_table @ table + bias
-    return said, jnp.concatenate([by_said @ h + by_node @ v + known for h, v in zip(graphnet.arriving(said), node)])
+    return said, jnp.concatenate([by_said @ h + by_node @ v + known for h, v in zip(graphnet.sum_incoming(said), node)])
 
 
 # %%
 #| export
 def score_gradients(
     params: dict,  # of `graphnet.MechanismNetwork`
-    said: dict,  # second edges of `weighed`
+    said: dict,  # second edges of `second_network_with_edges`
 ) -> tuple[dict, dict, list[Array]]:  # by edge (s, r), by node (j, r), by table r; [width, B] each, for the score of r
     "Differentiate every player's score in what the first network says; each question is answered once for all."
     width = len(params["edge1"]["bias"])
-    by_edge, by_sender, by_receiver, by_table, _ = graphnet.split(params["edge2"], *[width] * 4)
-    by_said, by_node, direct, _ = graphnet.split(params["node2"], *[width] * 3)
+    by_edge, by_sender, by_receiver, by_table, _ = graphnet.split_layer(params["edge2"], *[width] * 4)
+    by_said, by_node, direct, _ = graphnet.split_layer(params["node2"], *[width] * 3)
     give = {arrow: 1 - x**2 for arrow, x in said.items()}  # of the tanh
     back = jnp.concatenate([by_edge.T, by_sender.T]) * by_said
     sent = {arrow: back @ x for arrow, x in give.items()}
     back = jnp.concatenate([by_receiver.T, by_table.T]) * by_said
-    received = [back @ x for x in graphnet.arriving(give)]
+    received = [back @ x for x in graphnet.sum_incoming(give)]
     own = {(r, r): x[:width] + by_node.T for r, x in enumerate(received)}
     return (
         {arrow: x[:width] for arrow, x in sent.items()},
@@ -626,7 +626,7 @@ def score_gradients(
 
 # %%
 #| export
-def share_and_slope(
+def share_and_gradient(
     params: dict,  # of `graphnet.MechanismNetwork`
     endowment: Array,  # [P, B] coins
     contribution: Array,  # [P, B] coins
@@ -635,7 +635,7 @@ def share_and_slope(
     seats, n_features = range(len(endowment)), len(params["edge1"]["kernel"]) // 2
     seen = lambda coins: [graphnet.observation(e, c, n_features=n_features).T for e, c in zip([*endowment], coins)]
     heard, pull = jax.vjp(lambda coins: graphnet.first_network(params, seen(coins)), [*contribution])
-    said, score = weighed(params, *heard)
+    said, score = second_network_with_edges(params, *heard)
     share = [*jax.nn.softmax(score, 0)]  # players in lists, here too: slices of an array cost more on the way back
     by_edge, by_node, by_table = score_gradients(params, said)
     mean_node = [sum(share[r] * by_node[j, r] for r in seats) for j in seats]
@@ -654,7 +654,7 @@ def share_and_slope(
 
 # %%
 e, c = endowments(small).T, endowments(small).T * jax.random.uniform(jax.random.key(8), (4, 128))
-share, slope = jax.jit(share_and_slope)(learned, e, c)
+share, slope = jax.jit(share_and_gradient)(learned, e, c)
 pushed = jax.jacfwd(lambda coins: graphnet.MechanismNetwork().apply({"params": learned}, e[:, 0], coins))(c[:, 0])
 assert np.allclose(share, graphnet.shares(learned, e.T, c.T).T, atol=1e-6)
 assert np.allclose(slope[:, 0], np.diag(pushed), atol=1e-5)
@@ -670,7 +670,7 @@ print("own share per coin:", slope[:, 0].round(4), "| readable:", np.diag(pushed
 def rational_votes(
     params: dict,  # of `graphnet.MechanismNetwork`
     endowment: Array,  # [P, B] coins
-    mind: rational.Mind,  # [P, B] at the start
+    mind: rational.AgentState,  # [P, B] at the start
     rival: Array,  # [P, B] relative payout sums under the opponent
     *,
     slope: float,  # of the vote
@@ -679,9 +679,9 @@ def rational_votes(
 
     def one_round(carried, _):
         generosity, received = carried
-        contribution = rational.put_in(endowment, generosity)
+        contribution = rational.act(endowment, generosity)
         fund = game.Game.growth * contribution.sum(0)
-        share, own = share_and_slope(params, endowment, contribution)
+        share, own = share_and_gradient(params, endowment, contribution)
         gain = game.Game.growth * share + fund * own - 1  # return per coin
         climb = contribution * (1 - contribution / endowment)  # coins per logit
         return (generosity + mind.rate * climb * gain, received + fund * share), None
@@ -704,7 +704,7 @@ def rational_gradient(
     "Differentiate rational players' votes through their learning (Koster et al., \"Rational players without human data\")."
     key_own, key_rival = jax.random.split(key)
     seated = endowments(config)
-    mind = rational.sit_down(jax.random.split(key_own)[0], seated, population)  # as `game.play` would
+    mind = rational.init(jax.random.split(key_own)[0], seated, population)  # as `game.play` would
     rival = voting.relative_payout_sum(game.play(key_rival, rational.players(population), seated, opponent))
     lying = jax.tree.map(lambda x: game.across_devices(x.T, -1), (seated, mind, rival))
     return jax.value_and_grad(partial(rational_votes, slope=config.slope))(params, *lying)
@@ -728,7 +728,7 @@ print(f"processor time an update, 128 pairs: readable {spent[0]:.0f} ms, fast {s
 
 # %%
 #| export
-def train_rational(
+def fit_rational(
     key: Array,  # consumed: one part by the first parameters, one by the games
     population: rational.Population,
     opponent: game.Mechanism,
@@ -738,15 +738,15 @@ def train_rational(
     name: str = "rational mechanism",  # what the progress report calls it
 ) -> tuple[dict, pd.DataFrame]:  # parameters of `graphnet.MechanismNetwork`; step, gradient_norm, vote_share
     "Train RM with rational players against an opponent; raises MechanismError (Koster et al., \"Rational players without human data\")."
-    return ascend(key, population, opponent, estimate=rational_gradient, config=config, checkpoint=checkpoint, name=name)
+    return fit_mechanism(key, population, opponent, estimate=rational_gradient, config=config, checkpoint=checkpoint, name=name)
 
 
 # %% [markdown]
 # ## Recap
 #
-# `Training` holds the sizes; `endowments` seats the groups; `play` and `play_tapped` (made of `roll_out`,
-# `draws`, `by_chunks`, `in_chunks`) are quick blocks; `worth_of_payouts`, `through_mechanism` and `vote_gradient` make the estimate; `optimiser`, `climb`, `ascend` and `train` go uphill. `train_rational` does so with
-# calculating players, by `rational_gradient`, made of `rational_votes` and `share_and_slope` (of `weighed`, `score_gradients`).
+# `Training` holds the sizes; `endowments` seats the groups; `play_block` and `play_with_response` (made of `rollout`,
+# `uniform_draws`, `play_in_chunks`, `chunk`) are quick blocks; `payout_gradient`, `payout_vjp` and `vote_gradient` make the estimate; `optimiser`, `train_steps`, `fit_mechanism` and `fit` go uphill. `fit_rational` does so with
+# calculating players, by `rational_gradient`, made of `rational_votes` and `share_and_gradient` (of `second_network_with_edges`, `score_gradients`).
 #
 # Questions to take along: three tails outvote one head. What keeps the mechanism from paying the head nothing at all, ever? And what
 # would happen if the virtual players had never met a mechanism that did?
@@ -758,13 +758,13 @@ def train_rational(
 # %%
 @jax.jit
 def two_gradients(params, key):
-    own, answer = play_tapped(key, virtual, endowments(small), graphnet.mechanism(params))
-    rival = play(jax.random.fold_in(key, 1), virtual, own.endowment, opponent)
+    own, answer = play_with_response(key, virtual, endowments(small), graphnet.mechanism(params))
+    rival = play_block(jax.random.fold_in(key, 1), virtual, own.endowment, opponent)
     block = lambda payout: game.Block(own.endowment, own.contribution, payout)
     total = lambda payout: voting.vote_probability(block(payout), rival).sum()
     votes = voting.vote_probability(own, rival).sum(-1)
     indirect = (votes - votes.mean())[:, None, None] * answer
-    return [flat(through_mechanism(params, own.endowment[:, None], own.contribution, weight)) / len(votes) for weight in (jax.grad(total)(own.payout), indirect)]
+    return [flat(payout_vjp(params, own.endowment[:, None], own.contribution, weight)) / len(votes) for weight in (jax.grad(total)(own.payout), indirect)]
 
 
 direct, indirect = (sum(g) / 10 for g in zip(*(two_gradients(learned, jax.random.key(i)) for i in range(10))))

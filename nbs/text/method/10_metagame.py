@@ -106,12 +106,12 @@ def grid(
     return Grid(w=jnp.repeat(values, n), v=jnp.tile(values, n))
 
 
-NINE = grid(3)  # Table S2's candidates in its order; the last one is liberal egalitarian
+TABLE_S2_GRID = grid(3)  # Table S2's candidates in its order; the last one is liberal egalitarian
 
 # %%
-assert (NINE.w[-1], NINE.v[-1]) == (1, 1), "liberal egalitarian stands last"
+assert (TABLE_S2_GRID.w[-1], TABLE_S2_GRID.v[-1]) == (1, 1), "liberal egalitarian stands last"
 assert len(grid(11).w) == 121
-list(zip(NINE.v.tolist(), NINE.w.tolist()))
+list(zip(TABLE_S2_GRID.v.tolist(), TABLE_S2_GRID.w.tolist()))
 
 # %% [markdown]
 # The electorate: 4,096 groups, and the paper does not say with which endowments. We deal the five of the evaluation round
@@ -119,10 +119,10 @@ list(zip(NINE.v.tolist(), NINE.w.tolist()))
 
 # %%
 #| export
-EVALUATION = jnp.stack([mechanisms.head_and_tails(tail) for tail in mechanisms.TAILS])  # [5, P] coins
+EVALUATION_ENDOWMENTS = jnp.stack([mechanisms.head_and_tails(tail) for tail in mechanisms.TAILS])  # [5, P] coins
 
 
-def spread(
+def deal_endowments(
     endowment: Array,  # [E, P] coins
     n_blocks: int,
 ) -> Array:  # [n_blocks, P] coins, block g has endowment g mod E
@@ -133,12 +133,12 @@ def spread(
 
 
 # %%
-seats = spread(EVALUATION, 4096)
+seats = deal_endowments(EVALUATION_ENDOWMENTS, 4096)
 counts = np.unique(np.asarray(seats[:, 1]), return_counts=True)[1]
 print("groups with tail endowment 2, 4, 6, 8, 10:", counts)
 assert counts.sum() == 4096 and np.ptp(counts) <= 1
 with pytest.raises(ValueError, match="n_blocks is 3"):
-    spread(EVALUATION, 3)
+    deal_endowments(EVALUATION_ENDOWMENTS, 3)
 
 
 # %% [markdown]
@@ -155,7 +155,7 @@ def readable_election(key_a, key_b, players, seats, a, b):
 
 
 plain = jax.jit(lambda key_a, key_b, a, b: readable_election(key_a, key_b, game.random_bots(), seats[:500], *(mechanisms.manifold(*at) for at in (a, b))))
-share = plain(*jax.random.split(jax.random.key(1)), (NINE.w[0], NINE.v[0]), (NINE.w[-1], NINE.v[-1]))
+share = plain(*jax.random.split(jax.random.key(1)), (TABLE_S2_GRID.w[0], TABLE_S2_GRID.v[0]), (TABLE_S2_GRID.w[-1], TABLE_S2_GRID.v[-1]))
 print(f"(w=0, v=0) gets {share:.3f} of 2,000 bots' votes against liberal egalitarian")
 
 # %% [markdown]
@@ -190,7 +190,7 @@ def _play_blocks(key, players, seats, mechanism):
 # Each chunk is a `game.play` like any other. Take 1,021 blocks, a prime number: two chunks of 511, and the very last block is thrown away.
 
 # %%
-odd, key = spread(EVALUATION, 1021), jax.random.key(5)
+odd, key = deal_endowments(EVALUATION_ENDOWMENTS, 1021), jax.random.key(5)
 in_chunks = _play_blocks(key, game.random_bots(), odd, mechanisms.libertarian)
 first_chunk = game.play(jax.random.split(key)[0], game.random_bots(), odd[:511], mechanisms.libertarian)
 assert in_chunks.payout.shape == (1021, 10, 4) and (in_chunks.endowment == odd).all()
@@ -236,12 +236,12 @@ def simulate(
     key: Array,  # consumed: one part per mechanism, so that their blocks are independent
     players: game.Players,
     candidates: Grid | Sequence[game.Mechanism],  # M points of the manifold, or any M mechanisms
-    endowment: Array = EVALUATION,  # [E, P] coins, dealt to the blocks in turn
+    endowment: Array = EVALUATION_ENDOWMENTS,  # [E, P] coins, dealt to the blocks in turn
     *,
     n_blocks: int = 4096,  # G, per mechanism (the paper's number)
 ) -> Array:  # [M, G, P] sums over rounds of payout / 10 / endowment
     "Play every mechanism's blocks once and keep what the voters will compare; raises ValueError if there is no candidate."
-    return _play_each(key, players, candidates, spread(endowment, n_blocks), voting.relative_payout_sum)
+    return _play_each(key, players, candidates, deal_endowments(endowment, n_blocks), voting.relative_payout_sum)
 
 
 # %% [markdown]
@@ -249,11 +249,11 @@ def simulate(
 # the four payouts of a round should add up to 0.8 times all endowments, whoever gets them. Undo the two divisions and check:
 
 # %%
-bots = simulate(jax.random.key(0), game.random_bots(), NINE)
+bots = simulate(jax.random.key(0), game.random_bots(), TABLE_S2_GRID)
 coins = (10 * bots * seats).sum(-1).mean(-1)  # per mechanism: all payouts of a block, mean over groups
 assert bots.shape == (9, 4096, 4)
 assert jnp.allclose(coins, 10 * 0.8 * seats.sum(-1).mean(), rtol=0.01), "bots fill every fund alike"
-as_functions = simulate(jax.random.key(0), game.random_bots(), [mechanisms.manifold(w, v) for w, v in zip(*NINE)])
+as_functions = simulate(jax.random.key(0), game.random_bots(), [mechanisms.manifold(w, v) for w, v in zip(*TABLE_S2_GRID)])
 assert jnp.allclose(bots, as_functions, atol=1e-4), "a grid is nothing but a quick list"
 with pytest.raises(ValueError, match="candidates is empty"):
     simulate(jax.random.key(0), game.random_bots(), [])
@@ -272,7 +272,7 @@ with pytest.raises(ValueError, match="candidates is empty"):
 
 # %%
 #| export
-class Pairing(NamedTuple):
+class RoundRobin(NamedTuple):
     "A round robin: the row's expected share of the votes against the column, and its standard error."
 
     win: np.ndarray  # [M, M], win + win.T is 1, the diagonal 1/2
@@ -288,16 +288,16 @@ def _mean_votes(sums: Array, slope: float) -> tuple[Array, Array]:
     return jax.lax.map(against_all, sums)
 
 
-def pairing(
+def round_robin(
     sums: Array,  # [M, G, P] from `simulate`, G at least 2
     *,
     slope: float = 1.4,  # of the vote model
-) -> Pairing:
+) -> RoundRobin:
     "Hold an election between every two mechanisms, block g against block g (Koster et al., \"Metagame\")."
     mean, error = (np.asarray(x, np.float64) for x in _mean_votes(sums, slope))
     upper = np.triu(mean, 1)
     win = upper + np.tril(1 - mean.T, -1) + 0.5 * np.eye(len(mean))
-    return Pairing(win, np.triu(error, 1) + np.triu(error, 1).T)
+    return RoundRobin(win, np.triu(error, 1) + np.triu(error, 1).T)
 
 
 # %% [markdown]
@@ -305,29 +305,29 @@ def pairing(
 
 # %%
 #| export
-def pair(
+def win_matrix(
     sums: Array,  # [M, G, P] from `simulate`, G at least 2
     *,
     slope: float = 1.4,  # of the vote model
 ) -> np.ndarray:  # [M, M] the row's expected share of the votes
     "Hold an election between every two mechanisms and return who wins how much (Koster et al., Table S2)."
-    return pairing(sums, slope=slope).win
+    return round_robin(sums, slope=slope).win
 
 
 # %% [markdown]
 # Does the short cut give what the plain elections give? Hold all 36 of them with the same 500 groups, each candidate with its own key, so that it plays the very blocks that it played once above.
 
 # %%
-once = pairing(simulate(jax.random.key(0), game.random_bots(), NINE, n_blocks=500))
+once = round_robin(simulate(jax.random.key(0), game.random_bots(), TABLE_S2_GRID, n_blocks=500))
 keys = [jax.random.split(key, 1)[0] for key in jax.random.split(jax.random.key(0), 9)]  # 500 blocks are one chunk
-points = list(zip(*NINE))
+points = list(zip(*TABLE_S2_GRID))
 by_pair = {(i, j): float(plain(keys[i], keys[j], points[i], points[j])) for i, j in itertools.combinations(range(9), 2)}
 apart = max(abs(once.win[pair] / share - 1) for pair, share in by_pair.items())
 assert apart < 1e-5 and len(by_pair) == 36
 print(f"largest relative difference over {len(by_pair)} elections: {apart:.1e}")
 
 # %%
-round_robin = pairing(bots)
+round_robin = round_robin(bots)
 assert (round_robin.win + round_robin.win.T == 1).all() and (round_robin.win.diagonal() == 0.5).all()
 print(f"(v=0, w=0) against (v=1, w=1), 4,096 groups: {round_robin.win[0, -1]:.3f}, standard error {round_robin.error[0, -1]:.4f}")
 
@@ -342,8 +342,8 @@ print(f"(v=0, w=0) against (v=1, w=1), 4,096 groups: {round_robin.win[0, -1]:.3f
 # blocks into 117 small tournaments of 35 and compare how far the two estimates scatter.
 
 # %%
-crowd = participants.participants(participants.fitted())
-people = simulate(jax.random.key(0), crowd, NINE, n_blocks=4095)
+crowd = participants.participants(participants.calibrated())
+people = simulate(jax.random.key(0), crowd, TABLE_S2_GRID, n_blocks=4095)
 a, b = (people[i].reshape(117, 7, 5, 4) for i in (8, 2))  # small tournament, block, endowment, player
 matched = voting.vote_from_sums(a, b).mean((1, 2, 3))
 everyone = voting.vote_from_sums(a[:, :, None], b[:, None]).mean((1, 2, 3, 4))
@@ -368,7 +368,7 @@ assert abs(matched.std() / everyone.std() - 1) < 0.1, "nothing is gained"
 
 # %%
 #| export
-def constant_sum(
+def check_constant_sum(
     win: np.ndarray,  # [M, M] the row's share of the votes
 ) -> np.ndarray:  # the same as float64
     "Check that a matrix can be a round robin: square, between 0 and 1, opposite entries sum to 1; raises ValueError if not."
@@ -392,7 +392,7 @@ def equilibrium(
     win: np.ndarray,  # [M, M] the row's share of the votes
 ) -> np.ndarray:  # [M] probability of fielding each mechanism
     "Find a mixture of mechanisms that no mechanism beats, by linear programming; raises ValueError for an impossible matrix."
-    win = constant_sum(win)
+    win = check_constant_sum(win)
     n = len(win)
     solution = linprog(
         c=np.r_[np.zeros(n), -1],  # maximise the guaranteed share z, the last variable
@@ -416,7 +416,7 @@ def unbeaten(
     margin: float | np.ndarray = 0.0,  # a defeat by no more than this is not counted; a number or [M, M]
 ) -> list[int]:
     "List the mechanisms that lose to nobody: each is a pure Nash equilibrium strategy of the metagame."
-    win = constant_sum(win)
+    win = check_constant_sum(win)
     return [int(i) for i in np.flatnonzero((win >= 0.5 - margin).all(1))]
 
 
@@ -426,7 +426,7 @@ def dominant(
     margin: float | np.ndarray = 0.0,  # being worse by no more than this is not counted; a number or [M, M]
 ) -> list[int]:
     "List the mechanisms that do at least as well as any other against every opponent (Koster et al., Table S2)."
-    win = constant_sum(win)
+    win = check_constant_sum(win)
     return [int(i) for i in np.flatnonzero((win >= win.max(0) - margin).all(1))]
 
 
@@ -459,7 +459,7 @@ def condorcet_cycles(
     margin: float | np.ndarray = 0.0,  # a majority must exceed 1/2 by more than this; a number or [M, M]
 ) -> list[tuple[int, ...]]:
     "List one shortest cycle i beats j beats ... beats i for every set of mechanisms that go round in circles."
-    beats = constant_sum(win) > 0.5 + margin
+    beats = check_constant_sum(win) > 0.5 + margin
     distance, before = csgraph.shortest_path(beats.astype(float), unweighted=True, return_predecessors=True)
     closed = np.where(beats.T, distance, np.inf)  # [i, j]: j beats i, and i leads to j in this many steps
     _, component = csgraph.connected_components(beats, connection="strong")
@@ -498,7 +498,7 @@ def nine_of_a_kind(seed):
     anew = np.full((9, 9), 0.5)
     anew[row, col] = voting.vote_from_sums(fresh[:36], fresh[36:]).mean((1, 2))
     anew[col, row] = 1 - anew[row, col]
-    return anew, pairing(simulate(key_once, game.random_bots(), same(9), n_blocks=512))
+    return anew, round_robin(simulate(key_once, game.random_bots(), same(9), n_blocks=512))
 
 
 trials = [nine_of_a_kind(seed) for seed in range(4)]
@@ -538,11 +538,11 @@ class Winner(NamedTuple):
     level: list[int]
 
 
-def standing(
+def mean_shares(
     win: np.ndarray,  # [M, M] the row's share of the votes, M at least 2
 ) -> np.ndarray:  # [M] mean share over all opponents
     "Average each mechanism's share of the votes over its opponents (Koster et al., \"Metagame\")."
-    win = constant_sum(win)
+    win = check_constant_sum(win)
     return (win.sum(1) - win.diagonal()) / (len(win) - 1)
 
 
@@ -552,7 +552,7 @@ def winner(
     margin: float | np.ndarray = 0.0,  # a head-to-head lead of no more than this is a tie; a number or [M, M]
 ) -> Winner:
     "Name the mechanism with the most votes against all opponents, and its equals (Koster et al., \"Metagame\")."
-    best = int(standing(win).round(9).argmax())  # the first of those level to rounding
+    best = int(mean_shares(win).round(9).argmax())  # the first of those level to rounding
     ahead = np.asarray(win)[best] > 0.5 + np.broadcast_to(margin, np.shape(win))[best]
     return Winner(best, [int(i) for i in np.flatnonzero(~ahead) if i != best])
 
@@ -561,7 +561,7 @@ def winner(
 # In Table S2 liberal egalitarian leads (v=1/2, w=1) by .506. With votes like ours, is that more than luck?
 
 # %%
-crowd_robin = pairing(simulate(jax.random.key(0), crowd, NINE))
+crowd_robin = round_robin(simulate(jax.random.key(0), crowd, TABLE_S2_GRID))
 margin = 1.96 * crowd_robin.error
 assert winner(table_s2).best == 8 and winner(condorcet).level == [2]
 print("published:", winner(table_s2, margin=margin), "\nstand-in participants:", winner(crowd_robin.win, margin=margin))
@@ -583,13 +583,13 @@ def tournament_table(
     points: Grid,  # the M mechanisms
 ) -> pd.DataFrame:  # row_v, row_w, col_v, col_w, win_probability
     "Write a round robin as a long table in the form of the published Table S2."
-    row, col = np.indices(constant_sum(win).shape).reshape(2, -1)
+    row, col = np.indices(check_constant_sum(win).shape).reshape(2, -1)
     w, v = (np.asarray(x, np.float64) for x in points)
     return pd.DataFrame({"row_v": v[row], "row_w": w[row], "col_v": v[col], "col_w": w[col], "win_probability": np.ravel(win)})
 
 
 # %%
-long = tournament_table(crowd_robin.win, NINE).assign(published=table_s2.ravel())
+long = tournament_table(crowd_robin.win, TABLE_S2_GRID).assign(published=table_s2.ravel())
 long["difference"] = long["win_probability"] - long["published"]
 reference = data.published("table_s2_metagame")
 assert (long[["row_v", "row_w", "col_v", "col_w"]].to_numpy() == reference[["row_v", "row_w", "col_v", "col_w"]].to_numpy()).all()
@@ -601,9 +601,9 @@ long.iloc[[6, 8, 62, 72, 78, 79]].round(3)
 # %%
 fig, ax = plt.subplots(figsize=(7, 2.8))
 for name, win, form in (("published, virtual players", table_s2, "D:"), ("stand-in participants", crowd_robin.win, "o-"), ("bots", round_robin.win, "^--")):
-    ax.plot(standing(win), form, label=name, ms=4, lw=1)
+    ax.plot(mean_shares(win), form, label=name, ms=4, lw=1)
 ax.axhline(0.5, color="#777777", lw=0.8)
-ax.set_xticks(range(9), [f"v={v:g}\nw={w:g}" for w, v in zip(*NINE)])
+ax.set_xticks(range(9), [f"v={v:g}\nw={w:g}" for w, v in zip(*TABLE_S2_GRID)])
 ax.set_ylabel("mean share of the votes\nagainst the other eight")
 ax.legend(frameon=False)
 fig.tight_layout()
@@ -621,8 +621,8 @@ fig.tight_layout()
 
 # %%
 slopes = np.geomspace(0.35, 28, 14)
-misses = [np.abs(pair(people, slope=slope) - table_s2).mean() for slope in slopes]
-units = {unit: np.abs(pair(people, slope=1.4 * 10 / unit) - table_s2).mean() for unit in (10, 1)}
+misses = [np.abs(win_matrix(people, slope=slope) - table_s2).mean() for slope in slopes]
+units = {unit: np.abs(win_matrix(people, slope=1.4 * 10 / unit) - table_s2).mean() for unit in (10, 1)}
 fig, ax = plt.subplots(figsize=(4.2, 2.6))
 ax.semilogx(slopes, misses, "o-", ms=3)
 for unit, miss in units.items():
@@ -651,12 +651,12 @@ assert certain[0] > 0.4 > certain[1]
 # %%
 fine = grid(11)
 clock = time.process_time()
-fine_robin = pairing(simulate(jax.random.key(2), crowd, fine, n_blocks=256))
+fine_robin = round_robin(simulate(jax.random.key(2), crowd, fine, n_blocks=256))
 print(f"121 mechanisms, 7,260 elections: {time.process_time() - clock:.0f} s of processor time")
 best = winner(fine_robin.win).best
 assert fine.w[best] > 0.5, "whoever wins, own contributions count there"
 fig, ax = plt.subplots(figsize=(4.2, 3))
-image = ax.imshow(standing(fine_robin.win).reshape(11, 11), origin="lower", extent=(-0.05, 1.05, -0.05, 1.05), cmap="cividis")
+image = ax.imshow(mean_shares(fine_robin.win).reshape(11, 11), origin="lower", extent=(-0.05, 1.05, -0.05, 1.05), cmap="cividis")
 ax.plot(fine.v[best], fine.w[best], "*", color="black", ms=10)
 ax.set(xlabel="v (0 absolute, 1 relative)", ylabel="w (weight of one's own)")
 fig.colorbar(image, ax=ax, label="mean share of the votes")
@@ -697,12 +697,12 @@ def relative_payouts(
     key: Array,  # consumed: one part per mechanism
     players: game.Players,
     candidates: Grid | Sequence[game.Mechanism],  # M points of the manifold, or any M mechanisms
-    endowment: Array = EVALUATION,  # [E, P] coins, the head first, dealt to the blocks in turn
+    endowment: Array = EVALUATION_ENDOWMENTS,  # [E, P] coins, the head first, dealt to the blocks in turn
     *,
     n_blocks: int = 4096,  # per mechanism, over all endowments together
 ) -> Array:  # [M, E, T, 2] mean payout / endowment by round, of the head and of the tails
     "Average what head and tails are paid in each round (Koster et al., \"The ideological manifold\"); raises ValueError."
-    return _play_each(key, players, candidates, spread(endowment, n_blocks), partial(_curves, n_endowments=len(endowment)))
+    return _play_each(key, players, candidates, deal_endowments(endowment, n_blocks), partial(_curves, n_endowments=len(endowment)))
 
 
 # %% [markdown]
@@ -797,8 +797,8 @@ fig.tight_layout()
 #
 # ## Recap
 #
-# `Grid`, `grid`, `NINE` name candidates; `spread` deals endowments; `simulate` plays once, `pair` and `pairing` hold the elections;
-# `equilibrium`, `unbeaten`, `dominant`, `condorcet_cycles`, `standing`, `winner` read the result; `tournament_table` writes it;
+# `Grid`, `grid`, `TABLE_S2_GRID` name candidates; `deal_endowments` deals endowments; `simulate` plays once, `win_matrix` and `round_robin` hold the elections;
+# `equilibrium`, `unbeaten`, `dominant`, `condorcet_cycles`, `mean_shares`, `winner` read the result; `tournament_table` writes it;
 # `relative_payouts` describes mechanisms by what they pay; `elect` runs one mechanism against its rivals.
 #
 # Questions to take along: HCRM will not lie on this manifold. Must it beat *all* of it once it beats the best point? And what

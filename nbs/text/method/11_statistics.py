@@ -638,7 +638,7 @@ assert 0.25 * 5 < different.df_between < 5 and np.isclose(different.df_within, 6
 
 # %%
 #| export
-def beside(
+def compare_with_published(
     ours: pd.DataFrame,  # key columns and a value column, perhaps more
     published: pd.DataFrame,  # the same keys, once each, and the value column
     *,
@@ -690,7 +690,7 @@ def mean_absolute_error(
 
 # %%
 #| export
-def verdict(
+def agreement(
     published: float,
     value: float,  # ours
     low: float,  # our interval; NaN where there is none
@@ -717,8 +717,8 @@ def verdict(
 
 # %%
 margin = 1.96 * np.sqrt(0.545 * 0.455 / 1744)
-assert verdict(0.545, 0.52, 0.50, 0.54, margin=margin) == "agree" and verdict(0.545, 0.48, 0.47, 0.49, margin=margin) == "differ"
-assert verdict(0.001, 0.03, np.nan, np.nan, sign="<", is_p=True) == "agree", "both see an effect, with different amounts of data"
+assert agreement(0.545, 0.52, 0.50, 0.54, margin=margin) == "agree" and agreement(0.545, 0.48, 0.47, 0.49, margin=margin) == "differ"
+assert agreement(0.001, 0.03, np.nan, np.nan, sign="<", is_p=True) == "agree", "both see an effect, with different amounts of data"
 
 
 # %% [markdown]
@@ -742,7 +742,7 @@ def finding(
 # %%
 assert finding(0.05, 0.01, 0.09) == "found" and finding(0.05, -0.01, 0.11) == "undecided" and finding(-0.05, np.nan, np.nan) == "opposite"
 assert [finding(x, x - 0.05, x + 0.05, equal_within=0.1) for x in (0.0, 0.08, -0.2)] == ["found", "undecided", "opposite"]
-assert verdict(0.15, 0.03, np.nan, np.nan, sign=">", is_p=True) == "differ" and verdict(4, 11.0, 9.0, 13.0, sign=">") == "agree"
+assert agreement(0.15, 0.03, np.nan, np.nan, sign=">", is_p=True) == "differ" and agreement(4, 11.0, 9.0, 13.0, sign=">") == "agree"
 print(f"margin of 951 votes in 1744: {margin:.3f}")
 
 # %% [markdown]
@@ -752,7 +752,7 @@ print(f"margin of 951 votes in 1744: {margin:.3f}")
 fig2, table_s1a = data.published("fig2_votes"), data.published("table_s1a_votes")
 people = fig2.assign(vote_share=fig2["votes_for_hcrm"] / fig2["votes_cast"])
 people = people[people["rival"] != "rational"][["rival", "tail_endowment", "vote_share"]]
-foretold = beside(data.published("table_s1b_virtual_votes"), people, on=["rival", "tail_endowment"], value="vote_share")
+foretold = compare_with_published(data.published("table_s1b_virtual_votes"), people, on=["rival", "tail_endowment"], value="vote_share")
 error = mean_absolute_error(foretold["vote_share"], foretold["published"])
 print(foretold.rename(columns={"published": "people"}).pivot(index="tail_endowment", columns="rival", values="difference").round(3))
 n = fig2[fig2["rival"] != "rational"]["votes_cast"]
@@ -760,7 +760,7 @@ by_sampling = np.sqrt(2 / np.pi * people["vote_share"] * (1 - people["vote_share
 print(f"virtual players minus people: mean absolute error {error:.3f}; sampling alone would make {by_sampling:.3f}")
 assert 0.05 < error < 0.07 and by_sampling < 0.04
 with pytest.raises(StatisticsError, match="only in one") as refused:
-    beside(foretold.head(3)[["rival", "tail_endowment", "vote_share"]], people, on=["rival", "tail_endowment"], value="vote_share")
+    compare_with_published(foretold.head(3)[["rival", "tail_endowment", "vote_share"]], people, on=["rival", "tail_endowment"], value="vote_share")
 print(refused.value)
 
 
@@ -839,7 +839,7 @@ fig.tight_layout()
 #
 # `permutation_test` (and, for comparison only, `naive_binomial`) for votes; `interval_over_groups`, `interval_over_seeds` and
 # `interval_over_groups_and_seeds`, all giving an `Interval`; `effect_of_time` (a `Trend`) and `f_test` (an `FTest`) for contributions; `paired_t_test` (a `TTest`) and
-# `interaction_test` for two mechanisms in the same groups; `beside`, `mean_absolute_error` and `verdict` for ours and theirs; `StatisticsError` for what cannot be computed.
+# `interaction_test` for two mechanisms in the same groups; `compare_with_published`, `mean_absolute_error` and `agreement` for ours and theirs; `StatisticsError` for what cannot be computed.
 #
 # Questions to take along: is a *session* perhaps the unit, rather than a group? What would the paper's p-values be if the head's vote
 # and the tails' were flipped separately, and which hypothesis would that test?

@@ -111,7 +111,7 @@ class HcmdZero:
 
 # %%
 #| export
-def check(
+def validate(
     config: HcmdZero,
 ) -> None:
     "Refuse sizes that cannot be run; raises HcmdError."
@@ -136,7 +136,7 @@ def check(
 # %%
 #| export
 @jax.jit
-def play_twice(
+def play_two_blocks(
     keys: Array,  # [2] consumed: one per block
     key_people: Array,  # consumed by the persons, the same in both blocks
     population: participants.Population,
@@ -144,7 +144,7 @@ def play_twice(
     seated: Array,  # [G, P] coins
 ) -> tuple[Array, Array]:  # contribution, payout [2, G, T, P] coins
     "Let the same people play two blocks under the same mechanism."
-    people = game.same_people(participants.participants(population), key_people)
+    people = game.same_participants(participants.participants(population), key_people)
     both = jax.vmap(lambda key: game.play(key, people, seated, graphnet.mechanism(params)))(keys)
     return both.contribution, both.payout
 
@@ -165,13 +165,13 @@ def acquire(
     chairs = jnp.resize(jnp.array(config.tails, float), max(config.groups))  # always as many: one shape, compiled once
     seated = mechanisms.head_and_tails(chairs)
     params = record["mechanism"][str(iteration - 1)]
-    contribution, payout = play_twice(jnp.stack([key_first, key_second]), key_people, population, params, seated)
+    contribution, payout = play_two_blocks(jnp.stack([key_first, key_second]), key_people, population, params, seated)
     taken = slice(config.groups[iteration - 1])
     evening = {"endowment": seated[taken], "contribution": contribution[:, taken], "payout": payout[:, taken]}
-    return evening | {"vote": vote(key_vote, *blocks(evening))}
+    return evening | {"vote": vote(key_vote, *split_blocks(evening))}
 
 
-def blocks(
+def split_blocks(
     evening: Mapping,  # of `acquire`
 ) -> tuple[game.Block, game.Block]:
     "Take the two blocks of an evening apart."
@@ -183,8 +183,8 @@ def blocks(
 small = HcmdZero(groups=(150, 150), embed=(8, 8), hidden=(4, 4), splits=5, games=250, updates=150, last_updates=150, learning_rate=1e-3)
 small = replace(small, imitation=replace(small.imitation, embed=8, hidden=4, batch=32, updates=600, learning_rate=5e-3))
 nobody = {"mechanism": {"0": graphnet.init(jax.random.key(0), n_features=2)}}
-evening = acquire(jax.random.key(1), nobody, 1, population=participants.fitted(), config=small)
-first, second = blocks(evening)
+evening = acquire(jax.random.key(1), nobody, 1, population=participants.calibrated(), config=small)
+first, second = split_blocks(evening)
 fund = lambda block: block.contribution[1].sum(-1)
 print("coins in the fund of group 1, tails of 4:\n first block", fund(first).astype(int), "\nsecond block", fund(second).astype(int))
 print("who prefers the first:", evening["vote"][1])
@@ -200,23 +200,23 @@ assert np.allclose(first.payout.sum(-1), 1.6 * first.contribution.sum(-1), rtol=
 
 # %%
 #| export
-def as_plays(
+def to_plays(
     evenings: Mapping[str, Mapping],  # iteration -> of `acquire`
 ) -> data.Plays:
     "Line up the blocks of all evenings as a data set to imitate."
-    return data.join([data.record(block, f"hcmd_{s}") for s, evening in evenings.items() for block in blocks(evening)])
+    return data.concatenate([data.label_blocks(block, f"hcmd_{s}") for s, evening in evenings.items() for block in split_blocks(evening)])
 
 
-def whose_blocks(
+def block_origins(
     evenings: Mapping[str, Mapping],
 ) -> tuple[np.ndarray, np.ndarray]:  # [blocks] iteration, group
-    "Say from which iteration each block of `as_plays` comes, and from which group; groups are numbered throughout."
+    "Say from which iteration each block of `to_plays` comes, and from which group; groups are numbered throughout."
     n_groups = [len(evening["vote"]) for evening in evenings.values()]
     before = np.cumsum([0, *n_groups])
     return np.repeat(list(map(int, evenings)), np.multiply(2, n_groups)), np.concatenate([a + np.tile(np.arange(n), 2) for a, n in zip(before, n_groups)])
 
 
-def blinded(
+def without_payouts(
     params: dict,  # of `cloning.VirtualPlayer`
 ) -> dict:
     "Cut what a player sees of payouts: the literal reading of Balaguer et al., section 3.3.2."
@@ -226,14 +226,14 @@ def blinded(
 
 
 # %%
-plays = as_plays({"1": evening})
+plays = to_plays({"1": evening})
 unpaid = replace(plays, block=replace(plays.block, payout=0 * plays.block.payout))
-seeing = cloning.train(jax.random.key(2), plays, config=small.imitation)
-blind = blinded(cloning.train(jax.random.key(2), unpaid, config=small.imitation))
+seeing = cloning.fit(jax.random.key(2), plays, config=small.imitation)
+blind = without_payouts(cloning.fit(jax.random.key(2), unpaid, config=small.imitation))
 seated = mechanisms.head_and_tails(jnp.resize(jnp.array(small.tails), 250))
 for name, params in {"seeing": seeing, "blind": blind}.items():
     wrong = -float(cloning.log_probability(params, plays.block).mean())
-    _, answer = training.play_tapped(jax.random.key(3), params, seated, mechanisms.liberal_egalitarian)
+    _, answer = training.play_with_response(jax.random.key(3), params, seated, mechanisms.liberal_egalitarian)
     print(f"{name:6} players: {wrong:.3f} nats per choice; a coin more moves the next choices by {float(jnp.abs(answer).mean()):.4f} nats")
 assert (answer == 0).all(), "no payout moves a blind player"
 
@@ -254,31 +254,31 @@ assert (answer == 0).all(), "no payout moves a blind player"
 
 # %%
 #| export
-def told(
+def vote_features(
     block: game.Block,  # any leading axes
 ) -> Array:  # [..., P, T, 3, P] endowment, contribution, payout / 10; the own seat first
     "Lay out a whole block from every seat, as the voter looks back on it (Balaguer et al., section 3.3.2)."
     endowment = jnp.broadcast_to(block.endowment[..., None, :], block.contribution.shape)
     seen = jnp.stack([endowment, block.contribution, block.payout], -2) / game.Game.most_coins
-    return jnp.moveaxis(cloning.own_first(seen), -2, -4)
+    return jnp.moveaxis(cloning.focal_first(seen), -2, -4)
 
 
 # %%
 #| export
-def liking(
+def utility(
     taste: Array,  # [T, 3, P]
     block: game.Block,  # any leading axes
 ) -> Array:  # [..., P]
     "Say how much each player likes a block: the votes model's single output."
-    return jnp.einsum("...tqp,tqp->...", told(block), taste)
+    return jnp.einsum("...tqp,tqp->...", vote_features(block), taste)
 
 
-def vote_probability(
+def preference_probability(
     taste: Array,  # [T, 3, P]
     first: game.Block,
     second: game.Block,
     *,
-    liking: Callable = liking,
+    liking: Callable = utility,
 ) -> Array:  # [..., P] of a vote for the first
     "Turn two likings into a vote (Balaguer et al., section 3.3.2)."
     return jax.nn.sigmoid(liking(taste, first) - liking(taste, second))
@@ -290,19 +290,19 @@ def vote_probability(
 
 # %%
 #| export
-def differences(
+def feature_differences(
     evenings: Mapping[str, Mapping],
 ) -> tuple[np.ndarray, np.ndarray]:  # [G, P, T * 3 * P] first block minus second; [G, P] bool
     "Line up every vote with what differed between the two blocks."
-    apart = [np.asarray(told(a) - told(b)) for a, b in map(blocks, evenings.values())]
+    apart = [np.asarray(vote_features(a) - vote_features(b)) for a, b in map(split_blocks, evenings.values())]
     x = np.concatenate([part.reshape(*part.shape[:2], -1) for part in apart])
     return x, np.concatenate([np.asarray(evening["vote"]) for evening in evenings.values()])
 
 
 # %%
 #| export
-def fit_taste(
-    apart: np.ndarray,  # [..., T * 3 * P] of `differences`
+def fit_vote_weights(
+    apart: np.ndarray,  # [..., T * 3 * P] of `feature_differences`
     vote: np.ndarray,  # [...] bool
     penalty: float,  # weight of l2, in nats per vote
 ) -> Array:  # [T, 3, P]
@@ -314,7 +314,7 @@ def fit_taste(
 
 def vote_cross_entropy(
     taste: Array,  # [T, 3, P]
-    apart: np.ndarray,  # [..., T * 3 * P] of `differences`
+    apart: np.ndarray,  # [..., T * 3 * P] of `feature_differences`
     vote: np.ndarray,  # [...] bool
 ) -> float:  # nats per vote
     "Say how surprised a taste is by votes; ln 2 is a coin's surprise."
@@ -337,20 +337,20 @@ def cross_validate(
     config: HcmdZero,
 ) -> pd.DataFrame:  # penalty, cross_entropy (nats per vote left out, mean over the splits)
     "Try every penalty on random 70 to 30 splits of the groups (Balaguer et al., section 3.3.2); raises HcmdError."
-    apart, vote = differences(evenings)
+    apart, vote = feature_differences(evenings)
     if (n := len(vote)) < 4:
         raise HcmdError(f"{n} groups cannot be split into 70 and 30 %: acquire at least four before the first model.")
     splits = random_splits(key, config.splits)
-    price = lambda penalty, seen, left: vote_cross_entropy(fit_taste(apart[seen], vote[seen], penalty), apart[left], vote[left])
+    price = lambda penalty, seen, left: vote_cross_entropy(fit_vote_weights(apart[seen], vote[seen], penalty), apart[left], vote[left])
     mean = lambda penalty: np.mean([price(penalty, *parts) for parts in splits.split(np.arange(n))])
     return pd.DataFrame({"penalty": config.penalties, "cross_entropy": [mean(penalty) for penalty in config.penalties]})
 
 
 # %%
-apart, vote = differences({"1": evening})
+apart, vote = feature_differences({"1": evening})
 assert apart.shape == (150, 4, 120) and (apart.reshape(150, 4, 10, 3, 4)[..., 0, :] == 0).all(), "endowments do not differ"
 tried = cross_validate(jax.random.key(4), {"1": evening}, small)
-taste = fit_taste(apart, vote, float(tried.penalty[tried.cross_entropy.argmin()]))
+taste = fit_vote_weights(apart, vote, float(tried.penalty[tried.cross_entropy.argmin()]))
 print(tried.assign(beyond_a_coin=np.log(2) - tried.cross_entropy).round(4).to_string(index=False))
 weights = pd.DataFrame(np.asarray(taste).sum(0)[1:], ["contribution", "payout"], ["own", "first other", "second", "third"])
 weights.round(3)
@@ -368,7 +368,7 @@ weights.round(3)
 
 # %%
 #| export
-def widen(
+def pad_units(
     params: dict,  # of `cloning.VirtualPlayer`
     size: cloning.Cloning,  # embed and hidden, none smaller than those of `params`
 ) -> dict:
@@ -378,13 +378,13 @@ def widen(
 
 
 # %%
-wider = widen(seeing, cloning.Cloning(embed=32, hidden=8))
+wider = pad_units(seeing, cloning.Cloning(embed=32, hidden=8))
 np.testing.assert_allclose(cloning.log_probability(wider, plays.block), cloning.log_probability(seeing, plays.block), rtol=1e-5, atol=1e-6)
 
 
 # %%
 #| export
-def model(
+def fit_models(
     key: Array,  # consumed: splits, imitation
     record: Mapping,  # of `run`
     iteration: int,  # from 1
@@ -397,9 +397,9 @@ def model(
     tried = cross_validate(key_splits, record["data"], config)
     penalty = float(tried.penalty[tried.cross_entropy.argmin()])
     size = replace(config.imitation, embed=config.embed[iteration - 1], hidden=config.hidden[iteration - 1])
-    players = cloning.train(key_players, as_plays(record["data"]), config=size, room=2 * sum(config.groups), checkpoint=checkpoint)
-    players = widen(players, replace(size, embed=max(config.embed), hidden=max(config.hidden)))
-    return {"players": players, "taste": fit_taste(*differences(record["data"]), penalty), "penalty": jnp.float32(penalty)}
+    players = cloning.fit(key_players, to_plays(record["data"]), config=size, room=2 * sum(config.groups), checkpoint=checkpoint)
+    players = pad_units(players, replace(size, embed=max(config.embed), hidden=max(config.hidden)))
+    return {"players": players, "taste": fit_vote_weights(*feature_differences(record["data"]), penalty), "penalty": jnp.float32(penalty)}
 
 
 # %% [markdown]
@@ -415,7 +415,7 @@ def readable_self_play(params, key, fitted, seated):
 
     def objective(params):
         own = game.play(key_own, players, seated, graphnet.mechanism(params))
-        votes = vote_probability(fitted["taste"], own, rival).sum(-1)
+        votes = preference_probability(fitted["taste"], own, rival).sum(-1)
         log_p = cloning.log_probability(fitted["players"], own)[..., 1:, :].sum((-2, -1))
         return scg.surrogate(votes, log_p), votes.mean()
 
@@ -429,7 +429,7 @@ def readable_self_play(params, key, fitted, seated):
 
 # %%
 #| export
-class Rounds(NamedTuple):
+class RoundTable(NamedTuple):
     "Every round that a head and three equal tails can play, tails in the order of what they gave, and where to look one up."
 
     tails: np.ndarray  # [K] endowments, coins
@@ -449,9 +449,9 @@ class Rounds(NamedTuple):
 
 # %%
 #| export
-def all_rounds(
+def round_table(
     tails: Sequence[float],  # endowments of the three tails, whole coins
-) -> Rounds:
+) -> RoundTable:
     "List what can be put before a mechanism in one round of the game."
     most, n_players = game.Game.most_coins, game.Game.n_players
     coins = np.indices([most + 1] * n_players).reshape(n_players, -1).T  # [11 ** P, P]
@@ -465,11 +465,11 @@ def all_rounds(
         contribution.append(different)
         endowment.append(np.broadcast_to([most, *[tail] * (n_players - 1)], different.shape))
     place = np.stack(place).reshape(len(tails), *[most + 1] * n_players, n_players)
-    return Rounds(np.float32(tails), *(np.concatenate(x).astype(np.float32) for x in (endowment, contribution)), place.astype(np.int32))
+    return RoundTable(np.float32(tails), *(np.concatenate(x).astype(np.float32) for x in (endowment, contribution)), place.astype(np.int32))
 
 
 # %%
-every = all_rounds(HcmdZero.tails)
+every = round_table(HcmdZero.tails)
 print(f"{len(every.contribution):,} different rounds, the tables of {every.place[..., 0].size:,} looked up among them")
 assert len(every.contribution) == sum(11 * math.comb(tail + 3, 3) for tail in (2, 4, 6, 8, 10))
 here = every.find(jnp.array([10.0, 8, 8, 8]), jnp.array([3.0, 7, 0, 5]))
@@ -483,12 +483,12 @@ np.testing.assert_array_equal(every.contribution.ravel()[here], [3, 7, 0, 5])
 
 # %%
 #| export
-def every_share(
+def table_shares(
     params: dict,  # of the mechanism
-    rounds: Rounds,
+    rounds: RoundTable,
 ) -> Array:  # [N * P]
     "Ask a mechanism about every round there is."
-    chunks = [training.in_chunks(x, training.ROUNDS) for x in (rounds.endowment, rounds.contribution)]
+    chunks = [training.chunk(x, training.ROUNDS) for x in (rounds.endowment, rounds.contribution)]
     share = jax.lax.map(lambda seen: graphnet.shares(params, *(game.across_devices(x, 0) for x in seen)), chunks)
     return share.ravel()[: rounds.contribution.size]
 
@@ -496,23 +496,23 @@ def every_share(
 def self_play_gradient(
     params: dict,  # of the mechanism in training
     key: Array,  # consumed: one part by each of the two blocks
-    fitted: Mapping,  # players and taste, of `model`
+    fitted: Mapping,  # players and taste, of `fit_models`
     *,
     config: HcmdZero = HcmdZero(),
-    liking: Callable = liking,  # (taste, block) -> [..., P], of any vote model
+    liking: Callable = utility,  # (taste, block) -> [..., P], of any vote model
 ) -> tuple[Array, dict]:  # expected votes of a group of four, and an estimate of its gradient
     "Estimate how one copy should change to be preferred to the other (Balaguer et al., section 3.3.3)."
     key_own, key_rival = jax.random.split(key)
     seated = mechanisms.head_and_tails(jnp.repeat(jnp.array(config.tails, float), config.games // len(config.tails)))
-    rounds = all_rounds(config.tails)
-    answers = every_share(params, rounds)
+    rounds = round_table(config.tails)
+    answers = table_shares(params, rounds)
     rule = lambda endowment, contribution: answers[rounds.find(endowment, contribution)]
-    own, answer = training.play_tapped(key_own, fitted["players"], seated, rule)
-    rival = training.play(key_rival, fitted["players"], seated, rule)
-    count = lambda own, rival: vote_probability(fitted["taste"], own, rival, liking=liking).sum(-1)
-    votes, weight = training.worth_of_payouts(own, answer, rival, count)
+    own, answer = training.play_with_response(key_own, fitted["players"], seated, rule)
+    rival = training.play_block(key_rival, fitted["players"], seated, rule)
+    count = lambda own, rival: preference_probability(fitted["taste"], own, rival, liking=liking).sum(-1)
+    votes, weight = training.payout_gradient(own, answer, rival, count)
     together = jnp.zeros_like(answers).at[rounds.find(seated[:, None], own.contribution)].add(weight)
-    return votes, training.through_mechanism(params, rounds.endowment, rounds.contribution, together.reshape(rounds.contribution.shape))
+    return votes, training.payout_vjp(params, rounds.endowment, rounds.contribution, together.reshape(rounds.contribution.shape))
 
 
 # %%
@@ -531,13 +531,13 @@ assert apart < 1e-5 and abs(float(votes / usual) - 1) < 1e-5
 # %%
 #| export
 @partial(jax.jit, static_argnames=("config", "liking"))
-def climb(
-    fitted: Mapping,  # players and taste, of `model`
+def train_steps(
+    fitted: Mapping,  # players and taste, of `fit_models`
     state: dict,  # params and moments of the mechanism in training, key
     steps: Array,  # [k] numbers of the updates
     *,
     config: HcmdZero,
-    liking: Callable = liking,
+    liking: Callable = utility,
 ) -> tuple[dict, dict]:  # state; gradient_norm [k]
     "Do some updates; each draws its games from the key and its own number."
     adam = optax.adam(config.learning_rate)
@@ -560,7 +560,7 @@ def optimise(
     iteration: int,  # from 1
     *,
     config: HcmdZero,
-    liking: Callable = liking,  # as of `self_play_gradient`
+    liking: Callable = utility,  # as of `self_play_gradient`
     checkpoint: Path | str | None = None,  # folder in which an interrupted training finds itself again
 ) -> dict:  # parameters of `graphnet.MechanismNetwork`
     "Improve the newest mechanism in elections against its copy (Balaguer et al., section 3.3.3)."
@@ -568,9 +568,9 @@ def optimise(
     state = {"params": params, "moments": optax.adam(config.learning_rate).init(params), "key": key}  # ours: Adam begins anew
     updates = config.last_updates if iteration == len(config.groups) else config.updates
     label = f"HCMD-zero {iteration} of {len(config.groups)}"
-    settings = config, liking.__qualname__, cloning.fingerprint(fitted)
-    chunk = partial(climb, fitted, config=config, liking=liking)
-    return cloning.descend(chunk, state, updates=updates, label=label, checkpoint=checkpoint, settings=settings)[0]["params"]
+    settings = config, liking.__qualname__, cloning.hash_pytree(fitted)
+    chunk = partial(train_steps, fitted, config=config, liking=liking)
+    return cloning.run_updates(chunk, state, updates=updates, label=label, checkpoint=checkpoint, settings=settings)[0]["params"]
 
 
 # %% [markdown]
@@ -582,16 +582,16 @@ def optimise(
 # %%
 #| export
 @partial(jax.jit, static_argnames="liking")
-def played_and_liked(
+def simulate_utility(
     key: Array,  # consumed by the games
-    fitted: Mapping,  # players and taste, of `model`
+    fitted: Mapping,  # players and taste, of `fit_models`
     params: dict,  # of the mechanism
     seated: Array,  # [G, P] coins
     *,
-    liking: Callable = liking,
+    liking: Callable = utility,
 ) -> Array:  # [G, P]
     "Play blocks with the modelled players and say how they like them."
-    return liking(fitted["taste"], training.play(key, fitted["players"], seated, graphnet.mechanism(params)))
+    return liking(fitted["taste"], training.play_block(key, fitted["players"], seated, graphnet.mechanism(params)))
 
 
 # %%
@@ -602,14 +602,14 @@ def converge(
     iteration: int,  # from 1
     *,
     config: HcmdZero,
-    liking: Callable = liking,  # as of `self_play_gradient`
+    liking: Callable = utility,  # as of `self_play_gradient`
 ) -> dict:  # win, error [s + 1, s + 1]: the row's share of the votes and its standard error
     "Hold elections between all mechanisms so far with the newest models (Balaguer et al., section 3.4)."
     fitted = record["model"][str(iteration)]
     seated = mechanisms.head_and_tails(jnp.repeat(jnp.array(config.tails, float), config.repetitions))
     field = [record["mechanism"][str(s)] for s in range(iteration + 1)]
-    liked = [played_and_liked(k, fitted, params, seated, liking=liking) for k, params in zip(jax.random.split(key, len(field)), field)]
-    met = metagame.pairing(jnp.stack(liked), slope=1.0)
+    liked = [simulate_utility(k, fitted, params, seated, liking=liking) for k, params in zip(jax.random.split(key, len(field)), field)]
+    met = metagame.round_robin(jnp.stack(liked), slope=1.0)
     return {"win": jnp.asarray(met.win), "error": jnp.asarray(met.error)}
 
 
@@ -619,7 +619,7 @@ def converge(
 
 # %%
 #| export
-def why_stop(
+def stop_reason(
     win: np.ndarray,  # [s + 1, s + 1] the row's share of the votes, the newest last
     error: np.ndarray,  # [s + 1, s + 1] its standard error, zero on the diagonal
     *,
@@ -638,11 +638,11 @@ def why_stop(
 
 # %%
 level, unsure = np.array([[0.5, 0.44, 0.42], [0.56, 0.5, 0.495], [0.58, 0.505, 0.5]]), 0.004 * (1 - np.eye(3))
-assert why_stop(level[:2, :2], unsure[:2, :2]) == "" and "leads its predecessor by 0.0050" in why_stop(level, unsure)
+assert stop_reason(level[:2, :2], unsure[:2, :2]) == "" and "leads its predecessor by 0.0050" in stop_reason(level, unsure)
 worse = np.array([[0.5, 0.44, 0.46], [0.56, 0.5, 0.52], [0.54, 0.48, 0.5]])
-assert "not the best answer" in why_stop(worse, unsure)
+assert "not the best answer" in stop_reason(worse, unsure)
 hardly = np.array([[0.5, 0.5, 0.5005], [0.5, 0.5, 0.48], [0.4995, 0.52, 0.5]])  # half a thousandth behind the oldest: that is nothing
-assert why_stop(hardly, unsure) == "" and "not the best answer" in why_stop(hardly, unsure / 20)
+assert stop_reason(hardly, unsure) == "" and "not the best answer" in stop_reason(hardly, unsure / 20)
 
 # %% [markdown]
 # ## All of it
@@ -656,7 +656,7 @@ assert why_stop(hardly, unsure) == "" and "not the best answer" in why_stop(hard
 STEPS = ("data", "model", "mechanism", "metagame")  # what the four steps add to the record
 
 
-def load(
+def load_record(
     file: Path,
     mark: str,  # fingerprint of the settings
 ) -> dict:  # nested, as `run` keeps it
@@ -679,14 +679,14 @@ def run(
     first: dict | None = None,  # parameters of the first mechanism; default: random
     folder: Path | str | None = None,  # keeps record.safetensors; a run that was killed goes on from it
     settings: Any = None,  # pytree or text: whatever else makes the steps what they are, e.g. the population
-    stop: bool = False,  # end as soon as `why_stop` says so, without the last one's longer training; else do all of `config.groups`
+    stop: bool = False,  # end as soon as `stop_reason` says so, without the last one's longer training; else do all of `config.groups`
 ) -> dict:  # data, model, mechanism, metagame: each iteration ("1", "2", ...) -> what its step returned; mechanism also "0"
     "Acquire, model, optimise, converge, and again (Balaguer et al., Algorithm 1); raises HcmdError."
-    check(config)
+    validate(config)
     first = graphnet.init(jax.random.fold_in(key, 0), n_features=config.n_features) if first is None else first
-    mark = cloning.fingerprint((key, first, settings), str(config))
+    mark = cloning.hash_pytree((key, first, settings), str(config))
     file = None if folder is None else Path(folder) / "record.safetensors"
-    record = load(file, mark) if file and file.exists() else {"mechanism": {"0": first}}
+    record = load_record(file, mark) if file and file.exists() else {"mechanism": {"0": first}}
     for iteration in range(1, len(config.groups) + 1):
         for number, (name, step) in enumerate(zip(STEPS, (acquire, model, optimise, converge))):
             if str(iteration) not in record.setdefault(name, {}):
@@ -694,7 +694,7 @@ def run(
                 record[name][str(iteration)] = step(step_key, record, iteration, config=config)
                 if file:
                     data.save_parameters(file, record, {"settings": mark})
-        if stop and why_stop(**record["metagame"][str(iteration)]):
+        if stop and stop_reason(**record["metagame"][str(iteration)]):
             break
     return record
 
@@ -711,8 +711,8 @@ def unplugged(key, record, iteration, config):
     raise Cable
 
 
-people = participants.fitted()
-steps = [partial(acquire, population=people), model, optimise, converge]
+people = participants.calibrated()
+steps = [partial(acquire, population=people), fit_models, optimise, converge]
 begun = time.perf_counter()
 with tempfile.TemporaryDirectory() as folder:
     try:
@@ -745,7 +745,7 @@ for wrong in (dict(groups=(0, 150)), dict(tails=(2, 12)), dict(games=251)):
 # %%
 final = record["metagame"]["2"]
 print(pd.DataFrame(np.asarray(final["win"]), ["random", "first", "second"], ["random", "first", "second"]).round(4).to_string())
-print("stop?", why_stop(**final) or "no")
+print("stop?", stop_reason(**final) or "no")
 fig, axes = plt.subplots(1, 3, figsize=(7, 2.4), sharey=True)
 for ax, s in zip(axes, range(3)):
     surface = graphnet.beach(graphnet.mechanism(record["mechanism"][str(s)]), 8).pivot(index="head_contribution", columns="tail_contribution_sum", values="head_share")
@@ -771,12 +771,12 @@ def cross_entropies(
     record: Mapping,  # of `run`
 ) -> pd.DataFrame:  # kind (contribution, vote), model_iteration, data_iteration, cross_entropy (nats), ratio to the model made with the data
     "Try every model on every data set (Balaguer et al., Figure 4)."
-    plays, (evening_of, _) = as_plays(record["data"]), whose_blocks(record["data"])
+    plays, (evening_of, _) = to_plays(record["data"]), block_origins(record["data"])
     forecast, rows = jax.jit(cloning.log_probability), []
     for i, fitted in record["model"].items():
         wrong = -np.asarray(forecast(fitted["players"], plays.block)).mean((-2, -1))  # [blocks of all evenings]
         for j, evening in record["data"].items():
-            voted = vote_cross_entropy(fitted["taste"], *differences({j: evening}))
+            voted = vote_cross_entropy(fitted["taste"], *feature_differences({j: evening}))
             rows += [("contribution", int(i), int(j), wrong[evening_of == int(j)].mean()), ("vote", int(i), int(j), voted)]
     frame = pd.DataFrame(rows, columns=["kind", "model_iteration", "data_iteration", "cross_entropy"])
     own = frame[frame.model_iteration == frame.data_iteration].set_index(["kind", "data_iteration"]).cross_entropy
@@ -809,15 +809,15 @@ def cross_validate_sizes(
     splits: int = 5,  # ours: random 70 to 30 splits of the groups
 ) -> pd.DataFrame:  # iteration, embed, hidden, split, cross_entropy (nats a choice, groups left out)
     "Try contribution models of several sizes on groups that were left out (Balaguer et al., section 3.3.2, Table 1)."
-    plays, (evening_of, group_of) = as_plays(record["data"]), whose_blocks(record["data"])
+    plays, (evening_of, group_of) = to_plays(record["data"]), block_origins(record["data"])
     forecast, rows = jax.jit(cloning.log_probability), []
     for s in map(int, record["model"]):
         so_far, key_s = np.unique(group_of[evening_of <= s]), jax.random.fold_in(key, s)
         for split, (seen, left) in enumerate((so_far[a], so_far[b]) for a, b in random_splits(key_s, splits).split(so_far)):
-            taught = data.record(jax.tree.map(lambda x: x[np.isin(group_of, seen)], plays.block), "seen")
+            taught = data.label_blocks(jax.tree.map(lambda x: x[np.isin(group_of, seen)], plays.block), "seen")
             for embed, hidden in sizes:
                 size = replace(config.imitation, embed=embed, hidden=hidden)
-                players = cloning.train(jax.random.fold_in(key_s, split), taught, config=size, room=len(plays))
+                players = cloning.fit(jax.random.fold_in(key_s, split), taught, config=size, room=len(plays))
                 wrong = -np.asarray(forecast(players, plays.block)).mean((-2, -1))
                 rows.append((s, embed, hidden, split, wrong[np.isin(group_of, left)].mean()))
     return pd.DataFrame(rows, columns=["iteration", "embed", "hidden", "split", "cross_entropy"])
@@ -849,7 +849,7 @@ def votes_against(
 ) -> Array:  # [G, P] bool, True for the mechanism
     "Let participants play under the mechanism and a rival, in either order, and vote (Balaguer et al., section 4.1)."
     key_people, key_own, key_rival, key_vote = jax.random.split(key, 4)
-    people = game.same_people(participants.participants(population), key_people)
+    people = game.same_participants(participants.participants(population), key_people)
     own, other = (game.play(k, people, seated, rule) for k, rule in ((key_own, graphnet.mechanism(params)), (key_rival, rival)))
     ahead = jnp.arange(len(seated)) % 2 == 0
     pick = lambda which, a, b: jnp.where(which.reshape(-1, *[1] * (a.ndim - 1)), a, b)
@@ -879,7 +879,7 @@ def worst_returns(
     "Say how badly people came off while data were being gathered: 1 is what whoever keeps everything is sure of."
     rows = []
     for s, evening in record["data"].items():
-        kept = [np.asarray(block.returns.mean(-2) / block.endowment) for block in blocks(evening)]
+        kept = [np.asarray(block.returns.mean(-2) / block.endowment) for block in split_blocks(evening)]
         rows.append((int(s), np.min(kept), np.mean(np.stack(kept) < 1)))
     return pd.DataFrame(rows, columns=["iteration", "worst", "losers"])
 
@@ -896,10 +896,10 @@ came_off.round(3)
 #
 # ## Recap
 #
-# `HcmdZero` holds the sizes and `check` refuses impossible ones. `acquire` (with `play_twice`, `blocks`) invites people; `model` joins `as_plays`, 04 and `widen` with a taste (`told`,
-# `liking`, `vote_probability`, `differences`, `fit_taste`, `vote_cross_entropy`, `random_splits`, `cross_validate`); `optimise` (`self_play_gradient`, `climb`) plays against itself, with every answer of the network looked up in a list (`Rounds`, `all_rounds`, `every_share`); `converge` (`played_and_liked`) and `why_stop` decide when
-# it is enough. `run` (`STEPS`, `load`) ties them together and survives a kill; `cross_entropies` and `cross_validate_sizes` (with `whose_blocks`, `SIZES`) say how far the models can be trusted; `votes_against` meets a stranger;
-# `worst_returns` says who paid for the lesson; `blinded` is the reading that we rejected.
+# `HcmdZero` holds the sizes and `validate` refuses impossible ones. `acquire` (with `play_two_blocks`, `split_blocks`) invites people; `fit_models` joins `to_plays`, 04 and `pad_units` with a taste (`vote_features`,
+# `utility`, `preference_probability`, `feature_differences`, `fit_vote_weights`, `vote_cross_entropy`, `random_splits`, `cross_validate`); `optimise` (`self_play_gradient`, `train_steps`) plays against itself, with every answer of the network looked up in a list (`RoundTable`, `round_table`, `table_shares`); `converge` (`simulate_utility`) and `stop_reason` decide when
+# it is enough. `run` (`STEPS`, `load_record`) ties them together and survives a kill; `cross_entropies` and `cross_validate_sizes` (with `block_origins`, `SIZES`) say how far the models can be trusted; `votes_against` meets a stranger;
+# `worst_returns` says who paid for the lesson; `without_payouts` is the reading that we rejected.
 #
 # Questions to take along: the second block's accident teaches the taste. What would it learn from people who never change what they do? And whose taste is it, if three in four voters are tails?
 #
@@ -914,9 +914,9 @@ def for_equality(key, first, second):
 
 
 equal = acquire(jax.random.key(6), nobody, 1, population=people, config=small, vote=for_equality)
-egalitarian = fit_taste(*differences({"1": equal}), 0.01)
+egalitarian = fit_vote_weights(*feature_differences({"1": equal}), 0.01)
 weights = pd.DataFrame(np.asarray(egalitarian).sum(0)[1:], ["contribution", "payout"], ["own", "first other", "second", "third"])
-accuracy = float(((differences({"1": equal})[0] @ np.ravel(egalitarian) > 0) == np.asarray(equal["vote"])).mean())
+accuracy = float(((feature_differences({"1": equal})[0] @ np.ravel(egalitarian) > 0) == np.asarray(equal["vote"])).mean())
 print(weights.round(2).to_string(), f"\nvotes foretold: {accuracy:.2f}")
 assert accuracy > 0.6
 

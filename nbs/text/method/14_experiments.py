@@ -192,7 +192,7 @@ class HumanReferee:
     tremble: float = 0.15  # standard deviation of a share's logarithm: four percentage points at an equal share
 
 
-class Policy(NamedTuple):
+class RefereeState(NamedTuple):
     "What a stand-in referee carries through a block."
 
     key: Array  # of the trembling to come
@@ -213,12 +213,12 @@ def human_referee(
         key_later, key_now = jax.random.split(key)
         return key_later, person.tremble * jax.random.normal(key_now, endowment.shape)
 
-    def start(key, endowment):
+    def init(key, endowment):
         key_way, key_relative, key_hand = jax.random.split(key, 3)
         drawn = lambda key, low, high: jax.random.uniform(key, (*endowment.shape[:-1], 1), minval=low, maxval=high)
         later, tremble = hand(key_hand, endowment)
         departure = drawn(key_way, person.timid, person.bold)
-        return Policy(later, departure, drawn(key_relative, *person.relative), jnp.zeros_like(endowment), tremble)
+        return RefereeState(later, departure, drawn(key_relative, *person.relative), jnp.zeros_like(endowment), tremble)
 
     def share(policy, endowment, contribution):
         n_players = endowment.shape[-1]
@@ -226,11 +226,11 @@ def human_referee(
         part = rule(endowment, contribution + person.memory * policy.record) * jnp.exp(policy.tremble)
         return part / part.sum(-1, keepdims=True)
 
-    def learn(policy, endowment, contribution, payout):
+    def update(policy, endowment, contribution, payout):
         later, tremble = hand(policy.key, endowment)
         return policy._replace(key=later, record=contribution + person.memory * policy.record, tremble=tremble)
 
-    return game.Referee(start, share, learn)
+    return game.Referee(init, share, update)
 
 
 # %% [markdown]
@@ -241,9 +241,9 @@ def human_referee(
 crowd = jnp.tile(mechanisms.head_and_tails(4.0), (4, 1))
 habit = jnp.array([5.0, 2, 2, 2])
 repentant = game.Players(
-    start=lambda key, endowment: 0,
-    choose=lambda key, turn, endowment: jnp.where((turn == 0) & (jnp.arange(4) == 0), 0, jnp.broadcast_to(habit, endowment.shape)),
-    learn=lambda turn, *seen: turn + 1,
+    init=lambda key, endowment: 0,
+    act=lambda key, turn, endowment: jnp.where((turn == 0) & (jnp.arange(4) == 0), 0, jnp.broadcast_to(habit, endowment.shape)),
+    update=lambda turn, *seen: turn + 1,
 )
 steady = game.play(jax.random.key(0), repentant, crowd, human_referee(HumanReferee(tremble=0.0)))
 to_ann = steady.payout[..., 0] / steady.payout.sum(-1)
@@ -265,7 +265,7 @@ seats = jnp.tile(mechanisms.head_and_tails(4.0), (11, 1))
 ratio = jnp.linspace(0, 1, 11)
 varied = {role: jnp.tile(habit, (11, 1)).at[:, seat].set(ratio * seats[:, seat]) for role, seat in (("head", 0), ("tail", 1))}
 steady_hand = human_referee(HumanReferee(tremble=0.0))
-policies = steady_hand.start(jax.random.key(0), jnp.tile(seats[:1], (12, 1, 1)))
+policies = steady_hand.init(jax.random.key(0), jnp.tile(seats[:1], (12, 1, 1)))
 parts = {}
 with figures.style():
     fig, axes = plt.subplots(1, 2, figsize=(6.5, 2.5), sharey=True)
@@ -297,7 +297,7 @@ assert responds["head"][0].mean() < responds["head"][1] and responds["tail"][0].
 
 # %%
 #| export
-def leaving(
+def draw_dropouts(
     key: Array,  # consumed: games, seats, rounds
     n_groups: int,
     *,
@@ -315,7 +315,7 @@ def leaving(
 
 
 # %%
-stay = np.isinf(leaving(jax.random.key(1), 61))
+stay = np.isinf(draw_dropouts(jax.random.key(1), 61))
 assert stay.sum() == 219 and np.bincount(stay.sum(-1)).tolist() == [0, 2, 3, 13, 43]
 assert abs(stay.mean(0) - stay.mean()).max() < 0.1, "any seat"
 print("votes by seat:", stay.sum(0))
@@ -340,7 +340,7 @@ def schedule(
     return np.stack([tutorial, np.where(first, AGENT, rival), np.where(first, rival, AGENT)])
 
 
-def evening(
+def play_sessions(
     key: Array,  # consumed: drop-outs, play
     population: participants.Population,
     groups: pd.DataFrame,  # of one experiment, as in `plan`
@@ -352,9 +352,9 @@ def evening(
     code = jnp.asarray(np.vectorize(names.index)(order))
     choices = [game.equal_split, *contenders.values()]
     endowment = mechanisms.head_and_tails(jnp.asarray(groups.tail_endowment.to_numpy(), float))
-    leaves = leaving(key_leave, len(groups)) if (groups.experiment == 4).all() else jnp.full(endowment.shape, jnp.inf)
-    referees = participants.on_schedule(choices, code)
-    return participants.evenings(key_play, population, endowment, jnp.full(len(groups), len(order)), leaves, referees, names)
+    leaves = draw_dropouts(key_leave, len(groups)) if (groups.experiment == 4).all() else jnp.full(endowment.shape, jnp.inf)
+    referees = participants.scheduled_referee(choices, code)
+    return participants.play_sessions(key_play, population, endowment, jnp.full(len(groups), len(order)), leaves, referees, names)
 
 
 # %% [markdown]
@@ -363,8 +363,8 @@ def evening(
 
 # %%
 #| export
-TRIALS = ("experiment", "group", "rival", "tail_endowment", "session", "mechanism", "round", "player", "endowment", "contribution", "payout", "answered")
-PLACE = ["experiment", "group", "session", "round", "player"]  # says which row of `trials` one is
+TRIAL_COLUMNS = ("experiment", "group", "rival", "tail_endowment", "session", "mechanism", "round", "player", "endowment", "contribution", "payout", "answered")
+ROW_KEY = ["experiment", "group", "session", "round", "player"]  # says which row of `trials` one is
 
 
 def trial_table(
@@ -379,9 +379,9 @@ def trial_table(
     rows = rows.assign(**{name: known[name] for name in ("experiment", "group", "rival", "tail_endowment")}, source=source)
     first = rows.experiment == 1
     rows["mechanism"] = rows.mechanism.mask(first & (rows.session == 0), participants.TUTORIAL)
-    rows = rows[~(first & rows.mechanism.isin([AGENT, EARLY]))].sort_values(PLACE, ignore_index=True)
+    rows = rows[~(first & rows.mechanism.isin([AGENT, EARLY]))].sort_values(ROW_KEY, ignore_index=True)
     whole = {name: int for name in ("experiment", "group", "tail_endowment", "session", "round", "player", "endowment", "contribution")}
-    return rows.astype(whole)[[*TRIALS, "source"]]
+    return rows.astype(whole)[[*TRIAL_COLUMNS, "source"]]
 
 
 # %% [markdown]
@@ -400,7 +400,7 @@ def trial_table(
 
 # %%
 #| export
-def impressions(
+def debriefing_features(
     block: game.Block,
 ) -> Array:  # [7, ..., P], one row per question
     "Measure what the seven debriefing questions ask about (this project's reading of Koster et al., \"Debriefing\")."
@@ -425,7 +425,7 @@ def impressions(
 
 # %%
 table_of_four = jnp.tile(mechanisms.head_and_tails(4.0), (500, 1))
-split, returned = (impressions(game.play(jax.random.key(2), game.random_bots(), table_of_four, m)) for m in (game.equal_split, mechanisms.libertarian))
+split, returned = (debriefing_features(game.play(jax.random.key(2), game.random_bots(), table_of_four, m)) for m in (game.equal_split, mechanisms.libertarian))
 assert jnp.allclose(returned[6], 1, atol=1e-3) and split[6].mean() < 0.7
 assert jnp.allclose(split[5], 0.25, atol=1e-5) and returned[5].mean() < 0.2, "holding back: a quarter each, or less"
 assert jnp.allclose(split[0], returned[0], atol=1e-5), "bots make the same surplus under everybody"
@@ -470,7 +470,7 @@ def debrief(
 ) -> Array:  # [7, ..., P] bool, True where HCRM is named
     "Answer the seven questions after the vote: a stated model, fitted to nothing (Koster et al., \"Debriefing\")."
     column = lambda name: jnp.array([getattr(q, name) for q in QUESTIONS.values()]).reshape(-1, *(1,) * for_agent.ndim)
-    score = (impressions(agent) - impressions(rival)) / column("unit") + column("halo") * jnp.where(for_agent, 1, -1)
+    score = (debriefing_features(agent) - debriefing_features(rival)) / column("unit") + column("halo") * jnp.where(for_agent, 1, -1)
     return jax.random.uniform(key, score.shape) < jax.nn.sigmoid(score)
 
 
@@ -480,7 +480,7 @@ def debrief(
 # %%
 #| export
 @jax.jit
-def ballot(
+def vote_and_debrief(
     key: Array,  # consumed: votes, answers
     first: game.Block,
     second: game.Block,
@@ -494,15 +494,15 @@ def ballot(
     return jnp.concatenate([for_agent[None], answers])
 
 
-def vote_table(
-    key: Array,  # consumed whole by `ballot`
-    plays: data.Plays,  # as `evening` returns it for one of Exp. 2 to 4
+def collect_votes(
+    key: Array,  # consumed whole by `vote_and_debrief`
+    plays: data.Plays,  # as `play_sessions` returns it for one of Exp. 2 to 4
     groups: pd.DataFrame,  # the same groups
 ) -> pd.DataFrame:  # one row per group and player; vote and q1 to q7 are 1 (HCRM), 0 (rival) or NaN (no longer there)
     "Hold the vote after the second block under a referee, and write it down (Koster et al., \"Voting\")."
     n, n_players = len(groups), game.Game.n_players
     first, second = (jax.tree.map(lambda leaf, s=s: leaf[s * n : (s + 1) * n], plays.block) for s in (1, 2))
-    marked = ballot(key, first, second, jnp.asarray(groups.agent_first.to_numpy()))
+    marked = vote_and_debrief(key, first, second, jnp.asarray(groups.agent_first.to_numpy()))
     cast = np.asarray(plays.answered[2 * n : 3 * n]).ravel()
     rows = groups.loc[groups.index.repeat(n_players)].reset_index(drop=True)
     rows.insert(4, "player", np.tile(np.arange(n_players), n))
@@ -518,7 +518,7 @@ def vote_table(
 
 # %%
 #| export
-def checked(
+def validate(
     trials: pd.DataFrame,
     votes: pd.DataFrame,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:  # the same
@@ -528,7 +528,7 @@ def checked(
     played, voted = trials[trials.experiment > 1].groupby(group).size(), votes.groupby(group).size()
     faults = {
         "has a block without ten rounds of four players": trials.groupby([*group, "session"]).size() != game.Game.n_rounds * n_players,
-        "has two rows for one round of a player": trials.groupby(PLACE).size() != 1,
+        "has two rows for one round of a player": trials.groupby(ROW_KEY).size() != 1,
         "has a round in which the payouts are not 1.6 times the contributions": (per_round.payout - game.Game.growth * per_round.contribution).abs() > 0.05,
         "has more than one rival or endowment": trials.groupby(group)[["rival", "tail_endowment"]].nunique().max(axis=1) != 1,
         "has not one row of votes per player": votes.groupby(group).player.agg(["size", "nunique"]).ne(n_players).any(axis=1),
@@ -556,14 +556,14 @@ def run(
     for experiment, mine in (plan() if groups is None else groups).groupby("experiment"):
         key_early, key_play, key_vote = jax.random.split(jax.random.fold_in(key, experiment), 3)
         known = mechanisms.BASELINES | {AGENT: hcrm, "rational": rational, PERSON: human_referee(person)}
-        known[EARLY] = participants.sketch(key_early, (len(mine),))
+        known[EARLY] = participants.early_hcrm(key_early, (len(mine),))
         needed = {name: known[name] for name in dict.fromkeys(schedule(mine).ravel()) if name in known}
-        plays = evening(key_play, population, mine, needed)
+        plays = play_sessions(key_play, population, mine, needed)
         n_blocks = len(plays) // len(mine)
         trials.append(trial_table(plays, pd.concat([mine] * n_blocks), source="participants"))
         if experiment > 1:
-            votes.append(vote_table(key_vote, plays, mine))
-    return checked(pd.concat(trials, ignore_index=True), pd.concat(votes, ignore_index=True))
+            votes.append(collect_votes(key_vote, plays, mine))
+    return validate(pd.concat(trials, ignore_index=True), pd.concat(votes, ignore_index=True))
 
 
 # %% [markdown]
@@ -571,7 +571,7 @@ def run(
 
 # %%
 #| export
-def census(
+def count_votes(
     trials: pd.DataFrame,
     votes: pd.DataFrame,
 ) -> pd.DataFrame:  # by experiment: groups, players, votes, for_hcrm, share
@@ -592,9 +592,9 @@ def caricature_of_rm(endowment, contribution):
     return mechanisms.liberal_egalitarian(endowment, weight * contribution)
 
 
-population = participants.fitted()
+population = participants.calibrated()
 trials, votes = run(jax.random.key(3), population, hcrm, caricature_of_rm)
-count = census(trials, votes)
+count = count_votes(trials, votes)
 assert count.groups.tolist() == [189, 821, 184, 61] and count.votes.tolist() == [0, 3284, 736, 219]
 order = votes.drop_duplicates(["experiment", "group"]).groupby(["experiment", "rival", "tail_endowment"]).agent_first.agg(["sum", "size"])
 assert ((2 * order["sum"] - order["size"]).abs() <= 1).all(), "counterbalanced in every cell"
@@ -609,9 +609,9 @@ count.round(3)
 
 # %%
 same = plan().query("rival == 'liberal_egalitarian' and experiment == 2").assign(rival="libertarian")
-played = evening(jax.random.key(4), population, same, {AGENT: mechanisms.libertarian, "libertarian": mechanisms.libertarian})
+played = play_sessions(jax.random.key(4), population, same, {AGENT: mechanisms.libertarian, "libertarian": mechanisms.libertarian})
 orders = {"alternating": same.agent_first, "agent first": True, "agent second": False}
-share = pd.Series({name: vote_table(jax.random.key(5), played, same.assign(agent_first=first)).vote.mean() for name, first in orders.items()})
+share = pd.Series({name: collect_votes(jax.random.key(5), played, same.assign(agent_first=first)).vote.mean() for name, first in orders.items()})
 print(share.round(3).to_dict())
 assert abs(share["alternating"] - 0.5) < 0.03 and share["agent first"] < 0.47 and share["agent second"] > 0.53
 
@@ -625,7 +625,7 @@ assert abs(share["alternating"] - 0.5) < 0.03 and share["agent first"] < 0.47 an
 ours = votes.groupby(["experiment", "rival"], sort=False).vote.agg(["mean", "sem"])
 theirs = data.published("fig2_votes").groupby("rival")[["votes_for_hcrm", "votes_cast"]].sum()
 theirs = (theirs.votes_for_hcrm / theirs.votes_cast).reindex(ours.index.get_level_values("rival")).fillna(0.633)  # Exp. 4, in the text
-names = [f"Exp. {experiment}\n{figures.title(rival)}".replace("rational", "caricature of RM") for experiment, rival in ours.index]
+names = [f"Exp. {experiment}\n{figures.label(rival)}".replace("rational", "caricature of RM") for experiment, rival in ours.index]
 with figures.style():
     fig, ax = plt.subplots(figsize=(6, 2.4))
     ax.bar(names, ours["mean"], 0.6, yerr=1.96 * ours["sem"], color=figures.BARS["all"][0], ecolor="#555555", capsize=2, label="stand-ins, 95 % as if votes were independent")
@@ -666,11 +666,11 @@ assert bins[AGENT][0] > bins[PERSON][0], "HCRM is readier to pay the head little
 
 # %%
 #| export
-def games(
+def summarise_blocks(
     trials: pd.DataFrame,
 ) -> pd.DataFrame:  # one row per experiment, group and session
     "Summarise every block of play (Koster et al., \"Data pre-processing and analysis\")."
-    rows = trials.sort_values(PLACE, kind="stable")
+    rows = trials.sort_values(ROW_KEY, kind="stable")
     shape = (-1, game.Game.n_rounds, game.Game.n_players)
     fold = lambda name: rows[name].to_numpy().reshape(shape)
     block = game.Block(*(jnp.asarray(fold(name), jnp.float32) for name in ("endowment", "contribution", "payout")))
@@ -692,7 +692,7 @@ def games(
 
 
 # %%
-summary = games(trials)
+summary = summarise_blocks(trials)
 assert len(summary) == 3 * 189 + 3 * (821 + 184 + 61)
 assert summary[summary.mechanism == "strict_egalitarian"].head_share.sub(0.25).abs().max() < 1e-4
 one = trials.query("experiment == 2 and group == 7 and session == 1")
@@ -754,7 +754,7 @@ def differences(trials):
     "Sums over a block, HCRM minus rival, for every player of Exp. 2 and 3."
     rows = trials[trials.experiment.isin([2, 3]) & (trials.session > 0)]
     rows = rows.assign(rpay=rows.payout / rows.endowment, apay=rows.payout, sign=np.where(rows.mechanism == AGENT, 1, -1))
-    rows["cont"] = rows.groupby(PLACE[:4]).contribution.transform("sum")
+    rows["cont"] = rows.groupby(ROW_KEY[:4]).contribution.transform("sum")
     return rows[list(voting.PREDICTORS)].mul(rows.sign, axis=0).groupby([rows[name] for name in ("experiment", "group", "player")]).sum().reset_index()
 
 
@@ -798,7 +798,7 @@ def released_files(
     return [Path(folder) / name for names in FILES.values() for name in names if name]
 
 
-def sittings(
+def number_groups(
     cube: dict[str, np.ndarray],  # column -> [blocks, T, P], as data.gather_released, with `line`
     number: int,  # of the experiment, as in FILES
 ) -> pd.DataFrame:  # experiment, group, rival, tail_endowment; one row per block
@@ -818,8 +818,8 @@ def sittings(
 #| export
 def votes_of_people(
     cube: dict[str, np.ndarray],  # column -> [blocks, T, P], with `vote`
-    blocks: pd.DataFrame,  # as `sittings`
-) -> pd.DataFrame:  # like `vote_table`; answers are missing
+    blocks: pd.DataFrame,  # as `number_groups`
+) -> pd.DataFrame:  # like `collect_votes`; answers are missing
     "Take every player's vote from the rows of play, where it is repeated."
     n_players = game.Game.n_players
     rows = blocks.loc[blocks.index.repeat(n_players)].drop(columns=["line", "people"]).reset_index(drop=True)
@@ -843,16 +843,16 @@ def from_released(
     for number, (play, who) in FILES.items():
         frame = data.read_released(Path(folder) / play)
         players = data.read_released(Path(folder) / who) if who else None
-        counts = data.are_real(frame, None if players is None else players.assign(real=players.real & players.vote_cast))
+        counts = data.is_real_person(frame, None if players is None else players.assign(real=players.real & players.vote_cast))
         vote = frame.vote.where(counts) if "vote" in frame else np.nan
         frame = frame.assign(line=frame.index, vote=vote)
-        cube = data.gather_released(frame, players)
-        blocks = sittings(cube, number)
+        cube = data.group_released(frame, players)
+        blocks = number_groups(cube, number)
         trials.append(trial_table(data.released_to_plays(frame, players), blocks, source="people"))
         if number > 1:
             votes.append(votes_of_people(cube, blocks))
     sort = lambda parts, by: pd.concat(parts, ignore_index=True).sort_values(by, ignore_index=True)
-    return checked(sort(trials, PLACE), sort(votes, ["experiment", "group", "player"]))
+    return validate(sort(trials, ROW_KEY), sort(votes, ["experiment", "group", "player"]))
 
 
 # %% [markdown]
@@ -869,7 +869,7 @@ def to_released(
 ) -> None:
     "Write tables in the form of the authors' five files, without the bonus blocks."
     seat = ["experiment", "group", "player"]
-    rows = trials.merge(votes[[*seat, "vote"]], how="left", on=seat).sort_values(PLACE, ignore_index=True)
+    rows = trials.merge(votes[[*seat, "vote"]], how="left", on=seat).sort_values(ROW_KEY, ignore_index=True)
     person = 1.0 + rows.groupby(seat).ngroup()
     code = rows.mechanism.replace("tutorial", participants.TUTORIAL).map(data.MECHANISM_CODES)
     rows = rows.assign(participant_id=person, player_id=rows.player, timestep=rows["round"] - 1, endowcond=rows.tail_endowment, mechanism_code=code)
@@ -880,7 +880,7 @@ def to_released(
         mine = rows[rows.experiment.replace(3, 2) == number]
         for name, table in zip(names, (mine, mine.drop_duplicates(seat).assign(participant_id=lambda x: x.participant_id / 10_000))):
             if name:
-                with data.replacing(Path(folder) / name) as temporary:
+                with data.atomic_write(Path(folder) / name) as temporary:
                     table[list(data.RELEASED[name].columns)].to_csv(temporary, header=False, index=False)
 
 
@@ -897,7 +897,7 @@ stayed = few_trials.groupby(["experiment", "group", "player"]).answered.transfor
 pd.testing.assert_frame_equal(again_trials, few_trials.assign(answered=stayed, source="people"))
 pd.testing.assert_frame_equal(again_votes, few_votes.assign(**dict.fromkeys(QUESTIONS, np.nan), source="people"))
 assert set(again_votes.source) == {"people"}
-census(again_trials, again_votes).round(3)
+count_votes(again_trials, again_votes).round(3)
 
 # %% [markdown]
 # (The lines above that speak of the original compare these files with the authors' and find that they are not: nobody should take one for
@@ -919,9 +919,9 @@ print(str(refused.value).split("/")[-1])
 # %% [markdown]
 # ## Recap
 #
-# `plan` says who plays what, `run` plays it: `evening` (with `schedule` and `leaving`), `trial_table` and `vote_table`, with `human_referee` (a
-# `HumanReferee`'s `Policy`) in one chair and `impressions` and `debrief` (by `QUESTIONS`) after the vote. `checked` looks the tables over, `census` counts, `games` and
-# `contribution_means` summarise. `from_released` makes the same tables from people's files (`released_files`, `sittings`, `votes_of_people`), `to_released` writes
+# `plan` says who plays what, `run` plays it: `play_sessions` (with `schedule` and `draw_dropouts`), `trial_table` and `collect_votes`, with `human_referee` (a
+# `HumanReferee`'s `RefereeState`) in one chair and `debriefing_features` and `debrief` (by `QUESTIONS`) after the vote. `validate` looks the tables over, `count_votes` counts, `summarise_blocks` and
+# `contribution_means` summarise. `from_released` makes the same tables from people's files (`released_files`, `number_groups`, `votes_of_people`), `to_released` writes
 # files of that form.
 #
 # Questions to take along: what would you ask a referee afterwards, to find out whether the model above is any good? Would counterbalancing still

@@ -81,7 +81,7 @@ with figures.style():
         ax.set(xlabel=name.replace("_", " "))
         ax.set_xticks(list(places.values()), [f"{value:g}" for value in places], rotation=90)
     axes[0, 0].set_ylabel("held-out cross-entropy\n(nats per choice)")
-figure = figures.finished(figure, f"learned from stand-in participants, {sweep_seeds} seeds of the profile {profile}")
+figure = figures.finalise(figure, f"learned from stand-in participants, {sweep_seeds} seeds of the profile {profile}")
 figures.save(figure, here / "sweep.svg")
 
 # %% [markdown]
@@ -103,4 +103,4 @@ print(f"of {len(compared)} neighbours {(compared.high < 0).sum()} are clearly be
 compared.mul(1000).round(1)
 
 # %%
-data.write_json(here / "provenance.json", data.stamp(profile=profile, seeds=list(range(sweep_seeds)), tried=tried.split()))
+data.write_json(here / "provenance.json", data.provenance(profile=profile, seeds=list(range(sweep_seeds)), tried=tried.split()))

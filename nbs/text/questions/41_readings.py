@@ -48,10 +48,10 @@ import pandas as pd
 from democratic_ai import cloning, data, graphnet, mechanisms, metagame, participants, training
 
 here, there = Path(folder), Path(results)
-population = participants.fitted()
+population = participants.calibrated()
 pilot = data.read_plays(here.parent / "iter0" / "plays.parquet")
 holdout = participants.holdout(jax.random.key(2800), population, n_groups=holdout_groups)
-people = participants.fig1c_curves(jax.random.key(2801), participants.seated(population), n_games=curve_games)
+people = participants.fig1c_curves(jax.random.key(2801), participants.with_or_without_referee(population), n_games=curve_games)
 
 # %% [markdown]
 # ## The sign of the entropy, and the order of the others
@@ -61,7 +61,7 @@ people = participants.fig1c_curves(jax.random.key(2801), participants.seated(pop
 
 # %%
 lesson = cloning.Cloning(batch=128, updates=clone_updates, learning_rate=1.5e-3)
-taught = cloning.lessons(pilot)
+taught = cloning.make_examples(pilot)
 in_seat_order = replace(taught, story=taught.story[: len(taught.chosen)])  # the first of the six orders
 
 
@@ -71,7 +71,7 @@ def clone(seed, taught, entropy_weight):
     key_init, key_batches = jax.random.split(jax.random.key(seed))
     params = cloning.init(key_init)
     state = {"params": params, "moments": optax.adam(config.learning_rate).init(params), "key": key_batches}
-    return cloning.descend(partial(cloning.imitate, taught, config=config), state, updates=config.updates, label="cloning")[0]["params"]
+    return cloning.run_updates(partial(cloning.train_steps, taught, config=config), state, updates=config.updates, label="cloning")[0]["params"]
 
 
 def judged(params):
@@ -106,7 +106,7 @@ opponent = json.loads((here / "metagame.json").read_text())["opponent"]
 rows = []
 for slope in (0.7, 1.4, 2.8, 5.6):
     config = replace(training.Training(), slope=slope, games_per_endowment=train_games, updates=train_updates)
-    learned, _ = training.train(jax.random.key(2803), players, mechanisms.manifold(**opponent), config=config)
+    learned, _ = training.fit(jax.random.key(2803), players, mechanisms.manifold(**opponent), config=config)
     hcrm = graphnet.mechanism(learned)
     votes = metagame.elect(jax.random.key(2804), cloning.virtual_players(players), hcrm, mechanisms.BASELINES, n_blocks=election_blocks)
     shore = [graphnet.beach(hcrm, tail).query("tail_contribution_sum == 3 * @tail and head_contribution < 5").head_share.mean() for tail in mechanisms.TAILS]

@@ -185,7 +185,7 @@ with figures.style():
         ax.axhline(0.5, color=figures.CHANCE, lw=0.8, ls=(0, (4, 2)), zorder=0)
     axes[2].set_ylim(0, None)
     axes[1].legend()
-figure = figures.finished(figure, f"stand-in participants, {n_seeds} paired runs of the profile {profile}, Student's 95 % interval")
+figure = figures.finalise(figure, f"stand-in participants, {n_seeds} paired runs of the profile {profile}, Student's 95 % interval")
 figures.save(figure, here / "hcmd_questions.svg")
 
 # %%
@@ -193,6 +193,6 @@ places = [Path(folder) / f"seed{k}" / "hcmd_zero" for k in range(n_seeds)]
 places += [here / arm / f"seed{k}" for arm in ("cold", "warm", *FACTORS) if arm != "once" for k in range(n_seeds)]
 runs = [json.loads((place / "made_by.json").read_text()) for place in places]
 made_by = [*runs, *(run["record"] for run in runs)]
-stamp = data.stamp(profile=profile, seeds=list(range(n_seeds)), commits_of_runs=sorted({made["commit"] for made in made_by}))
+stamp = data.provenance(profile=profile, seeds=list(range(n_seeds)), commits_of_runs=sorted({made["commit"] for made in made_by}))
 stamp["uncommitted_changes"] = any(made["uncommitted_changes"] for made in [stamp, *made_by])
 data.write_json(here / "provenance.json", stamp)

@@ -92,7 +92,7 @@ with figures.style():
     for x, words in ((0.88, "given ■  kept □"), (1.81, "public\nfund"), (2.53, "mechanism"), (3.2, "payout\n(coins)")):
         ax.text(x, 1.95, words, fontsize=7, ha="center", va="center", color="#444444", linespacing=1.1)
     ax.text(1.7, 0.06, "ten rounds make a block; after two blocks, a vote", ha="center", fontsize=7, style="italic", color="#444444")
-figures.save(figures.finished(figure, None), drawings / "fig1a.svg")
+figures.save(figures.finalise(figure, None), drawings / "fig1a.svg")
 
 # %% [markdown]
 # ## 1B: the map of the manifold
@@ -125,13 +125,13 @@ with figures.style():
         inset = axes[name]
         for role, curve in curves[(curves.mechanism == name) & (curves.tail_endowment == 2)].groupby("role"):
             inset.plot(curve["round"], curve.relative_payout, **figures.ROLES[role], ms=2.5, lw=1, label=role)
-        inset.set(ylim=(0, 1.08 * top), xlim=(0.5, 10.5), xticks=[1, 10], title=figures.title(name))
+        inset.set(ylim=(0, 1.08 * top), xlim=(0.5, 10.5), xticks=[1, 10], title=figures.label(name))
         spot = on_the_map[name][["mds_x", "mds_y"]].mean().to_numpy()
         figure.add_artist(ConnectionPatch(spot, (0.0, 1.12), "data", "axes fraction", axesA=axes["map"], axesB=inset, color="#777777", lw=0.6, zorder=0))
     inset.set_xlabel("round")
     figure.suptitle(figures.MAP_KEY, fontsize=7, x=0.02, ha="left")
     figure.legend(*inset.get_legend_handles_labels(), loc="outside upper right", ncols=2, title="payout / endowment of", title_fontsize=7.5)
-figure = figures.finished(figure, "virtual players, tails of 2 coins, first run")
+figure = figures.finalise(figure, "virtual players, tails of 2 coins, first run")
 figures.save(figure, drawings / "fig1b.svg")
 data.write_table(numbers / "fig1b.csv", mapped)
 data.write_table(numbers / "fig1b_payouts.csv", curves)
@@ -147,7 +147,7 @@ data.write_table(numbers / "fig1b_payouts.csv", curves)
 curves = data.read_seeds(here, "fig1c.csv", n_seeds)
 curves = curves.groupby(["source", "mechanism", "tail_endowment", "role", "round"], sort=False).relative_contribution.mean().reset_index()
 played = "people" if "people" in set(curves.source) else "participants"
-figure = figures.contribution_curves(curves, note=f"{figures.behaviour(pd.Series([played]), n_seeds=n_seeds)}, and virtual players")
+figure = figures.contribution_curves(curves, note=f"{figures.behaviour_label(pd.Series([played]), n_seeds=n_seeds)}, and virtual players")
 figures.save(figure, drawings / "fig1c.svg")
 
 # %%
@@ -185,4 +185,4 @@ with figures.style():
         arrow(ax, start, end)
     for x, y, words, side in ((1.7, 1.5, "play", "center"), (2.64, 0.94, "virtual players", "right"), (1.7, 0.35, "HCRM", "center"), (0.76, 0.94, "repeat", "left")):
         ax.text(x, y, words, ha=side, fontsize=7, style="italic")
-figures.save(figures.finished(figure, None), drawings / "fig1d.svg")
+figures.save(figures.finalise(figure, None), drawings / "fig1d.svg")

@@ -53,7 +53,7 @@ people = data.published("fig2_votes").assign(role="all", published=lambda f: f.v
 shares = shares.merge(people[["rival", "tail_endowment", "role", "published"]], how="left")
 
 # %%
-figure = figures.vote_bars(shares, note=figures.behaviour(cast.source, n_seeds=n_seeds))
+figure = figures.vote_bars(shares, note=figures.behaviour_label(cast.source, n_seeds=n_seeds))
 figures.save(figure, here / "results" / "figures" / "fig2.svg")
 data.write_table(here / "results" / "data" / "fig2.csv", shares.round(5))
 

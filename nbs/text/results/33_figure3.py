@@ -77,9 +77,9 @@ data.write_table(numbers / "fig3a_beach.csv", surface.drop(columns="std"))
 
 # %%
 trials = data.read_seeds(here, "trials.parquet", n_seeds).query("experiment in (2, 3) and session > 0")
-games = pd.concat([experiments.games(of_seed).assign(seed=seed) for seed, of_seed in trials.groupby("seed")], ignore_index=True)
+games = pd.concat([experiments.summarise_blocks(of_seed).assign(seed=seed) for seed, of_seed in trials.groupby("seed")], ignore_index=True)
 games["log_surplus"] = np.log(games.surplus)
-note = figures.behaviour(trials.source, n_seeds=n_seeds)
+note = figures.behaviour_label(trials.source, n_seeds=n_seeds)
 games.groupby("mechanism")[["surplus", "gini"]].agg(["mean", "std"]).round(3)
 
 # %%
@@ -108,7 +108,7 @@ figure = figures.heat_panels(
     note=f"{note}, all endowments; dots: up to 80 of the games",
 )
 shown = games.sample(frac=1, random_state=0).groupby("mechanism").head(80)
-for ax, name in zip(figure.axes, figures.in_order(games.mechanism)):
+for ax, name in zip(figure.axes, figures.ordered_values(games.mechanism)):
     of_it = shown[shown.mechanism == name]
     ax.plot(of_it.log_surplus, of_it.gini, ".", color="black", ms=2, mew=0, alpha=0.6, rasterized=True)
 figures.save(figure, drawings / "fig3b.svg")

@@ -36,7 +36,7 @@ here = Path(folder)
 drawings, numbers = here / "results" / "figures", here / "results" / "data"
 trials = data.read_seeds(here, "trials.parquet", n_seeds).query("experiment == 4 and session > 0")
 votes = data.read_seeds(here, "votes.parquet", n_seeds).query("experiment == 4 and vote == vote")  # a vote not cast is NaN
-note = figures.behaviour(trials.source, n_seeds=n_seeds)
+note = figures.behaviour_label(trials.source, n_seeds=n_seeds)
 referee = note if set(trials.source) == {"people"} else f"{note}; stand-in referees"
 print(trials.groupby(["source", "seed"]).group.nunique().to_dict(), "groups by source and seed;", len(votes), "votes cast")
 
@@ -90,7 +90,7 @@ with figures.style():
     ax.set_xticks(np.arange(7) - 0.5, ["0", "1/6", "1/3", "1/2", "2/3", "5/6", "1"])
     ax.set(xlabel="head's share of the payouts of a round", ylabel="fraction of rounds", ylim=(0, None))
     ax.legend(loc="upper right")
-figure = figures.finished(figure, referee)
+figure = figures.finalise(figure, referee)
 figures.save(figure, drawings / "fig4b.svg")
 data.write_table(numbers / "fig4b.csv", frequency.round(5))
 
@@ -101,7 +101,7 @@ data.write_table(numbers / "fig4b.csv", frequency.round(5))
 # they failed to reward tails who gave generously of the little they had.
 
 # %%
-games = pd.concat([experiments.games(of_seed).assign(seed=seed) for seed, of_seed in trials.groupby("seed")], ignore_index=True)
+games = pd.concat([experiments.summarise_blocks(of_seed).assign(seed=seed) for seed, of_seed in trials.groupby("seed")], ignore_index=True)
 roles = {role: {f"{role}_relative_contribution": "contribution", f"{role}_payout": "payout"} for role in ("head", "tail")}
 keys = ["seed", "group", "mechanism", "tail_endowment"]
 dots = pd.concat([games[[*keys, *names]].rename(columns=names).assign(role=role) for role, names in roles.items()])

@@ -41,7 +41,7 @@ drawings, numbers, tables = (here / "results" / kind for kind in ("figures", "da
 trials = data.read_seeds(here, "trials.parquet", n_seeds).query("experiment in (2, 3) and session > 0")
 trials["role"] = trials.player.eq(0).map({True: "head", False: "tail"})
 votes = data.read_seeds(here, "votes.parquet", n_seeds).query("experiment in (2, 3) and vote == vote")  # a vote not cast is NaN
-note = figures.behaviour(trials.source, n_seeds=n_seeds)
+note = figures.behaviour_label(trials.source, n_seeds=n_seeds)
 conditions = ["mechanism", "tail_endowment"]
 
 
@@ -68,7 +68,7 @@ virtual = data.read_seeds(here, f"iter{last_iteration}/virtual_coins.csv", n_see
 both = pd.concat([virtual.assign(source="virtual"), given.assign(source="people" if note == "people" else "participants")])
 every = virtual[[*cells, "coins"]].merge(pd.DataFrame({"source": both.source.unique()}), how="cross")
 coins = every.merge(both, how="left").fillna({"frequency": 0})
-coins["row"] = coins.role + " " + coins.mechanism.map(figures.title)
+coins["row"] = coins.role + " " + coins.mechanism.map(figures.label)
 coins["column"] = coins.tail_endowment.astype(str) + " coins\n" + coins.source.str.replace("participants", "stand-ins")
 order = {name: i for i, name in enumerate(mechanisms.BASELINES)}
 coins = coins.sort_values(["role", "mechanism", "tail_endowment", "source"], key=lambda c: c.map(order).fillna(9) if c.name == "mechanism" else c)
@@ -124,7 +124,7 @@ s2.round(3)
 
 # %%
 names = {"intercept": "intercept", "rpay": "relative\npayout", "apay": "payout\n(coins)", "cont": "group's\ncontributions"}
-rivals = figures.in_order(s2.rival)
+rivals = figures.ordered_values(s2.rival)
 with figures.style():
     figure, axes = plt.subplots(1, len(rivals), figsize=(figures.FULL, 2.3), sharey=True, squeeze=False)
     for ax, rival in zip(axes[0], rivals):
@@ -133,9 +133,9 @@ with figures.style():
         ax.plot(runs.predictor.map(list(names).index) + 0.22, runs.coefficient, "o", color="black", ms=1.8)
         ax.axhline(0, color=figures.CHANCE, lw=0.6)
         ax.set_xticks(range(4), names.values(), rotation=90)
-        ax.set_title(f"against {figures.title(rival)}")
+        ax.set_title(f"against {figures.label(rival)}")
     axes[0, 0].set_ylabel("coefficient (log-odds per\nstandard deviation)")
-keep(figures.finished(figure, note), "figS2")
+keep(figures.finalise(figure, note), "figS2")
 data.write_table(numbers / "figS2.csv", found.round(5))
 
 # %% [markdown]
@@ -165,7 +165,7 @@ for name, value, label, limits in (
 # bargain between surplus and equality was a good one among its rivals.
 
 # %%
-games = pd.concat([experiments.games(of_seed).assign(seed=seed) for seed, of_seed in trials.groupby("seed")], ignore_index=True)
+games = pd.concat([experiments.summarise_blocks(of_seed).assign(seed=seed) for seed, of_seed in trials.groupby("seed")], ignore_index=True)
 games["bin"] = np.minimum((10 * games.gini).astype(int), 9)
 ginis = games.groupby(conditions).bin.value_counts(normalize=True).rename("fraction").reset_index()
 initial = {tail: float(game.gini(mechanisms.head_and_tails(float(tail)))) for tail in sorted(ginis.tail_endowment.unique())}
@@ -177,7 +177,7 @@ with figures.style():
     figure.axes[0].set(xlim=(0, 1), ylim=(0, 1), xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
     figure.supxlabel("Gini coefficient of the returns of a game (dashes: of the endowments)", fontsize=8)
     figure.supylabel("fraction of games", fontsize=8)
-keep(figures.finished(figure, note), "figS5")
+keep(figures.finalise(figure, note), "figS5")
 data.write_table(numbers / "figS5.csv", ginis.assign(initial_gini=ginis.tail_endowment.map(initial)).round(5))
 
 # %% [markdown]
@@ -229,7 +229,7 @@ def answers_drawn():
 
 with figures.style():
     figure = plt.figure(figsize=(figures.FULL, 0.5)) if answered.empty else answers_drawn()
-keep(figures.finished(figure, figures.behaviour(answered.source, n_seeds=n_seeds) or "people; their answers were not released"), "figS6")
+keep(figures.finalise(figure, figures.behaviour_label(answered.source, n_seeds=n_seeds) or "people; their answers were not released"), "figS6")
 data.write_table(numbers / "figS6.csv", named.round(4))
 
 # %% [markdown]
@@ -326,5 +326,5 @@ with figures.style():
     figure.suptitle(figures.MAP_KEY, fontsize=7, x=0.02, ha="left")
     figure.supxlabel("first dimension (distances in payout / endowment)", fontsize=8)
     figure.supylabel("second dimension", fontsize=8)
-keep(figures.finished(figure, "virtual players, first run"), "figS9")
+keep(figures.finalise(figure, "virtual players, first run"), "figS9")
 data.write_table(numbers / "figS9.csv", manifold)

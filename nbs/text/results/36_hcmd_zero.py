@@ -42,7 +42,7 @@ drawings, numbers, tables = (results / name for name in ("figures", "data", "tab
 read = lambda name: data.read_seeds(here, f"hcmd_zero/{name}", n_seeds)
 trials, votes = read("trials.parquet"), read("votes.parquet")
 trials, votes = trials[trials.session > 0], votes[votes.vote.notna()]
-note = figures.behaviour(trials.source, n_seeds=n_seeds)
+note = figures.behaviour_label(trials.source, n_seeds=n_seeds)
 modelled = f"models of stand-in participants{f', {n_seeds} runs' if n_seeds > 1 else ''}"
 metagames = read("metagame.csv")
 last = metagames.model_iteration.max()
@@ -114,17 +114,17 @@ pd.DataFrame({"vote_share": ours["hcmd_share_liberal_egalitarian"], "p": p}).rou
 block = trials.assign(reward=trials.payout + trials.endowment - trials.contribution)
 reward = block.groupby(["mechanism", "tail_endowment", "seed", "group", "player"]).reward.sum()
 log_reward = np.log(reward).groupby(["mechanism", "tail_endowment", "seed", "group"]).sum().rename("log_reward")
-games = pd.concat([experiments.games(of_seed).assign(seed=seed) for seed, of_seed in trials.groupby("seed")], ignore_index=True)
+games = pd.concat([experiments.summarise_blocks(of_seed).assign(seed=seed) for seed, of_seed in trials.groupby("seed")], ignore_index=True)
 games = games.merge(log_reward.reset_index())[["mechanism", "tail_endowment", "seed", "group", "log_reward", "gini"]]
 with figures.style():
     figure, ax = plt.subplots(figsize=(figures.COLUMN, 2.6))
     looks = {"hcmd_zero": dict(color=figures.HEAD, marker="o"), "liberal_egalitarian": dict(color=figures.TAIL, marker="^", facecolor="none")}
     for name, look in looks.items():
         shown = games[games.mechanism == name].sample(frac=1, random_state=0).head(250)
-        ax.scatter(shown.gini, shown.log_reward, s=9, lw=0.6, alpha=0.6, label=figures.title(name), **look)
+        ax.scatter(shown.gini, shown.log_reward, s=9, lw=0.6, alpha=0.6, label=figures.label(name), **look)
     ax.set(xlabel="Gini coefficient of the four returns", ylabel="sum of ln(returns in coins)")
     ax.legend(loc="upper right")
-figure = figures.finished(figure, f"{note}; up to 250 of the groups")
+figure = figures.finalise(figure, f"{note}; up to 250 of the groups")
 figures.save(figure, drawings / "hcmd_fig3c.svg")
 data.write_table(numbers / "hcmd_fig3c.csv", games.round(4))
 by_run = games.melt(["mechanism", "seed"], ["log_reward", "gini"], var_name="measure").groupby(["measure", "mechanism", "seed"]).value.mean().reset_index()
@@ -163,7 +163,7 @@ ratios = [entropy[entropy.kind == kind].pivot(index="model_iteration", columns="
 spread = max(0.1, (entropy.ratio - 1).abs().max())
 limits = max(0, 1 - spread), 1 + spread
 figure = table_plot(ratios, ("contributions", "votes"), ("data of iteration", "model of iteration"), limits, "cross-entropy (ratio to the diagonal)")
-figures.save(figures.finished(figure, f"stand-in participants{f', mean of {n_seeds} runs' if n_seeds > 1 else ''}"), drawings / "hcmd_fig4_models.svg")
+figures.save(figures.finalise(figure, f"stand-in participants{f', mean of {n_seeds} runs' if n_seeds > 1 else ''}"), drawings / "hcmd_fig4_models.svg")
 
 # %%
 every = read("cross_entropy.csv").query("kind == 'contribution' and data_iteration == 4")
@@ -191,7 +191,7 @@ data.write_table(tables / "hcmd_metagame.csv", met.round(5))
 win = met.pivot(index="iteration_row", columns="iteration_col", values="vote_share")
 spread = max(0.05, np.abs(win.to_numpy() - 0.5).max())
 figure = table_plot([win], [""], ("against iteration", "iteration"), (0.5 - spread, 0.5 + spread), "share of the votes")
-figures.save(figures.finished(figure, modelled), drawings / "hcmd_fig4_metagame.svg")
+figures.save(figures.finalise(figure, modelled), drawings / "hcmd_fig4_metagame.svg")
 
 # %% [markdown]
 # Step by step: does each iteration beat the one before? `own` is its share of the votes before the models that it was trained with, `last` before the last ones, which know most; won and lost count the runs in which it
@@ -258,7 +258,7 @@ with figures.style():
     ax.set(xlabel="iteration", ylabel="less surprised than a coin\n(thousandths of a nat a vote)")
     ax.set_xticks(knowable.iteration.unique())
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
-figure = figures.finished(figure, f"stand-in participants{f', {n_seeds} runs' if n_seeds > 1 else ''}")
+figure = figures.finalise(figure, f"stand-in participants{f', {n_seeds} runs' if n_seeds > 1 else ''}")
 figures.save(figure, drawings / "hcmd_knowable.svg")
 knowable.pivot(index="iteration", columns="who", values="knows").round(1)
 
@@ -356,7 +356,7 @@ p = ours["hcmd_p_liberal_egalitarian"]
 intervals["hcmd_p_liberal_egalitarian"] = (p.median(), p.min(), p.max())
 beside = published.drop(columns="rounding").assign(margin=margin).join(pd.DataFrame(intervals, index=["ours", "low", "high"]).T)
 beside["verdict"] = [
-    statistics.verdict(row.published, row.ours, row.low, row.high, sign=row.sign, is_p=row.what.endswith(": p"), margin=row.margin)
+    statistics.agreement(row.published, row.ours, row.low, row.high, sign=row.sign, is_p=row.what.endswith(": p"), margin=row.margin)
     for row in beside.itertuples()
 ]
 data.write_table(tables / "hcmd_numbers.csv", beside.round(5).reset_index())
@@ -394,6 +394,6 @@ records = [made["record"] for made in made_by]
 took = {"minutes_of_seven_iterations": [round(record["minutes"], 2) for record in records]}
 took["gib_per_seed"] = [round(pd.read_csv(here / f"seed{k}" / "hcmd_zero" / "26_hcmd_zero.tsv", sep="\t").max_rss.item() / 1024, 2) for k in range(n_seeds)]
 commits = {f"commits_of_{what}": sorted({made["commit"] for made in by}) for what, by in (("records", records), ("seeds", made_by))}
-stamp = data.stamp(profile=profile, seeds=list(range(n_seeds)), **commits, **took)
+stamp = data.provenance(profile=profile, seeds=list(range(n_seeds)), **commits, **took)
 stamp["uncommitted_changes"] = any(made["uncommitted_changes"] for made in [stamp, *records, *made_by])
 data.write_json(results / "hcmd_provenance.json", stamp)

@@ -101,7 +101,7 @@ def experiments2and3(trials, votes):
         found |= share_and_p(mine[mine.tail_endowment.isin(tails)], f"exp2_liberal_egalitarian_{condition}")
     third = votes[votes.experiment == 3]
     found |= share_and_p(third, "exp3") | share_and_p(third[third.tail_endowment == 10], "exp3_equal")
-    surplus = experiments.games(trials[trials.experiment == 3]).pivot(index="group", columns="mechanism", values="surplus")
+    surplus = experiments.summarise_blocks(trials[trials.experiment == 3]).pivot(index="group", columns="mechanism", values="surplus")
     test = statistics.paired_t_test(surplus.hcrm, surplus.rational)
     players = {f"exp{k}_players": votes[votes.experiment == k].drop_duplicates(["rival", "group", "player"]).shape[0] for k in (2, 3)}
     return found | {"exp3_surplus_t": test.t, "exp3_surplus_p": test.p} | players
@@ -232,7 +232,7 @@ def findings(trials, votes, beach):
     found["liberal_egalitarian_hardest"] = share[["strict_egalitarian", "libertarian"]].min() - share["liberal_egalitarian"]
     found["equal_under_equality"] = votes[(votes.rival == "rational") & (votes.tail_endowment == 10)].vote.mean() - 0.5
     third = trials[(trials.experiment == 3) & (trials.session > 0)]
-    blocks = experiments.games(third)
+    blocks = experiments.summarise_blocks(third)
     unequal = blocks[blocks.tail_endowment <= 4].groupby("mechanism").head_share.mean()
     late = third[(third.tail_endowment <= 4) & (third.player == 0) & (third["round"] > 7)].groupby("mechanism").contribution.mean()
     surplus = blocks.groupby("mechanism").surplus.mean()

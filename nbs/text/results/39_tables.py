@@ -54,7 +54,7 @@ published = data.published("table_s1b_virtual_votes")
 axes = ["rival", "tail_endowment"]
 every = pd.concat([data.read_seeds(here, f"iter{i}/votes.csv", n_seeds).assign(iteration=i) for i in range(last_iteration + 1)])
 s1b = statistics.over_seeds(every[every.iteration == last_iteration], axes, "vote_share")
-s1b = statistics.beside(s1b, published, on=axes, value="vote_share")
+s1b = statistics.compare_with_published(s1b, published, on=axes, value="vote_share")
 data.write_table(results / "tables" / "s1b_virtual_votes.csv", s1b)
 s1b.round(3)
 
@@ -106,7 +106,7 @@ number("s1a_mean_absolute_error", s1a.difference.abs().mean(), made_by="25_exper
 pairs = ["row_v", "row_w", "col_v", "col_w"]
 metagame = data.read_seeds(here, f"iter{last_iteration}/metagame.csv", n_seeds)
 s2 = statistics.over_seeds(metagame, pairs, "win_probability")
-s2 = statistics.beside(s2, data.published("table_s2_metagame"), on=pairs, value="win_probability")
+s2 = statistics.compare_with_published(s2, data.published("table_s2_metagame"), on=pairs, value="win_probability")
 data.write_table(results / "tables" / "s2_metagame.csv", s2)
 figures.matrix_plot(s2, note="virtual players");
 
@@ -208,7 +208,7 @@ beside = []
 def put_beside(name, section, what, ours, published, *, sign="=", is_p=False, margin=0.0, not_comparable=None):
     "Add a row to the long table; `ours` is a value with its interval."
     value, low, high = ours
-    verdict = "cannot be compared" if not_comparable else statistics.verdict(published, value, low, high, sign=sign, is_p=is_p, margin=margin)
+    verdict = "cannot be compared" if not_comparable else statistics.agreement(published, value, low, high, sign=sign, is_p=is_p, margin=margin)
     columns = dict(name=name, section=section, what=what, sign=sign, published=published, ours=value, low=low, high=high)
     beside.append(columns | {"margin": margin, "verdict": verdict, "why": not_comparable})
 
@@ -225,23 +225,23 @@ for row in s2[(s2.row_v != s2.col_v) | (s2.row_w != s2.col_w)].itertuples():
     margin = 1.96 * block_error[here_and_there] + 0.0005
     put_beside(name, "Table S2", what, (row.win_probability, row.low, row.high), row.published, margin=margin)
 for row in s1b.itertuples():
-    name, what = f"s1b_{row.rival}_{row.tail_endowment}", f"virtual votes against {figures.title(row.rival)}, tails of {row.tail_endowment}"
+    name, what = f"s1b_{row.rival}_{row.tail_endowment}", f"virtual votes against {figures.label(row.rival)}, tails of {row.tail_endowment}"
     margin = 1.96 * block_error.max() + 0.0005
     put_beside(name, "Table S1b", what, (row.vote_share, row.low, row.high), row.published, margin=margin)
 
 # %%
 cast = data.published("fig2_votes").set_index(axes).votes_cast
 for row in s1a.itertuples():
-    name, what = f"s1a_{row.rival}_{row.tail_endowment}", f"votes against {figures.title(row.rival)}, tails of {row.tail_endowment}"
+    name, what = f"s1a_{row.rival}_{row.tail_endowment}", f"votes against {figures.label(row.rival)}, tails of {row.tail_endowment}"
     margin = binomial_margin(row.published, cast[row.rival, row.tail_endowment])
     put_beside(name, "Table S1a", what, (row.vote_share, row.low, row.high), row.published, margin=margin)
 lines = curves.pivot_table(index=["mechanism", "tail_endowment", "role"], columns="source", values="relative_contribution", sort=False)
 for (mechanism, tail, role), row in lines.iterrows():
-    name, what = f"fig1c_{mechanism}_{tail}_{role}", f"{role}s' mean contribution, {figures.title(mechanism)}, tails of {tail}"
+    name, what = f"fig1c_{mechanism}_{tail}_{role}", f"{role}s' mean contribution, {figures.label(mechanism)}, tails of {tail}"
     put_beside(name, "Figure 1C", what, (row[behaved], np.nan, np.nan), row.published, margin=0.05)
 PREDICTORS = {"intercept": "the intercept", "rpay": "relative payout", "apay": "payout in coins", "cont": "the group's contributions"}
 for row in pd.read_csv(results / "tables" / "figS2.csv").itertuples():
-    name, what = f"figS2_{row.rival}_{row.predictor}", f"t of {PREDICTORS[row.predictor]}, against {figures.title(row.rival)}"
+    name, what = f"figS2_{row.rival}_{row.predictor}", f"t of {PREDICTORS[row.predictor]}, against {figures.label(row.rival)}"
     put_beside(name, "Figure S2", what, (row.t, row.t_low, row.t_high), row.published, margin=1.96)
 for row in pd.read_csv(results / "tables" / "text_statistics.csv").itertuples():
     margin = {"share": binomial_margin(row.published, row.votes), "count": 0.0, "rounded": 0.005, "statistic": 0.0, "p": 0.0}[row.kind]
@@ -292,7 +292,7 @@ SUMMARY = {
     "s2_best_share_against_liberal_egalitarian": "Table S2: best share of the votes against liberal egalitarian",
     "s1b_mean_absolute_error": "Table S1b: HCRM among virtual players (mean absolute error)",
     **{f"s1b_share_{rival}": f"votes for HCRM against {rival.replace('_', ' ')}, virtual players" for rival in mechanisms.BASELINES},
-    **{f"s1a_share_{rival}": f"votes for HCRM against {figures.title(rival)}, participants" for rival in [*mechanisms.BASELINES, "rational"]},
+    **{f"s1a_share_{rival}": f"votes for HCRM against {figures.label(rival)}, participants" for rival in [*mechanisms.BASELINES, "rational"]},
     "published_numbers_that_agree": f"published numbers that agree with ours, of {len(beside)}",
     "fig3a_head_share_below_half": "Figure 3A: head's share when it gives less than half and the tails everything",
     "fig3a_head_share_from_half": "the same when the head gives half or more",
@@ -306,7 +306,7 @@ lines = [
     for text, n in ((text, numbers[name]) for name, text in SUMMARY.items())
 ]
 summary = figures.markdown(pd.DataFrame(lines))
-with data.replacing(results / "summary.md") as temporary:
+with data.atomic_write(results / "summary.md") as temporary:
     temporary.write_text(summary + "\n")
 print(summary)
 
@@ -314,10 +314,10 @@ print(summary)
 last = f"iter{last_iteration}"
 for role, source in (("players", f"{last}/players"), ("hcrm", f"{last}/mechanism"), ("rm", "rational/theta1_sigma1/mechanism")):
     parameters = (here / "seed0" / f"{source}.safetensors").read_bytes()
-    with data.replacing(results / "parameters" / f"{role}.safetensors") as temporary:
+    with data.atomic_write(results / "parameters" / f"{role}.safetensors") as temporary:
         temporary.write_bytes(parameters)
 data.write_json(results / "numbers" / "democratic_ai.json", numbers)
 data.write_json(
     results / "provenance.json",
-    data.stamp(profile=profile, behaviour=behaved, seeds=list(range(n_seeds)), iterations=last_iteration + 1, minutes_per_step=minutes, gib_per_step=memory),
+    data.provenance(profile=profile, behaviour=behaved, seeds=list(range(n_seeds)), iterations=last_iteration + 1, minutes_per_step=minutes, gib_per_step=memory),
 )

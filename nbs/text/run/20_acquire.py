@@ -46,7 +46,7 @@ import jax
 from democratic_ai import data, graphnet, mechanisms, participants
 
 here = Path(folder)
-population = replace(participants.fitted(), loss=loss)
+population = replace(participants.calibrated(), loss=loss)
 key = jax.random.fold_in(jax.random.key(seed), 2000 + iteration)
 
 # %%
@@ -56,9 +56,9 @@ else:
     before = here.parent / f"iter{iteration - 1}" / "mechanism.safetensors"
     hcrm = graphnet.mechanism(data.load_parameters(before, graphnet.init(jax.random.key(0))))
     share = -(-repeat_groups // len(mechanisms.BASELINES))
-    plays = data.join(
+    plays = data.concatenate(
         [
-            participants.played_under(k, population, hcrm, f"hcrm{iteration - 1}", rival=rival, rival_name=name, n_groups=share)
+            participants.play_against_rival(k, population, hcrm, f"hcrm{iteration - 1}", rival=rival, rival_name=name, n_groups=share)
             for k, (name, rival) in zip(jax.random.split(key, len(mechanisms.BASELINES)), mechanisms.BASELINES.items())
         ]
     )

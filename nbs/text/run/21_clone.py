@@ -43,7 +43,7 @@ from democratic_ai import cloning, data
 here, there = Path(folder), Path(results or folder)
 key = jax.random.fold_in(jax.random.key(seed), 2100 + iteration)
 files = [here.parent / f"iter{i}" / "plays.parquet" for i in range(iteration + 1)]
-plays = data.join([data.read_plays(file) for file in files])
+plays = data.concatenate([data.read_plays(file) for file in files])
 holdout = data.read_plays(here / "holdout.parquet")
 
 # %%
@@ -53,7 +53,7 @@ if changed:
     if name not in asdict(config):
         raise ValueError(f"{name} is no hyper-parameter of virtual players: choose one of {', '.join(asdict(config))}")
     config = replace(config, **{name: type(asdict(config)[name])(value)})
-params = cloning.train(key, plays, config=config, checkpoint=there / "checkpoints")
+params = cloning.fit(key, plays, config=config, checkpoint=there / "checkpoints")
 
 # %% [markdown]
 # How well do they predict people they have never met? Cross-entropy in nats a choice, next to guesses that need no network.

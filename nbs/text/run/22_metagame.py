@@ -45,9 +45,9 @@ params = data.load_parameters(here / "players.safetensors", cloning.init(jax.ran
 players = cloning.virtual_players(params)
 
 # %%
-sums = metagame.simulate(key, players, metagame.NINE, n_blocks=metagame_blocks)
-pairing = metagame.pairing(sums)
-table = metagame.tournament_table(pairing.win, metagame.NINE)
+sums = metagame.simulate(key, players, metagame.TABLE_S2_GRID, n_blocks=metagame_blocks)
+pairing = metagame.round_robin(sums)
+table = metagame.tournament_table(pairing.win, metagame.TABLE_S2_GRID)
 table.pivot_table(index=["row_v", "row_w"], columns=["col_v", "col_w"], values="win_probability", sort=False).round(3)
 
 # %% [markdown]
@@ -57,10 +57,10 @@ table.pivot_table(index=["row_v", "row_w"], columns=["col_v", "col_w"], values="
 
 # %%
 best, level = metagame.winner(pairing.win, margin=2 * pairing.error)
-liberal = len(metagame.NINE.w) - 1
+liberal = len(metagame.TABLE_S2_GRID.w) - 1
 opponent = liberal if liberal in (best, *level) else best
 cycles = metagame.condorcet_cycles(pairing.win, margin=2 * pairing.error)
-point = lambda i: {"v": float(metagame.NINE.v[i]), "w": float(metagame.NINE.w[i])}
+point = lambda i: {"v": float(metagame.TABLE_S2_GRID.v[i]), "w": float(metagame.TABLE_S2_GRID.w[i])}
 outcome = {
     "most_votes": point(best),
     "level_with_it": [point(i) for i in level],

@@ -48,7 +48,7 @@ opponent
 # %%
 config = replace(training.Training(), games_per_endowment=train_games, updates=train_updates)
 rival = mechanisms.manifold(**opponent)
-learned, history = training.train(key, params, rival, config=config, checkpoint=here / "checkpoints")
+learned, history = training.fit(key, params, rival, config=config, checkpoint=here / "checkpoints")
 
 # %%
 figures.learning_curve(history, value="vote_share", label="expected share of the votes", reference=0.5, note="virtual players");

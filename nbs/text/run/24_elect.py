@@ -77,7 +77,7 @@ n_blocks = min(election_blocks, 2048)
 @jax.jit
 def frequency(key, players, mechanism):
     "Play blocks and count how often each number of coins was given: [tail endowment, role, round, coins]."
-    block = game.play(key, players, metagame.spread(metagame.EVALUATION, n_blocks * len(mechanisms.TAILS)), mechanism)
+    block = game.play(key, players, metagame.deal_endowments(metagame.EVALUATION_ENDOWMENTS, n_blocks * len(mechanisms.TAILS)), mechanism)
     one_hot = block.contribution[..., None] == coins
     given = one_hot.reshape(n_blocks, len(mechanisms.TAILS), *one_hot.shape[1:]).mean(0)
     return jnp.stack([given[:, :, 0], given[:, :, 1:].mean(2)], 1)

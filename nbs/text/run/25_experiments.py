@@ -57,14 +57,14 @@ Markdown(f"Participants here are **PEOPLE**: their play and votes are read from 
 if people:
     trials, votes = experiments.from_released(released)
 else:
-    population = replace(participants.fitted(), loss=loss)
+    population = replace(participants.calibrated(), loss=loss)
     template = graphnet.init(jax.random.key(0))
     hcrm, rm = (graphnet.mechanism(data.load_parameters(path, template)) for path in (last / "mechanism.safetensors", rational))
     trials, votes = experiments.run(key_run, population, hcrm, rm, groups=experiments.plan(fraction=group_fraction))
 source = trials.source[0]
 data.write_table(here / "trials.parquet", trials)
 data.write_table(here / "votes.parquet", votes)
-experiments.census(trials, votes).round(3)
+experiments.count_votes(trials, votes).round(3)
 
 # %%
 votes.groupby(["experiment", "rival", "tail_endowment"], sort=False).vote.mean().unstack().round(3)
@@ -73,7 +73,7 @@ votes.groupby(["experiment", "rival", "tail_endowment"], sort=False).vote.mean()
 # Blocks at a glance: how much was given, how much went to the head, what that made and how evenly it ended up.
 
 # %%
-blocks = experiments.games(trials)
+blocks = experiments.summarise_blocks(trials)
 shown = ["head_relative_contribution", "tail_relative_contribution", "head_share", "surplus", "gini"]
 blocks[blocks.session > 0].groupby(["experiment", "mechanism"])[shown].mean().round(3)
 
@@ -89,7 +89,7 @@ virtual = cloning.virtual_players(data.load_parameters(last / "players.safetenso
 if people:
     participants_curves = experiments.contribution_means(trials)
 else:
-    participants_curves = participants.fig1c_curves(key_curves, participants.seated(population), n_games=curve_games)
+    participants_curves = participants.fig1c_curves(key_curves, participants.with_or_without_referee(population), n_games=curve_games)
 curves = pd.concat(
     [
         participants_curves.assign(source=source),

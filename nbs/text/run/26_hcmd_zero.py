@@ -47,7 +47,7 @@ from democratic_ai import data, experiments, figures, graphnet, hcmd_zero, mecha
 
 here = Path(folder)
 key_run, key_play, key_vote, key_sizes, key_course, key_rule = jax.random.split(jax.random.fold_in(jax.random.key(seed), 2600), 6)
-population = replace(participants.fitted(), loss=float(loss))
+population = replace(participants.calibrated(), loss=float(loss))
 
 # %% [markdown]
 # The sizes are the original's, divided in the smaller profiles: fewer groups, fewer games in an update, fewer but longer steps.
@@ -76,9 +76,9 @@ blank = graphnet.init(jax.random.key(0), n_features=config.n_features)
 first = data.load_parameters(first_mechanism, blank) if first_mechanism else None
 kept = here / "checkpoints"
 begun, made_by = time.monotonic(), kept / code / "made_by.json"
-made = json.loads(made_by.read_text()) if made_by.exists() else data.stamp(seed=seed, minutes=0.0)
+made = json.loads(made_by.read_text()) if made_by.exists() else data.provenance(seed=seed, minutes=0.0)
 data.write_json(made_by, made)
-acquire, model, optimise = partial(hcmd_zero.acquire, population=population), *(partial(step, checkpoint=kept) for step in (hcmd_zero.model, hcmd_zero.optimise))
+acquire, model, optimise = partial(hcmd_zero.acquire, population=population), *(partial(step, checkpoint=kept) for step in (hcmd_zero.fit_models, hcmd_zero.optimise))
 record = hcmd_zero.run(config, acquire, model, optimise, hcmd_zero.converge, key=key_run, first=first, folder=kept / code, settings=population)
 data.write_json(made_by, made | {"minutes": made["minutes"] + (time.monotonic() - begun) / 60})
 
@@ -87,7 +87,7 @@ data.write_json(made_by, made | {"minutes": made["minutes"] + (time.monotonic() 
 
 # %%
 n_iterations = len(config.groups)
-reasons = {s: hcmd_zero.why_stop(**record["metagame"][str(s)]) for s in range(1, n_iterations + 1)}
+reasons = {s: hcmd_zero.stop_reason(**record["metagame"][str(s)]) for s in range(1, n_iterations + 1)}
 sizes_used = {"groups": config.groups, "embed": config.embed, "hidden": config.hidden}
 models = pd.DataFrame({"iteration": list(reasons), **sizes_used, "penalty": [float(record["model"][str(s)]["penalty"]) for s in reasons]})
 models.assign(stop=reasons.values())
@@ -138,9 +138,9 @@ surprise = lambda says, true: -(true * np.log(says) + (1 - true) * np.log(1 - sa
 rows = []
 for (s, groups), key_s in zip(asked.items(), keys_chance):
     key_rule, key_unordered = jax.random.split(key_s)
-    rule = np.asarray(chance(key_rule, *hcmd_zero.blocks(groups)))
-    unordered = np.asarray(chance(key_unordered, *hcmd_zero.blocks(groups), recency=0.0))
-    says = np.asarray(hcmd_zero.vote_probability(record["model"][s]["taste"], *hcmd_zero.blocks(groups)))
+    rule = np.asarray(chance(key_rule, *hcmd_zero.split_blocks(groups)))
+    unordered = np.asarray(chance(key_unordered, *hcmd_zero.split_blocks(groups), recency=0.0))
+    says = np.asarray(hcmd_zero.preference_probability(record["model"][s]["taste"], *hcmd_zero.split_blocks(groups)))
     knows = [1000 * (np.log(2) - surprise(p, rule)) for p in (rule, unordered, says)]
     rows.append((int(s), knows[0] - 0.5, *knows[1:]))
 knowable = pd.DataFrame(rows, columns=["iteration", "rule", "unordered", "taste"])
@@ -212,9 +212,9 @@ course.pivot_table(index=["rival", "iteration"], columns="tail_endowment", value
 # %%
 groups = experiments.plan(fraction=float(group_fraction)).query("experiment == 2 and rival == 'liberal_egalitarian'").reset_index(drop=True)
 contenders = {experiments.AGENT: field[n_iterations], "liberal_egalitarian": mechanisms.liberal_egalitarian}
-plays = experiments.evening(key_play, population, groups, contenders)
+plays = experiments.play_sessions(key_play, population, groups, contenders)
 trials = experiments.trial_table(plays, pd.concat([groups] * 3), source="participants")
-trials, votes = experiments.checked(trials, experiments.vote_table(key_vote, plays, groups))
+trials, votes = experiments.validate(trials, experiments.collect_votes(key_vote, plays, groups))
 trials = trials.assign(mechanism=trials.mechanism.replace(experiments.AGENT, "hcmd_zero"))
 votes.groupby("tail_endowment").vote.agg(["mean", "size"]).round(3)
 
@@ -233,5 +233,5 @@ data.write_table(here / "beach.csv", beach)
 data.write_table(here / "trials.parquet", trials)
 data.write_table(here / "votes.parquet", votes)
 data.write_json(here / "stop.json", {str(s): reason for s, reason in reasons.items()})
-data.write_json(here / "made_by.json", data.stamp(seed=seed, record=json.loads(made_by.read_text())))
+data.write_json(here / "made_by.json", data.provenance(seed=seed, record=json.loads(made_by.read_text())))
 data.save_parameters(here / "mechanism.safetensors", record["mechanism"][str(n_iterations)])

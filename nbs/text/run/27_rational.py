@@ -49,7 +49,7 @@ population = rational.Population(theta=float(theta), sigma=float(sigma))
 # %%
 config = replace(training.Training(), games_per_endowment=train_games, updates=train_updates, clip=float(clip))
 opponent = mechanisms.liberal_egalitarian
-learned, history = training.train_rational(key_training, population, opponent, config=config, checkpoint=here / "checkpoints")
+learned, history = training.fit_rational(key_training, population, opponent, config=config, checkpoint=here / "checkpoints")
 figures.learning_curve(history, value="vote_share", label="expected share of the votes", reference=0.5, note="rational players");
 
 # %% [markdown]

@@ -47,10 +47,10 @@ searches = [participants.Search(loss=loss, n_games=n_games, n_candidates=n_candi
 found = [participants.calibrate(search, ledger=ledgers / f"loss{search.loss}.json") for search in searches]
 
 # %%
-drawn = participants.figure_error(jax.random.key(seed), n_games=n_games)
-fresh = participants.figure_error(jax.random.key(seed + 1), n_games=fresh_games)
+drawn = participants.fig1c_error(jax.random.key(seed), n_games=n_games)
+fresh = participants.fig1c_error(jax.random.key(seed + 1), n_games=fresh_games)
 rows = [
-    {"error_fitted_draw": drawn(population), "error_fresh_games": fresh(population)} | participants.numbers(population)
+    {"error_fitted_draw": drawn(population), "error_fresh_games": fresh(population)} | participants.as_dict(population)
     for population, _ in found
 ]
 table = pd.DataFrame(rows).set_index("loss")
@@ -62,8 +62,8 @@ table.round(4)
 
 # %%
 population = found[0][0]
-curves = participants.fig1c_curves(jax.random.key(seed + 1), participants.seated(population), n_games=fresh_games)
-fit = curves.rename(columns={"relative_contribution": "fitted"}).assign(published=participants.published_cells().ravel())
+curves = participants.fig1c_curves(jax.random.key(seed + 1), participants.with_or_without_referee(population), n_games=fresh_games)
+fit = curves.rename(columns={"relative_contribution": "fitted"}).assign(published=participants.fig1c_published().ravel())
 error = np.abs(fit.fitted - fit.published)
 assert np.isclose(error.mean(), table.error_fresh_games.iloc[0], atol=1e-4)
 print(f"mean absolute error {error.mean():.4f}, largest {error.max():.3f}")
@@ -72,11 +72,11 @@ error.groupby([fit.mechanism, fit.tail_endowment, fit.role], sort=False).mean().
 # %%
 data.write_table(there / "fit.csv", fit.round(5))
 content = {
-    "population": participants.numbers(population),
+    "population": participants.as_dict(population),
     "error_fitted_draw": rows[0]["error_fitted_draw"],
     "error_fresh_games": rows[0]["error_fresh_games"],
     "by_loss": rows,
     "settings": {"n_games": n_games, "n_candidates": n_candidates, "n_generations": n_generations, "ridge": searches[0].ridge, "fresh_games": fresh_games, "seed": seed},
-    "made_by": data.stamp(fitted_to="data/published/fig1c_relative_contribution.csv", cpu_minutes=(time.process_time() - started) / 60),
+    "made_by": data.provenance(fitted_to="data/published/fig1c_relative_contribution.csv", cpu_minutes=(time.process_time() - started) / 60),
 }
 data.write_json(there / "calibration.json", content)
