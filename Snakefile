@@ -71,7 +71,7 @@ def spoken(statements):
     return {node.id for node in nodes if isinstance(node, ast.Name)} | {node.attr for node in nodes if isinstance(node, ast.Attribute)}
 
 
-OURS = [statement for path in sorted(Path("democratic_ai").glob("[a-z]*.py")) for statement in parse(path.read_text())[1:]]
+OURS = [statement for path in sorted(Path("democratic_ai").rglob("[a-z]*.py")) for statement in parse(path.read_text())[1:]]
 
 
 def path_of(notebook):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from democratic_ai import data
+from democratic_ai.engine import store
 
 HERE = Path(__file__).parent
 IMPLEMENTATIONS = ("jax", "readable", "eager")
@@ -144,7 +144,7 @@ def summary(frame):
 
 def main():
     """Measure, print and write."""
-    table, made = [], data.provenance(torch=version("torch"))
+    table, made = [], store.provenance(torch=version("torch"))
     for cores in (1, 2):
         rates = {row["implementation"]: row["wall_ms_lowest"] for row in in_turn("limit", ("gemm", "tanh"), cores)}  # the best that was seen
         answered = json.loads(subprocess.check_output([sys.executable, str(HERE / "steps.py"), "answered"], text=True))
@@ -160,7 +160,7 @@ def main():
             print(f"{step}, cores: {cores}: {shown}, limit {limit:.1f} ms", file=sys.stderr, flush=True)
     frame = pd.DataFrame(table).drop(columns="checked").round(3)
     frame.to_csv(HERE / "results.csv", index=False)
-    data.write_json(HERE / "provenance.json", made)
+    store.write_json(HERE / "provenance.json", made)
     readme = HERE.parent / "README.md"
     readme.write_text(re.sub(r"(<!-- benchmarks -->\n).*?(<!-- end of benchmarks -->)", lambda found: found[1] + summary(frame) + found[2], readme.read_text(), flags=re.DOTALL))
     print(frame.round(2).to_string(index=False))

@@ -21,7 +21,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from democratic_ai import data
+from democratic_ai.engine import store
 
 HERE = Path(__file__).parent
 SIZES = {
@@ -142,7 +142,7 @@ def draw(frame, exponents):
 
 def main():
     """Measure every size, fit, print, write and draw."""
-    made, clone = data.provenance(), tempfile.TemporaryDirectory()
+    made, clone = store.provenance(), tempfile.TemporaryDirectory()
     subprocess.run(["git", "clone", "--quiet", HERE.parent, clone.name], check=True)
     make(clone.name, "setup")
     one = os.environ | {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false", "NPROC": "1", "CLONE": clone.name}
@@ -158,7 +158,7 @@ def main():
     frame.round(5).to_csv(HERE / "scaling.csv", index=False)
     table = pd.DataFrame.from_dict(exponents, orient="index", columns=["exponent", "between_the_largest_two"]).rename_axis("axis")
     table.round(3).to_csv(HERE / "exponents.csv")
-    data.write_json(HERE / "scaling_provenance.json", made)
+    store.write_json(HERE / "scaling_provenance.json", made)
     draw(frame, table.exponent)
     print(frame.round(4).to_string(index=False))
     print(table.round(2).to_string())

@@ -36,6 +36,17 @@ def norm(tree):
     return float(np.sqrt(sum(float((np.asarray(x, np.float64) ** 2).sum()) for x in jax.tree.leaves(tree))))
 
 
+def updates(estimate, first, optimiser):
+    """Do k updates in one compiled call, as `loop.fit` does."""
+    import jax
+    import jax.numpy as jnp
+
+    from democratic_ai.engine import loop
+
+    state = {"params": first, "moments": optimiser.init(first), "key": jax.random.key(7)}
+    return lambda k: jax.block_until_ready(loop.train_steps(estimate, state, jnp.arange(k), optimiser=optimiser))
+
+
 # --- what every implementation of a step is given -------------------------------------------------------------------------------
 
 
@@ -64,16 +75,15 @@ def cloning_jax():
     """Imitate, as 21_clone does."""
     import jax
     import jax.numpy as jnp
-    import optax
+    from jax.tree_util import Partial
 
     from democratic_ai import cloning
 
     world, config = given(), cloning.Cloning()
     taught = cloning.make_examples(given_pilot())
-    state = {"params": world["players"], "moments": optax.adam(config.learning_rate).init(world["players"]), "key": jax.random.key(4)}
     seat_order = replace(taught, story=taught.story[: len(taught.chosen)])
     (loss, _), gradient = jax.jit(cloning.imitation_gradient)(world["players"], seat_order, jnp.arange(BATCH), jax.random.key(5))
-    return (float(loss), norm(gradient)), lambda k: jax.block_until_ready(cloning.train_steps(taught, state, jnp.arange(k), config=config))
+    return (float(loss), norm(gradient)), updates(Partial(cloning.batch_gradient, examples=taught, config=config), world["players"], cloning.optimiser(config))
 
 
 def cloning_readable():
@@ -161,15 +171,15 @@ def climber(estimate, first, optimiser):
 def training_jax():
     """Train HCRM, as 23_train does."""
     import jax
-    import jax.numpy as jnp
+    from jax.tree_util import Partial
 
     from democratic_ai import mechanisms, training
 
     world, config, opponent = given(), training.Training(), mechanisms.manifold(1.0, 1.0)
     votes, gradient = jax.jit(partial(training.vote_gradient, opponent=opponent, config=config))(world["mechanism"], jax.random.key(6), world["players"])
-    state = {"params": world["mechanism"], "moments": training.optimiser(config).init(world["mechanism"]), "key": jax.random.key(7)}
-    climb = partial(training.train_steps, world["players"], estimate=training.vote_gradient, opponent=opponent, config=config)
-    return (float(votes), norm(gradient)), lambda k: jax.block_until_ready(climb(state, jnp.arange(k)))
+    estimate = Partial(training.vote_gradient, players=world["players"], opponent=opponent, config=config)
+    step = Partial(training.descent, estimate=estimate, config=config)
+    return (float(votes), norm(gradient)), updates(step, world["mechanism"], training.optimiser(config))
 
 
 def training_readable():
@@ -233,16 +243,16 @@ CLIP = 5.0  # of RM's gradient (09)
 def rational_jax():
     """Train RM, as 27_rational does."""
     import jax
-    import jax.numpy as jnp
+    from jax.tree_util import Partial
 
-    from democratic_ai import game, mechanisms, rational, training
+    from democratic_ai import mechanisms, rational, training
+    from democratic_ai.engine import devices
 
     first, config, population = given()["mechanism"], training.Training(clip=CLIP), rational.Population()
-    asked = {"opponent": game.as_pytree(mechanisms.liberal_egalitarian), "config": config}
-    votes, gradient = jax.jit(partial(training.rational_gradient, population=population, **asked))(first, jax.random.key(6))
-    state = {"params": first, "moments": training.optimiser(config).init(first), "key": jax.random.key(7)}
-    climb = partial(training.train_steps, population, estimate=training.rational_gradient, **asked)
-    return (float(votes), norm(gradient)), lambda k: jax.block_until_ready(climb(state, jnp.arange(k)))
+    asked = {"opponent": devices.as_pytree(mechanisms.liberal_egalitarian), "config": config}
+    votes, gradient = jax.jit(partial(training.rational_gradient, players=population, **asked))(first, jax.random.key(6))
+    step = Partial(training.descent, estimate=Partial(training.rational_gradient, players=population, **asked), config=config)
+    return (float(votes), norm(gradient)), updates(step, first, training.optimiser(config))
 
 
 def rational_readable():
@@ -314,15 +324,15 @@ def self_play_given():
 def self_play_jax():
     """Improve HCMD-zero, as 26_hcmd_zero does."""
     import jax
-    import jax.numpy as jnp
-    import optax
+    from jax.tree_util import Partial
 
     from democratic_ai import hcmd_zero
+    from democratic_ai.engine import devices
 
     config, fitted, params, _ = self_play_given()
     votes, gradient = jax.jit(partial(hcmd_zero.self_play_gradient, config=config))(params, jax.random.key(6), fitted)
-    state = {"params": params, "moments": optax.adam(config.learning_rate).init(params), "key": jax.random.key(7)}
-    return (float(votes), norm(gradient)), lambda k: jax.block_until_ready(hcmd_zero.train_steps(fitted, state, jnp.arange(k), config=config))
+    step = Partial(hcmd_zero.self_play_descent, fitted=fitted, config=config, liking=devices.as_pytree(hcmd_zero.utility))
+    return (float(votes), norm(gradient)), updates(step, params, hcmd_zero.optimiser(config))
 
 
 def self_play_readable():

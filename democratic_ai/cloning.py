@@ -7,22 +7,15 @@ __all__ = ['N_ORDERS', 'PLAYERS_PER_CHUNK', 'Forecast', 'focal_first', 'features
            'masked_log_softmax', 'concatenate_weights', 'feature_major', 'split_gates', 'lstm_step', 'flatten_rounds',
            'lstm_forward', 'player_logits', 'gate_gradients', 'lstm_backward', 'log_probability', 'gather_log_prob',
            'seat_weights', 'recurrent_step', 'observe', 'sample_contribution', 'virtual_players', 'Examples',
-           'make_examples', 'imitation_loss', 'imitation_gradient', 'hash_pytree', 'program_text', 'report_progress',
-           'run_updates', 'train_steps', 'fit_with_history', 'fit', 'last_contribution', 'round_number',
-           'uniform_forecast', 'frequency_forecast', 'evaluate']
+           'make_examples', 'imitation_loss', 'imitation_gradient', 'optimiser', 'batch_gradient', 'fit',
+           'last_contribution', 'round_number', 'uniform_forecast', 'frequency_forecast', 'evaluate']
 
 # %% ../nbs/method/04_cloning.ipynb #29f50827
-import hashlib
 import itertools
-import os
-import re
-import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
 import flax.linen as nn
 import jax
@@ -34,6 +27,7 @@ from jax import Array
 from jax.tree_util import Partial
 
 from . import data, game
+from .engine import devices, loop
 
 # %% ../nbs/method/04_cloning.ipynb #9cc08a0e
 def focal_first(
@@ -423,7 +417,7 @@ def imitation_gradient(
 
     def add(k, so_far):
         here, there = (jax.lax.dynamic_slice(x, (k * at_once,), (at_once,)) for x in (rows, read))
-        story = game.across_devices(jnp.swapaxes(taught.story[there].reshape(at_once, n_rounds, -1), 0, 1), 1)
+        story = devices.shard(jnp.swapaxes(taught.story[there].reshape(at_once, n_rounds, -1), 0, 1), 1)
         counts = k * at_once + jnp.arange(at_once) < answered.sum()
         guess = partial(imitation_loss, entropy_weight=config.entropy_weight)
         part = jax.value_and_grad(guess, has_aux=True)(w, story, taught.chosen[here].T, taught.endowment[here], counts)
@@ -435,126 +429,49 @@ def imitation_gradient(
     gradient = jax.tree.map(lambda d, x: d + 2 * config.l2 * x, *pull(d_w), params)
     return (loss + config.l2 * sum((x**2).sum() for x in jax.tree.leaves(params)), wrong), gradient
 
-# %% ../nbs/method/04_cloning.ipynb #e4dd8367
-def hash_pytree(
-    pytree: Any,  # arrays, random keys, static settings
-    text: str = "",  # whatever else should make a difference
-) -> str:  # 16 hexadecimal digits
-    "Recognise the same numbers and settings again."
-    leaves, structure = jax.tree.flatten(pytree)
-    digest = hashlib.sha256(f"{structure} {text}".encode())
-    for name, leaf in data.named_leaves(leaves).items():
-        digest.update(f"{name} {leaf.dtype} {leaf.shape}".encode() + np.asarray(leaf).tobytes())
-    return digest.hexdigest()[:16]
-
-
-def program_text(
-    chunk: Callable[[Any, Array], tuple[Any, dict]],  # as of `run_updates`
-    state: Any,
-    steps: Array,  # [k]
-) -> tuple[str, dict]:  # the program; shapes of the metrics
-    "Write down what a chunk computes, the same in every run."
-    program, (_, metrics) = jax.make_jaxpr(chunk, return_shape=True)(state, steps)
-    return re.sub(r" at 0x\w+", "", str(program)), metrics  # where Python keeps a function differs from run to run
-
-# %% ../nbs/method/04_cloning.ipynb #a6ce81d9
-def report_progress(
-    label: str,
-    done: int,  # updates
-    updates: int,  # in all
-    rate: float,  # updates a second
-) -> None:
-    "Print a bar, the rate and the time left, past the notebook, on the terminal."
-    left = (updates - done) / rate
-    bar = "#" * (24 * done // updates)
-    line = f"{label} [{bar:.<24}] {done:,} of {updates:,} updates, {rate:.0f} a second, {left // 60:.0f}:{left % 60:02.0f} left"
-    terminal = getattr(sys.stderr, "_original_stdstream_copy", None)  # a notebook's kernel keeps the way out under this name
-    os.write(2 if terminal is None else terminal, f"{line}\n".encode())
-
-# %% ../nbs/method/04_cloning.ipynb #d6ecc702
-def run_updates(
-    chunk: Callable[[Any, Array], tuple[Any, dict]],  # (state, steps [k]) -> state, {name: metric [k]}; jitted
-    state: Any,  # pytree of arrays: parameters, optimiser state, random key
-    *,
-    updates: int,  # in all
-    per_call: int = 200,  # updates in one call of `chunk`
-    label: str = "training",  # in front of the bar and of the file's name
-    checkpoint: Path | str | None = None,  # folder; None keeps nothing
-    settings: Any = None,  # pytree or texts that the result depends on besides `state`, e.g. `(config, fingerprint(plays))`
-    every: float = 120.0,  # seconds between two savings, at most (a call is never interrupted)
-) -> tuple[Any, dict[str, np.ndarray]]:  # the last state; metrics [updates]
-    "Run a training to its end, from where an earlier run of the same was stopped, if it was."
-    span = lambda begin: jnp.arange(begin, min(begin + per_call, updates))
-    program, metrics = program_text(chunk, state, span(0))
-    whole = {"state": state, "done": np.int32(0), "history": {name: np.full(updates, np.nan, np.float32) for name in metrics}}
-    file = checkpoint and Path(checkpoint) / f"{label}-{hash_pytree(state, str((settings, updates, per_call, program)))}.safetensors"
-    whole = data.load_parameters(file, whole) if file and file.exists() else whole
-    state, first, history = whole["state"], int(whole["done"]), jax.tree.map(np.array, whole["history"])
-    begun = saved = shown = time.monotonic()
-    for begin in range(first, updates, per_call):
-        state, metrics = jax.block_until_ready(chunk(state, span(begin)))
-        done, now = min(begin + per_call, updates), time.monotonic()
-        jax.tree.map(lambda kept, new: np.copyto(kept[begin:done], new), history, metrics)
-        if file and (now - saved > every - (now - begun) / (done - first) * per_call or done == updates):
-            data.save_parameters(file, {"state": state, "done": np.int32(done), "history": history})
-            saved = now
-        if now - shown > 10 or done == updates:
-            report_progress(label, done, updates, (done - first) / (now - begun))
-            shown = now
-    return state, history
-
-# %% ../nbs/method/04_cloning.ipynb #56a3b265
-@partial(jax.jit, static_argnames="config")
-def train_steps(
-    taught: Examples,
-    state: dict,  # params, moments of Adam, key
-    steps: Array,  # [k] numbers of the updates
-    *,
-    config: Cloning,
-) -> tuple[dict, dict]:  # state; loss and cross-entropy [k], nats
-    "Do some updates of the imitation; each draws its batch from the key and its own number."
-    adam = optax.adam(config.learning_rate, b1=0.9, b2=0.999, eps=1e-8)
-
-    def update(carried, step):
-        params, moments = carried
-        key_blocks, key_orders = jax.random.split(jax.random.fold_in(state["key"], step))
-        blocks = jax.random.randint(key_blocks, (config.batch,), 0, taught.n_blocks)
-        (loss, wrong), gradient = imitation_gradient(params, taught, blocks, key_orders, config=config)
-        change, moments = adam.update(gradient, moments)
-        return (optax.apply_updates(params, change), moments), {"loss": loss, "cross_entropy": wrong}
-
-    (params, moments), metrics = jax.lax.scan(update, (state["params"], state["moments"]), steps)
-    return state | {"params": params, "moments": moments}, metrics
-
-# %% ../nbs/method/04_cloning.ipynb #b65de799
-def fit_with_history(
-    key: Array,  # consumed: one part by the first parameters, one by the batches
-    plays: data.Plays,
-    *,
+# %% ../nbs/method/04_cloning.ipynb #e47eed05
+@cache
+def optimiser(
     config: Cloning = Cloning(),
-    room: int | None = None,  # for `make_examples`
-    checkpoint: Path | str | None = None,  # folder for `run_updates`
-) -> tuple[dict, dict[str, np.ndarray]]:  # parameters of `VirtualPlayer`; loss and cross_entropy [updates], nats
-    "Teach a virtual player to play like those who answered; raises ValueError when nobody did."
-    taught = make_examples(plays, room=room)
-    key_init, key_batches = jax.random.split(key)
-    params = init(key_init, config=config)
-    state = {"params": params, "moments": optax.adam(config.learning_rate).init(params), "key": key_batches}
-    run = partial(run_updates, updates=config.updates, label="cloning", checkpoint=checkpoint, settings=(config, hash_pytree(plays)))
-    state, history = run(partial(train_steps, taught, config=config), state)
-    return state["params"], history
+) -> optax.GradientTransformation:
+    "Adam (Koster et al., \"Virtual players - modelling\")."
+    return optax.adam(config.learning_rate, b1=0.9, b2=0.999, eps=1e-8)
 
 
+def batch_gradient(
+    params: dict,  # of `VirtualPlayer`
+    key: Array,  # consumed: one part by the blocks, one by the orders of the others
+    *,
+    examples: Examples,
+    config: Cloning = Cloning(),
+) -> tuple[dict, dict]:  # loss and cross-entropy in nats, gradient of the loss
+    "Draw a batch of blocks and differentiate the loss on it."
+    key_blocks, key_orders = jax.random.split(key)
+    blocks = jax.random.randint(key_blocks, (config.batch,), 0, examples.n_blocks)
+    (loss, cross_entropy), gradient = imitation_gradient(params, examples, blocks, key_orders, config=config)
+    return {"loss": loss, "cross_entropy": cross_entropy}, gradient
+
+# %% ../nbs/method/04_cloning.ipynb #cd697c65
 def fit(
     key: Array,  # consumed: one part by the first parameters, one by the batches
     plays: data.Plays,
     *,
     config: Cloning = Cloning(),
     room: int | None = None,  # for `make_examples`
-    checkpoint: Path | str | None = None,  # folder for `run_updates`
-) -> dict:  # parameters of `VirtualPlayer`
-    "Teach a virtual player to play like those who answered; raises ValueError when nobody did."
-    return fit_with_history(key, plays, config=config, room=room, checkpoint=checkpoint)[0]
+    checkpoint: Path | str | None = None,  # folder in which an interrupted training finds itself again
+) -> tuple[dict, dict[str, np.ndarray]]:  # parameters of `VirtualPlayer`; loss and cross_entropy [updates], nats
+    "Train a virtual player to play like those who answered; raises ValueError when nobody did."
+    key_init, key_batches = jax.random.split(key)
+    estimate = Partial(batch_gradient, examples=make_examples(plays, room=room), config=config)
+    return loop.fit(
+        estimate,
+        init(key_init, config=config),
+        key=key_batches,
+        optimiser=optimiser(config),
+        updates=config.updates,
+        label="cloning",
+        checkpoint=checkpoint,
+    )
 
 # %% ../nbs/method/04_cloning.ipynb #1a085787
 Forecast = Callable[[game.Block], Array]  # block -> [..., T, P] log-probability of each contribution, nats

@@ -21,6 +21,7 @@ import pandas as pd
 from jax import Array
 
 from . import data, game, mechanisms, participants
+from .engine import published, store
 
 # %% ../nbs/method/14_experiments.ipynb #69d06a92
 EXPERIMENT_1 = {  # groups by rival and tail endowment; 61, 61 and 67 in all (Koster et al., Figure 1c)
@@ -37,7 +38,7 @@ def plan(
 ) -> pd.DataFrame:  # experiment, group, rival, tail_endowment, agent_first; one row per group
     "Recruit as many groups as Koster et al. did (Figure 1c, Table S1a, \"Human referee experiments\"), every other one with HCRM first."
     cells = [(1, rival, tail, n) for rival, tails in EXPERIMENT_1.items() for tail, n in tails.items()]
-    for rival, tail, _, cast in data.published("table_s1a_votes").itertuples(index=False):
+    for rival, tail, _, cast in published.read("table_s1a_votes").itertuples(index=False):
         cells.append((3 if rival == "rational" else 2, rival, tail, cast // game.Game.n_players))
     cells.append((4, PERSON, 4, sum(EXPERIMENT_4.values())))
     rows = pd.DataFrame(cells, columns=["experiment", "rival", "tail_endowment", "n"]).sort_values("experiment", kind="stable")
@@ -263,7 +264,7 @@ def validate(
     }
     for problem, wrong in faults.items():
         if wrong.any():
-            raise data.DataError(f"Experiment {wrong.idxmax()[0]}, group {wrong.idxmax()[1]} {problem}; make or fetch the tables again.")
+            raise store.DataError(f"Experiment {wrong.idxmax()[0]}, group {wrong.idxmax()[1]} {problem}; make or fetch the tables again.")
     return trials, votes
 
 # %% ../nbs/method/14_experiments.ipynb #3bbb5d95
@@ -415,5 +416,5 @@ def to_released(
         mine = rows[rows.experiment.replace(3, 2) == number]
         for name, table in zip(names, (mine, mine.drop_duplicates(seat).assign(participant_id=lambda x: x.participant_id / 10_000))):
             if name:
-                with data.atomic_write(Path(folder) / name) as temporary:
+                with store.atomic_write(Path(folder) / name) as temporary:
                     table[list(data.RELEASED[name].columns)].to_csv(temporary, header=False, index=False)

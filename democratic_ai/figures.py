@@ -23,7 +23,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
-from . import data, game
+from . import game
+from .engine import store
 
 # %% ../nbs/method/13_figures.ipynb #0727336a
 COLUMN, FULL = 3.4, 7.0  # widths of one and two text columns, inches
@@ -471,5 +472,5 @@ def save(
     "Write a figure as SVG, whole or not at all, with the same bytes every time; raises ValueError for another suffix."
     if Path(path).suffix != ".svg":
         raise ValueError(f"{path}: figures are saved as .svg; change the suffix")
-    with data.atomic_write(path) as temporary, mpl.rc_context({"svg.hashsalt": "democratic-ai"}):
+    with store.atomic_write(path) as temporary, mpl.rc_context({"svg.hashsalt": "democratic-ai"}):
         figure.savefig(temporary, format="svg", bbox_inches="tight", dpi=200, metadata={"Date": None})

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Mechanism', 'Game', 'equal_split', 'payout', 'returns', 'Players', 'Block', 'Referee', 'as_referee', 'play',
-           'random_bots', 'across_devices', 'as_pytree', 'Session', 'same_participants', 'session', 'surplus', 'gini']
+           'random_bots', 'Session', 'same_participants', 'session', 'surplus', 'gini']
 
 # %% ../nbs/method/00_game.ipynb #aaf1af68
 from collections.abc import Callable
@@ -14,10 +14,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jax.tree_util import Partial
 
 # %% ../nbs/method/00_game.ipynb #f04e3163
 @jax.tree_util.register_static
@@ -154,26 +151,6 @@ def random_bots() -> Players:
         act=lambda key, state, endowment: jnp.floor(jax.random.uniform(key, endowment.shape) * (endowment + 1)),
         update=lambda state, endowment, contribution, payout, mechanism: state,
     )
-
-# %% ../nbs/method/00_game.ipynb #d6c53e17
-def across_devices(
-    x: Array,  # games along `axis`
-    axis: int,
-) -> Array:  # the same numbers
-    "Spread an axis over all devices that JAX finds, if it can be cut into equal parts."
-    n_devices = jax.device_count()
-    if n_devices == 1 or x.shape[axis] % n_devices:
-        return x
-    mesh = Mesh(np.array(jax.devices()), ("games",))
-    along = PartitionSpec(*[None] * (axis % x.ndim), "games")
-    return jax.lax.with_sharding_constraint(x, NamedSharding(mesh, along))
-
-# %% ../nbs/method/00_game.ipynb #9e41b397
-def as_pytree(
-    functions: Any,  # players, a mechanism, a referee, or a container of these
-) -> Any:  # the same, to be passed to a compiled function as an argument
-    "Tell numbers from code: those that functions bring along (`Partial`) become data, the functions themselves what is compiled; dictionaries are sorted, as by all of JAX."
-    return jax.tree.map(lambda leaf: Partial(leaf) if callable(leaf) else leaf, functions)
 
 # %% ../nbs/method/00_game.ipynb #a5f792b6
 class Session(NamedTuple):

@@ -6,14 +6,14 @@
 __all__ = ['STEPS', 'SIZES', 'HcmdError', 'HcmdZero', 'validate', 'play_two_blocks', 'acquire', 'split_blocks', 'to_plays',
            'block_origins', 'without_payouts', 'vote_features', 'utility', 'preference_probability',
            'feature_differences', 'fit_vote_weights', 'vote_cross_entropy', 'random_splits', 'cross_validate',
-           'pad_units', 'fit_models', 'RoundTable', 'round_table', 'table_shares', 'self_play_gradient', 'train_steps',
-           'optimise', 'simulate_utility', 'converge', 'stop_reason', 'load_record', 'run', 'cross_entropies',
-           'cross_validate_sizes', 'votes_against', 'worst_returns']
+           'pad_units', 'fit_models', 'RoundTable', 'round_table', 'table_shares', 'self_play_gradient', 'optimiser',
+           'self_play_descent', 'optimise', 'simulate_utility', 'converge', 'stop_reason', 'load_record', 'run',
+           'cross_entropies', 'cross_validate_sizes', 'votes_against', 'worst_returns']
 
 # %% ../nbs/method/12_hcmd_zero.ipynb #5a0c1ae4
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,11 +24,13 @@ import optax
 import pandas as pd
 from flax.traverse_util import unflatten_dict
 from jax import Array
+from jax.tree_util import Partial
 from safetensors.flax import load_file
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import ShuffleSplit
 
 from . import cloning, data, game, graphnet, mechanisms, metagame, participants, training
+from .engine import devices, loop, store
 
 # %% ../nbs/method/12_hcmd_zero.ipynb #b0029a90
 class HcmdError(ValueError):
@@ -239,7 +241,7 @@ def fit_models(
     tried = cross_validate(key_splits, record["data"], config)
     penalty = float(tried.penalty[tried.cross_entropy.argmin()])
     size = replace(config.imitation, embed=config.embed[iteration - 1], hidden=config.hidden[iteration - 1])
-    players = cloning.fit(key_players, to_plays(record["data"]), config=size, room=2 * sum(config.groups), checkpoint=checkpoint)
+    players, _ = cloning.fit(key_players, to_plays(record["data"]), config=size, room=2 * sum(config.groups), checkpoint=checkpoint)
     players = pad_units(players, replace(size, embed=max(config.embed), hidden=max(config.hidden)))
     return {"players": players, "taste": fit_vote_weights(*feature_differences(record["data"]), penalty), "penalty": jnp.float32(penalty)}
 
@@ -286,8 +288,8 @@ def table_shares(
     rounds: RoundTable,
 ) -> Array:  # [N * P]
     "Ask a mechanism about every round there is."
-    chunks = [training.chunk(x, training.ROUNDS) for x in (rounds.endowment, rounds.contribution)]
-    share = jax.lax.map(lambda seen: graphnet.shares(params, *(game.across_devices(x, 0) for x in seen)), chunks)
+    chunks = [devices.chunk(x, training.rows_at_once(training.ROUNDS, x.shape[-1])) for x in (rounds.endowment, rounds.contribution)]
+    share = jax.lax.map(lambda seen: graphnet.shares(params, *(devices.shard(x, 0) for x in seen)), chunks)
     return share.ravel()[: rounds.contribution.size]
 
 
@@ -312,27 +314,26 @@ def self_play_gradient(
     together = jnp.zeros_like(answers).at[rounds.find(seated[:, None], own.contribution)].add(weight)
     return votes, training.payout_vjp(params, rounds.endowment, rounds.contribution, together.reshape(rounds.contribution.shape))
 
-# %% ../nbs/method/12_hcmd_zero.ipynb #2bb34c7a
-@partial(jax.jit, static_argnames=("config", "liking"))
-def train_steps(
-    fitted: Mapping,  # players and taste, of `fit_models`
-    state: dict,  # params and moments of the mechanism in training, key
-    steps: Array,  # [k] numbers of the updates
+# %% ../nbs/method/12_hcmd_zero.ipynb #399814e9
+@cache
+def optimiser(
+    config: HcmdZero = HcmdZero(),
+) -> optax.GradientTransformation:
+    "Adam, of the mechanism (Balaguer et al., section 3.3.3)."
+    return optax.adam(config.learning_rate)
+
+
+def self_play_descent(
+    params: dict,  # of the mechanism
+    key: Array,  # consumed whole by the games
     *,
+    fitted: Mapping,  # players and taste, of `fit_models`
     config: HcmdZero,
     liking: Callable = utility,
-) -> tuple[dict, dict]:  # state; gradient_norm [k]
-    "Do some updates; each draws its games from the key and its own number."
-    adam = optax.adam(config.learning_rate)
-
-    def update(carried, step):
-        params, moments = carried
-        _, gradient = self_play_gradient(params, jax.random.fold_in(state["key"], step), fitted, config=config, liking=liking)
-        change, moments = adam.update(jax.tree.map(jnp.negative, gradient), moments)
-        return (optax.apply_updates(params, change), moments), {"gradient_norm": optax.tree.norm(gradient)}
-
-    (params, moments), metrics = jax.lax.scan(update, (state["params"], state["moments"]), steps)
-    return state | {"params": params, "moments": moments}, metrics
+) -> tuple[dict, dict]:  # gradient_norm, gradient to descend
+    "Turn the estimate into one step of a training that descends."
+    _, gradient = self_play_gradient(params, key, fitted, config=config, liking=liking)
+    return {"gradient_norm": optax.tree.norm(gradient)}, jax.tree.map(jnp.negative, gradient)
 
 # %% ../nbs/method/12_hcmd_zero.ipynb #dcf74d67
 def optimise(
@@ -346,12 +347,15 @@ def optimise(
 ) -> dict:  # parameters of `graphnet.MechanismNetwork`
     "Improve the newest mechanism in elections against its copy (Balaguer et al., section 3.3.3)."
     params, fitted = record["mechanism"][str(iteration - 1)], record["model"][str(iteration)]
-    state = {"params": params, "moments": optax.adam(config.learning_rate).init(params), "key": key}  # ours: Adam begins anew
-    updates = config.last_updates if iteration == len(config.groups) else config.updates
-    label = f"HCMD-zero {iteration} of {len(config.groups)}"
-    settings = config, liking.__qualname__, cloning.hash_pytree(fitted)
-    chunk = partial(train_steps, fitted, config=config, liking=liking)
-    return cloning.run_updates(chunk, state, updates=updates, label=label, checkpoint=checkpoint, settings=settings)[0]["params"]
+    return loop.fit(
+        Partial(self_play_descent, fitted=fitted, config=config, liking=devices.as_pytree(liking)),
+        params,
+        key=key,
+        optimiser=optimiser(config),  # ours: Adam begins anew
+        updates=config.last_updates if iteration == len(config.groups) else config.updates,
+        label=f"HCMD-zero {iteration} of {len(config.groups)}",
+        checkpoint=checkpoint,
+    )[0]
 
 # %% ../nbs/method/12_hcmd_zero.ipynb #64a3aceb
 @partial(jax.jit, static_argnames="liking")
@@ -409,7 +413,7 @@ def load_record(
     mark: str,  # fingerprint of the settings
 ) -> dict:  # nested, as `run` keeps it
     "Read a saved record; raises HcmdError for one that other settings have made."
-    if data.read_metadata(file).get("settings") != mark:
+    if store.read_metadata(file).get("settings") != mark:
         raise HcmdError(f"{file} was saved by a run with other settings: choose another folder, or remove the file to begin anew.")
     return unflatten_dict(load_file(file), sep="/")
 
@@ -430,7 +434,7 @@ def run(
     "Acquire, model, optimise, converge, and again (Balaguer et al., Algorithm 1); raises HcmdError."
     validate(config)
     first = graphnet.init(jax.random.fold_in(key, 0), n_features=config.n_features) if first is None else first
-    mark = cloning.hash_pytree((key, first, settings), str(config))
+    mark = store.hash_pytree((key, first, settings), str(config))
     file = None if folder is None else Path(folder) / "record.safetensors"
     record = load_record(file, mark) if file and file.exists() else {"mechanism": {"0": first}}
     for iteration in range(1, len(config.groups) + 1):
@@ -439,7 +443,7 @@ def run(
                 step_key = jax.random.fold_in(jax.random.fold_in(key, iteration), number)
                 record[name][str(iteration)] = step(step_key, record, iteration, config=config)
                 if file:
-                    data.save_parameters(file, record, {"settings": mark})
+                    store.save_parameters(file, record, {"settings": mark})
         if stop and stop_reason(**record["metagame"][str(iteration)]):
             break
     return record
@@ -482,7 +486,7 @@ def cross_validate_sizes(
             taught = data.label_blocks(jax.tree.map(lambda x: x[np.isin(group_of, seen)], plays.block), "seen")
             for embed, hidden in sizes:
                 size = replace(config.imitation, embed=embed, hidden=hidden)
-                players = cloning.fit(jax.random.fold_in(key_s, split), taught, config=size, room=len(plays))
+                players, _ = cloning.fit(jax.random.fold_in(key_s, split), taught, config=size, room=len(plays))
                 wrong = -np.asarray(forecast(players, plays.block)).mean((-2, -1))
                 rows.append((s, embed, hidden, split, wrong[np.isin(group_of, left)].mean()))
     return pd.DataFrame(rows, columns=["iteration", "embed", "hidden", "split", "cross_entropy"])

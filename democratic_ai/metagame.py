@@ -21,6 +21,7 @@ from scipy.optimize import linprog
 from scipy.sparse import csgraph
 
 from . import game, mechanisms, voting
+from .engine import devices
 
 # %% ../nbs/method/10_metagame.ipynb #20c712fa
 class Grid(NamedTuple):
@@ -59,13 +60,10 @@ CHUNK = 512  # blocks played side by side
 
 def _play_blocks(key, players, seats, mechanism):
     "Play one block for every row of seats, in equal chunks, each with a part of the key; some more are played if they do not divide."
-    n_blocks = len(seats)
-    n_chunks = -(-n_blocks // CHUNK)
-    size = -(-n_blocks // (n_chunks * jax.device_count())) * jax.device_count()
-    seated = jnp.resize(seats, (n_chunks, size, seats.shape[-1]))
-    one_chunk = lambda at: game.play(at[0], players, game.across_devices(at[1], 0), mechanism)
-    played = jax.lax.map(one_chunk, (jax.random.split(key, n_chunks), seated))
-    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[:n_blocks], played)
+    seated = devices.chunk(seats, CHUNK, mode="wrap")
+    one_chunk = lambda at: game.play(at[0], players, devices.shard(at[1], 0), mechanism)
+    played = jax.lax.map(one_chunk, (jax.random.split(key, len(seated)), seated))
+    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[: len(seats)], played)
 
 # %% ../nbs/method/10_metagame.ipynb #ebfcbff0
 @partial(jax.jit, static_argnames="summary")
@@ -85,10 +83,10 @@ def _play_each(key, players, candidates, seats, summary):
     if n_candidates == 0:
         raise ValueError("candidates is empty: give at least one mechanism or point of the manifold")
     keys = jax.random.split(key, n_candidates)
-    players = game.as_pytree(players)
+    players = devices.as_pytree(players)
     if isinstance(candidates, Grid):
         return _play_grid(keys, players, Grid(*map(jnp.asarray, candidates)), seats, summary=summary)
-    return jnp.stack([_play_one(key, players, game.as_pytree(candidate), seats, summary=summary) for key, candidate in zip(keys, candidates)])
+    return jnp.stack([_play_one(key, players, devices.as_pytree(candidate), seats, summary=summary) for key, candidate in zip(keys, candidates)])
 
 # %% ../nbs/method/10_metagame.ipynb #67992669
 def simulate(

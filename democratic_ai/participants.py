@@ -31,9 +31,10 @@ from jax import Array
 from jax.tree_util import Partial
 
 from . import data, game, mechanisms
+from .engine import devices, published, store
 
 # %% ../nbs/method/03_participants.ipynb #c2a61fe1
-CALIBRATION = data.ROOT / "data" / "participants" / "calibration.json"
+CALIBRATION = published.DATA / "participants" / "calibration.json"
 
 
 @cache
@@ -223,7 +224,7 @@ def fig1c_curves(
     n_games: int = 2048,  # per mechanism and tail endowment
 ) -> pd.DataFrame:  # mechanism, tail_endowment, role, round (from 1), relative_contribution
     "Play Experiment 1 (Koster et al., Figure 1c) with any kind of players and return its 180 means."
-    mean = _means(key, game.as_pytree((seat(False), seat(True))), n_games)
+    mean = _means(key, devices.as_pytree((seat(False), seat(True))), n_games)
     axes = {"mechanism": list(mechanisms.BASELINES), "tail_endowment": FIGURE_TAILS, "role": ("head", "tail"), "round": range(1, mean.shape[-1] + 1)}
     return pd.MultiIndex.from_product(axes.values(), names=axes.keys()).to_frame(index=False).assign(relative_contribution=np.asarray(mean).ravel())
 
@@ -259,7 +260,7 @@ def to_population(
 # %% ../nbs/method/03_participants.ipynb #f460df59
 def fig1c_published() -> np.ndarray:  # [mechanism, tail endowment, head or tail, round], as relative_contributions
     "Read the 180 published means of Figure 1C into the order of relative_contributions."
-    frame = data.published("fig1c_relative_contribution").set_index(["mechanism", "tail_endowment", "role", "round"]).relative_contribution
+    frame = published.read("fig1c_relative_contribution").set_index(["mechanism", "tail_endowment", "role", "round"]).relative_contribution
     axes = (list(mechanisms.BASELINES), FIGURE_TAILS, ("head", "tail"), range(1, game.Game.n_rounds + 1))
     return frame.reindex(pd.MultiIndex.from_product(axes)).to_numpy().reshape([len(axis) for axis in axes])
 
@@ -325,7 +326,7 @@ def read_search_log(ledger, search):
 def save_search_log(ledger, search, tried, pace):
     "Save the search so far and say how far it is."
     if ledger is not None:
-        data.write_json(ledger, {"search": asdict(search), "tried": tried})
+        store.write_json(ledger, {"search": asdict(search), "tried": tried})
     left, best = pace * (search.n_generations - len(tried)), min(map(min, tried))
     text = f"calibrate (loss {search.loss}): generation {len(tried)} of {search.n_generations}, price {best:.4f}, {left:.0f} s left"
     print(text, file=sys.__stderr__, flush=True)
@@ -427,7 +428,7 @@ def scheduled_referee(
     code: Array,  # [S, G] position in `choices`: what each group plays under in each block of the evening
 ) -> Callable[[Array, int], tuple[Array, game.Referee]]:  # as `play_sessions` asks for its referees
     "Let every group play its evening under a schedule of mechanisms or referees."
-    return Partial(_scheduled, game.as_pytree(list(choices)), code)
+    return Partial(_scheduled, devices.as_pytree(list(choices)), code)
 
 
 def _scheduled(choices, code, session, n_groups):  # as `play_sessions` calls it
@@ -514,7 +515,7 @@ def play_sessions(
 ) -> data.Plays:
     "Let the same persons play block after block, the first one without a referee."
     sessions = jnp.arange(int(n_played.max()))
-    block, code = _all_blocks(key, population, endowment, leaves, game.as_pytree(referees), sessions)
+    block, code = _all_blocks(key, population, endowment, leaves, devices.as_pytree(referees), sessions)
     session, group = np.nonzero(np.arange(len(code))[:, None] < np.asarray(n_played))
     block, code = jax.tree.map(lambda leaf: leaf[session, group], (block, code))
     answered = leaves[group] >= (session[:, None] + 1) * game.Game.n_rounds
@@ -535,7 +536,7 @@ def pilot(
     endowment, n_played = pilot_groups(key_groups, n_blocks=n_blocks)
     leaves = dropout_rounds(key_leave, n_played, n_complete=round(n_blocks * N_COMPLETE / N_BLOCKS))
     extra = extra or {}
-    referees = Partial(pilot_mechanism, key_mechanisms, game.as_pytree(list(extra.values())))
+    referees = Partial(pilot_mechanism, key_mechanisms, devices.as_pytree(list(extra.values())))
     return play_sessions(key_play, population, endowment, n_played, leaves, referees, (*PILOT_MECHANISMS, *extra))
 
 # %% ../nbs/method/03_participants.ipynb #17af984b

@@ -9,8 +9,10 @@ import optax
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jax.tree_util import Partial
 
 from democratic_ai import cloning, data, game, mechanisms
+from democratic_ai.engine import loop, store
 from democratic_ai.cloning import Cloning
 
 SEEDS = st.integers(0, 2**31 - 1)
@@ -207,7 +209,7 @@ def test_bots_are_not_imitated():
 
 def test_room_for_more_changes_nothing():
     config = Cloning(4, 3, batch=8, updates=20)
-    trained = [cloning.fit(jax.random.key(1), blocks_answered(5), config=config, room=room) for room in (None, 3 * N_GROUPS + 1)]
+    trained = [cloning.fit(jax.random.key(1), blocks_answered(5), config=config, room=room)[0] for room in (None, 3 * N_GROUPS + 1)]
     assert jax.tree.all(jax.tree.map(lambda a, b: (a == b).all(), *trained)), "to the last digit"
 
 
@@ -222,42 +224,43 @@ class Stop(Exception):
 
 
 @pytest.mark.parametrize("survived", [1, 3, 4])
-def test_a_broken_training_ends_where_an_unbroken_one_does(tmp_path, survived):
+def test_a_broken_training_ends_where_an_unbroken_one_does(tmp_path, monkeypatch, survived):
     config = Cloning(batch=8, updates=50)
-    plays = data.label_blocks(random_block(1, 32), "random")
-    taught = cloning.make_examples(plays)
-    params = cloning.init(jax.random.key(0))
-    state = {"params": params, "moments": optax.adam(1.0).init(params), "key": jax.random.key(1)}
-    chunk = partial(cloning.train_steps, taught, config=config)
-    run = partial(cloning.run_updates, updates=50, per_call=10, label="test", settings=config)
-    unbroken, history = run(chunk, state)
+    examples = cloning.make_examples(data.label_blocks(random_block(1, 32), "random"))
+    estimate = Partial(cloning.batch_gradient, examples=examples, config=config)
+    shape = {"key": jax.random.key(1), "optimiser": cloning.optimiser(config), "updates": 50, "per_call": 10, "label": "test"}
+    run = partial(loop.fit, estimate, cloning.init(jax.random.key(0)), **shape)
+    unbroken, history = run()
+    train_steps, calls = loop.train_steps, []
 
-    def broken(state, steps):
-        if not isinstance(steps, jax.core.Tracer) and steps[0] >= 10 * survived:
-            raise Stop
-        return chunk(state, steps)
+    def counted(estimate, state, steps, **others):
+        if not isinstance(steps, jax.core.Tracer):
+            calls.append(int(steps[0]))
+            if calls[-1] >= 10 * survived and not (tmp_path / "reopened").exists():
+                raise Stop
+        return train_steps(estimate, state, steps, **others)
 
+    monkeypatch.setattr(loop, "train_steps", counted)
     with pytest.raises(Stop):
-        run(broken, state, checkpoint=tmp_path, every=0)
-    assert len(list(tmp_path.iterdir())) == 1
-    calls = []
-    resumed, again = run(lambda s, steps: calls.append(steps) or chunk(s, steps), state, checkpoint=tmp_path)
-    assert len(calls) - 1 == 5 - survived, "what was saved is not done again (the first call only traces)"
-    bits = lambda x: np.asarray(jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x).tobytes()
-    assert jax.tree.all(jax.tree.map(lambda a, b: bits(a) == bits(b), unbroken, resumed))
+        run(checkpoint=tmp_path / "saved", every=0)
+    assert len(list((tmp_path / "saved").iterdir())) == 1
+    (tmp_path / "reopened").touch()
+    calls.clear()
+    resumed, again = run(checkpoint=tmp_path / "saved")
+    assert calls == list(range(10 * survived, 50, 10)), "what was saved is not done again"
+    assert jax.tree.all(jax.tree.map(lambda a, b: a.tobytes() == b.tobytes(), *(jax.tree.map(np.asarray, x) for x in (unbroken, resumed))))
     assert all((history[name] == again[name]).all() and np.isfinite(history[name]).all() for name in ("loss", "cross_entropy"))
-    run(chunk, state, checkpoint=tmp_path, settings="another")
-    assert len(list(tmp_path.iterdir())) == 2, "other settings, other file"
-    run(lambda state, steps: chunk(state, steps[::-1]), state, checkpoint=tmp_path)
-    assert len(list(tmp_path.iterdir())) == 3, "another program, another file"
+    for number, other in enumerate(({"settings": "another"}, {"optimiser": optax.sgd(0.1)}, {"key": jax.random.key(2)}), 2):
+        run(checkpoint=tmp_path / "saved", **other)
+        assert len(list((tmp_path / "saved").iterdir())) == number, "another setting, program or key, another file"
 
 
 def test_fingerprint_sees_every_number():
     state = {"a": jnp.arange(3.0), "key": jax.random.key(0)}
-    same = cloning.hash_pytree({"a": jnp.arange(3.0), "key": jax.random.key(0)})
-    assert cloning.hash_pytree(state) == same != cloning.hash_pytree(state | {"key": jax.random.key(1)})
-    assert cloning.hash_pytree(state) != cloning.hash_pytree(state | {"a": jnp.arange(3.0).at[2].set(2.5)})
-    assert cloning.hash_pytree(Cloning()) != cloning.hash_pytree(Cloning(batch=511))
+    same = store.hash_pytree({"a": jnp.arange(3.0), "key": jax.random.key(0)})
+    assert store.hash_pytree(state) == same != store.hash_pytree(state | {"key": jax.random.key(1)})
+    assert store.hash_pytree(state) != store.hash_pytree(state | {"a": jnp.arange(3.0).at[2].set(2.5)})
+    assert store.hash_pytree(Cloning()) != store.hash_pytree(Cloning(batch=511))
 
 
 def stubborn():
@@ -274,7 +277,7 @@ def test_training_finds_what_there_is_to_find():
     "Three kinds: log 3 in round 1 and nothing after, against log 5 for the uniform forecast."
     plays = stubborn()
     config = Cloning(batch=32, updates=800, learning_rate=2e-3, entropy_weight=0.0)
-    params, history = cloning.fit_with_history(jax.random.key(7), plays, config=config)
+    params, history = cloning.fit(jax.random.key(7), plays, config=config)
     assert history["cross_entropy"][0] > 1.4 and 0.10 < history["cross_entropy"][-100:].mean() < 0.16
     judged = cloning.evaluate(params, plays, plays)
     best = judged[judged.by == "all"].set_index("model").cross_entropy

@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from democratic_ai import data, game, mechanisms
+from democratic_ai.engine import published, runs, store
 
 few = settings(max_examples=15, deadline=None)
 REFEREES = {
@@ -126,7 +127,7 @@ def write(folder, name, table):
 
 
 def refusal(read, *arguments, **keywords):
-    with pytest.raises(data.DataError) as refused:
+    with pytest.raises(store.DataError) as refused:
         read(*arguments, **keywords)
     message = str(refused.value)
     assert "\n" not in message
@@ -305,11 +306,11 @@ def test_votes_are_counted_as_by_hand(tmp_path, originals, capsys):
             by_hand[row.baseline, row.endowcond] = yes + row.vote_for_agent, cast + 1
     counted = data.counted_votes(players)
     assert {(r.rival_code, r.tail_endowment): (r.votes_for_hcrm, r.votes_cast) for r in counted.itertuples()} == by_hand
-    assert list(counted) == list(data.published("fig2_votes"))
+    assert list(counted) == list(published.read("fig2_votes"))
 
 
 def test_the_check_knows_the_published_votes(tmp_path, capsys):
-    votes = data.published("fig2_votes")
+    votes = published.read("fig2_votes")
     rows = [
         {
             "endowcond": v.tail_endowment,
@@ -402,7 +403,7 @@ def test_plays_survive_the_table_in_any_order(tmp_path_factory, n_groups, n_roun
     table = data.plays_to_table(plays)
     assert len(table) == n_groups * n_rounds * 4 and table["round"].min() == 1
     path = tmp_path_factory.mktemp("plays") / f"plays{suffix}"
-    data.write_table(path, table)
+    store.write_table(path, table)
     frame = pd.read_csv(path) if suffix == ".csv" else pd.read_parquet(path)
     again = data.plays_from_table(frame.sample(frac=1, random_state=seed))
     assert called(again) == called(plays)
@@ -449,20 +450,20 @@ def test_a_table_that_does_not_fold_is_refused():
 def test_a_damaged_table_of_play_is_named_by_file_row_and_column(tmp_path, blocks, suffix, column, value):
     table = data.plays_to_table(data.label_blocks(jax.tree.map(jnp.asarray, blocks[2, 4]), "libertarian")).astype({column: float})
     path = tmp_path / f"pilot{suffix}"
-    data.write_table(path, table)
+    store.write_table(path, table)
     assert same(data.read_plays(path, evaluation=True).block, jax.tree.map(jnp.asarray, blocks[2, 4]))
     table.loc[13, column] = value
-    data.write_table(path, table)
+    store.write_table(path, table)
     row = 15 if suffix == ".csv" else 14
     assert f"pilot{suffix}, row {row}, column {column!r}" in refusal(data.read_plays, path)
-    data.write_table(path, table.drop(columns=column))
+    store.write_table(path, table.drop(columns=column))
     assert f"pilot{suffix}, row 1, column {column!r}" in refusal(data.read_plays, path)
 
 
 def test_only_evaluation_needs_a_head(tmp_path):
     endowment = jnp.array([[10.0, 5, 4, 3], [4, 4, 10, 4]])
     plays = data.label_blocks(game.play(jax.random.key(0), game.random_bots(), endowment, game.equal_split), "tutorial", session=0)
-    data.write_table(tmp_path / "pilot.csv", data.plays_to_table(plays))
+    store.write_table(tmp_path / "pilot.csv", data.plays_to_table(plays))
     assert len(data.read_plays(tmp_path / "pilot.csv")) == 2
     assert "pilot.csv, row 3, column 'endowment'" in refusal(data.read_plays, tmp_path / "pilot.csv", evaluation=True)
     assert "no such file" in refusal(data.read_plays, tmp_path / "other.csv")
@@ -519,12 +520,6 @@ def test_trouble_leaves_one_sentence_and_no_file(tmp_path, originals, server, tr
     assert ".fetching" not in message and os.listdir(tmp_path / "released") == []
 
 
-def test_the_folder_is_named_from_the_repository(monkeypatch, tmp_path):
-    monkeypatch.setattr(data, "ROOT", tmp_path.resolve())
-    message = refusal(data.fetch_released, tmp_path / "data" / "released", address="https://no-such-place.invalid/")
-    assert "into data/released/ by hand" in message
-
-
 # --- several seeds ---------------------------------------------------------------------------------------------------
 
 
@@ -532,25 +527,25 @@ def test_the_folder_is_named_from_the_repository(monkeypatch, tmp_path):
 def test_seeds_are_read_together_and_people_only_once(tmp_path, suffix):
     for seed in range(3):
         frame = pd.DataFrame({"source": ["people", "participants", "participants"], "vote": [1, 0, seed % 2]})
-        data.write_table(tmp_path / f"seed{seed}" / f"votes.{suffix}", frame)
-    together = data.read_seeds(tmp_path, f"votes.{suffix}", 3)
+        store.write_table(tmp_path / f"seed{seed}" / f"votes.{suffix}", frame)
+    together = runs.read_seeds(tmp_path, f"votes.{suffix}", 3)
     assert together.groupby(["source", "seed"]).size().to_dict() == {("participants", k): 2 for k in range(3)} | {("people", 0): 1}
-    assert len(data.read_seeds(tmp_path, f"votes.{suffix}", 1)) == 3
-    with pytest.raises(data.DataError, match=f"seed3/votes.{suffix}: there is no such file; .*4 seeds"):
-        data.read_seeds(tmp_path, f"votes.{suffix}", 4)
+    assert len(runs.read_seeds(tmp_path, f"votes.{suffix}", 1)) == 3
+    with pytest.raises(store.DataError, match=f"seed3/votes.{suffix}: there is no such file; .*4 seeds"):
+        runs.read_seeds(tmp_path, f"votes.{suffix}", 4)
 
 
 def test_a_table_without_a_source_is_read_whole(tmp_path):
     for seed in range(2):
-        data.write_table(tmp_path / f"seed{seed}" / "iter0" / "beach.csv", pd.DataFrame({"head_share": [0.25]}))
-    assert data.read_seeds(tmp_path, "iter0/beach.csv", 2)["seed"].tolist() == [0, 1]
+        store.write_table(tmp_path / f"seed{seed}" / "iter0" / "beach.csv", pd.DataFrame({"head_share": [0.25]}))
+    assert runs.read_seeds(tmp_path, "iter0/beach.csv", 2)["seed"].tolist() == [0, 1]
 
 
 # --- published numbers --------------------------------------------------------------------------------------------
 
 
 def test_published_numbers_are_those_of_the_paper():
-    sizes = {name: len(data.published(name)) for name in data.PUBLISHED}
+    sizes = {name: len(published.read(name)) for name in published.TABLES}
     assert sizes == {
         "fig1c_relative_contribution": 180,
         "fig2_votes": 20,
@@ -561,14 +556,14 @@ def test_published_numbers_are_those_of_the_paper():
         "text_statistics": 52,
         "hcmd_zero": 6,
     }
-    votes = data.published("fig2_votes").groupby("rival")[["votes_for_hcrm", "votes_cast"]].sum()
+    votes = published.read("fig2_votes").groupby("rival")[["votes_for_hcrm", "votes_cast"]].sum()
     assert tuple(votes.loc["liberal_egalitarian"]) == (951, 1744) and tuple(votes.loc["strict_egalitarian"]) == (513, 776)
-    assert (data.published("fig2_votes").rival.map(data.MECHANISM_CODES) == data.published("fig2_votes").rival_code).all()
-    metagame = data.published("table_s2_metagame").pivot_table(
+    assert (published.read("fig2_votes").rival.map(data.MECHANISM_CODES) == published.read("fig2_votes").rival_code).all()
+    metagame = published.read("table_s2_metagame").pivot_table(
         index=["row_v", "row_w"], columns=["col_v", "col_w"], values="win_probability"
     )
     assert np.abs(metagame.to_numpy() + metagame.to_numpy().T - 1).max() < 0.0021, "what a row wins its column loses"
-    assert "fig2_votes" in refusal(data.published, "figure 2")
+    assert "fig2_votes" in refusal(published.read, "figure 2")
 
 
 # --- what a run writes --------------------------------------------------------------------------------------------
@@ -576,14 +571,14 @@ def test_published_numbers_are_those_of_the_paper():
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
     path = tmp_path / "deep" / "numbers.json"
-    data.write_json(path, {"a": 1})
+    store.write_json(path, {"a": 1})
     with pytest.raises(TypeError):
-        data.write_json(path, {"a": object()})
-    with pytest.raises(RuntimeError), data.atomic_write(path) as temporary:
+        store.write_json(path, {"a": object()})
+    with pytest.raises(RuntimeError), store.atomic_write(path) as temporary:
         temporary.write_text("half")
         raise RuntimeError
     assert json.loads(path.read_text()) == {"a": 1} and os.listdir(path.parent) == ["numbers.json"]
-    assert ".csv or .parquet" in refusal(data.write_table, tmp_path / "t.xlsx", pd.DataFrame({"a": [1]}))
+    assert ".csv or .parquet" in refusal(store.write_table, tmp_path / "t.xlsx", pd.DataFrame({"a": [1]}))
 
 
 def test_a_killed_write_leaves_the_old_file(tmp_path):
@@ -605,7 +600,7 @@ numbers = st.floats() | st.integers(-(2**53), 2**53) | st.booleans() | st.none()
 )
 def test_json_comes_back_with_null_for_what_is_not_a_number(tmp_path_factory, content):
     path = tmp_path_factory.mktemp("json") / "numbers.json"
-    data.write_json(path, content)
+    store.write_json(path, content)
 
     def expected(value):
         if isinstance(value, dict):
@@ -618,7 +613,7 @@ def test_json_comes_back_with_null_for_what_is_not_a_number(tmp_path_factory, co
 
 
 def test_json_takes_arrays_of_both_libraries(tmp_path):
-    data.write_json(tmp_path / "n.json", {"jax": jnp.arange(3), "numpy": np.float32(0.5), "nan": jnp.float32(np.nan), 1: (np.int64(2),)})
+    store.write_json(tmp_path / "n.json", {"jax": jnp.arange(3), "numpy": np.float32(0.5), "nan": jnp.float32(np.nan), 1: (np.int64(2),)})
     assert json.loads((tmp_path / "n.json").read_text()) == {"jax": [0, 1, 2], "numpy": 0.5, "nan": None, "1": [2]}
 
 
@@ -649,16 +644,16 @@ def test_a_training_state_comes_back_bit_for_bit(tmp_path, optimiser):
         "on": True,
     }
     path = tmp_path / "state.safetensors"
-    data.save_parameters(path, state, {"settings": "abc", "seed": "0"})
-    blank = jax.tree.map(lambda leaf: leaf if data.is_key(leaf) else jnp.zeros_like(leaf), state)
+    store.save_parameters(path, state, {"settings": "abc", "seed": "0"})
+    blank = jax.tree.map(lambda leaf: leaf if store.is_key(leaf) else jnp.zeros_like(leaf), state)
     for template in (blank, jax.eval_shape(lambda: state)):
-        restored = data.load_parameters(path, template)
+        restored = store.load_parameters(path, template)
         assert jax.tree.structure(restored) == jax.tree.structure(state)
-        same_bits = jax.tree.map(lambda a, b: data.named_leaves(a)[""].tobytes() == data.named_leaves(b)[""].tobytes(), restored, state)
+        same_bits = jax.tree.map(lambda a, b: store.named_leaves(a)[""].tobytes() == store.named_leaves(b)[""].tobytes(), restored, state)
         assert jax.tree.all(same_bits)
     assert jax.random.key_impl(restored["key"]) == jax.random.key_impl(key)
     assert same(update(restored["params"], restored["memory"]), update(params, memory)), "the next step is the same step"
-    assert data.read_metadata(path) == {"settings": "abc", "seed": "0"}
+    assert store.read_metadata(path) == {"settings": "abc", "seed": "0"}
 
 
 @few
@@ -673,35 +668,35 @@ def test_any_tree_is_kept_and_only_its_own_template_fits(tmp_path_factory, shape
     tree = {name: [jnp.ones(shape, dtype), None] for name, (shape, dtype) in shapes.items()}
     leaves = jax.tree.leaves(tree)
     path = tmp_path_factory.mktemp("trees") / "tree.safetensors"
-    data.save_parameters(path, tree)
+    store.save_parameters(path, tree)
     assert all(a is b for a, b in zip(leaves, jax.tree.leaves(tree), strict=True)), "the caller's tree is not touched"
-    assert same(data.load_parameters(path, tree), tree) and data.read_metadata(path) == {}
+    assert same(store.load_parameters(path, tree), tree) and store.read_metadata(path) == {}
     name, (shape, dtype) = next(iter(shapes.items()))
     others = ([jnp.ones([*shape, 2], dtype), None], [jnp.ones(shape, "int8"), None], [None, tree[name][0]], [None, None])
     for other in others:
-        assert "tree.safetensors" in refusal(data.load_parameters, path, tree | {name: other})
+        assert "tree.safetensors" in refusal(store.load_parameters, path, tree | {name: other})
 
 
 def test_a_damaged_or_missing_file_of_parameters_is_refused(tmp_path):
     path = tmp_path / "p.safetensors"
-    assert "p.safetensors" in refusal(data.load_parameters, path, {})
-    data.save_parameters(path, {"a": jnp.ones(100)})
+    assert "p.safetensors" in refusal(store.load_parameters, path, {})
+    store.save_parameters(path, {"a": jnp.ones(100)})
     path.write_bytes(path.read_bytes()[:-40])
-    assert "cannot be read" in refusal(data.load_parameters, path, {"a": jnp.ones(100)})
+    assert "cannot be read" in refusal(store.load_parameters, path, {"a": jnp.ones(100)})
     path.write_bytes(b"")
-    assert "cannot be read" in refusal(data.load_parameters, path, {"a": jnp.ones(100)})
-    assert "one name" in refusal(data.save_parameters, path, {"a/b": jnp.ones(1), "a": {"b": jnp.ones(2)}})
+    assert "cannot be read" in refusal(store.load_parameters, path, {"a": jnp.ones(100)})
+    assert "one name" in refusal(store.save_parameters, path, {"a/b": jnp.ones(1), "a": {"b": jnp.ones(2)}})
 
 
 def test_the_stamp_says_what_and_not_who_or_where(monkeypatch, tmp_path):
-    stamp = data.provenance(profile="smoke", minutes=3.5)
+    stamp = store.provenance(profile="smoke", minutes=3.5)
     assert stamp["profile"] == "smoke" and stamp["minutes"] == 3.5 and stamp["machine"]["cores"] == os.cpu_count()
     assert {"python", "jax", "flax", "optax", "numpy"} <= stamp["versions"].keys()
     assert stamp["written"].endswith("+00:00")
     text = json.dumps({key: value for key, value in stamp.items() if key != "machine"})
-    assert str(data.ROOT) not in text and str(Path.home()) not in text and platform.node() not in text
+    assert str(Path(store.__file__).parents[2]) not in text and str(Path.home()) not in text and platform.node() not in text
     monkeypatch.setattr(data, "ROOT", tmp_path)
-    assert data.git_state() == {"commit": "unknown", "uncommitted_changes": None}
+    assert store.git_state() == {"commit": "unknown", "uncommitted_changes": None}
 
 
 def test_the_stamp_knows_the_commit_and_whether_files_differ_from_it(monkeypatch, tmp_path):
@@ -710,9 +705,9 @@ def test_the_stamp_knows_the_commit_and_whether_files_differ_from_it(monkeypatch
     (tmp_path / "a").write_text("1")
     run("init", "--quiet"), run("add", "a"), run("commit", "--quiet", "-m", "Begin")
     monkeypatch.setattr(data, "ROOT", tmp_path.resolve())
-    assert data.git_state() == {"commit": run("rev-parse", "HEAD"), "uncommitted_changes": False}
+    assert store.git_state() == {"commit": run("rev-parse", "HEAD"), "uncommitted_changes": False}
     (tmp_path / "a").write_text("2")
-    assert data.git_state()["uncommitted_changes"] is True
+    assert store.git_state()["uncommitted_changes"] is True
     monkeypatch.setattr(data, "ROOT", tmp_path.resolve() / "inside")
     (tmp_path / "inside").mkdir()
-    assert data.git_state()["commit"] == "unknown", "a copy inside another repository does not borrow its commit"
+    assert store.git_state()["commit"] == "unknown", "a copy inside another repository does not borrow its commit"

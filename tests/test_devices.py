@@ -15,7 +15,6 @@ from functools import partial
 import jax
 import numpy as np
 
-from democratic_ai import cloning, graphnet, hcmd_zero, mechanisms, metagame, participants, rational, training
 
 flat = lambda tree: np.concatenate([np.asarray(x, np.float64).ravel() for x in jax.tree.leaves(tree)])
 players, params = cloning.init(jax.random.key(0)), graphnet.init(jax.random.key(1))

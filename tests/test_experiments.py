@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from democratic_ai import data, experiments, game, mechanisms, participants
+from democratic_ai.engine import published, store
 
 POPULATION = participants.calibrated()
 HCRM, RM = mechanisms.manifold(0.8, 0.9), mechanisms.manifold(0.9, 0.3)
@@ -121,7 +122,7 @@ def test_the_plan_recruits_as_many_groups_as_the_paper():
     first = groups[groups.experiment == 1]
     assert first.groupby("tail_endowment").size().to_dict() == {2: 61, 4: 61, 10: 67} and (first.rival == "libertarian").sum() == 94
     cells = groups[groups.experiment.isin([2, 3])].groupby(["rival", "tail_endowment"]).size()
-    votes = data.published("table_s1a_votes").set_index(["rival", "tail_endowment"]).votes_cast
+    votes = published.read("table_s1a_votes").set_index(["rival", "tail_endowment"]).votes_cast
     assert (4 * cells == votes.reindex(cells.index)).all() and len(cells) == len(votes)
     assert (groups.groupby("experiment").group.agg(["min", "max", "nunique"]).assign(n=groups.groupby("experiment").size()).eval("max + 1 == n")).all()
 
@@ -333,10 +334,10 @@ def test_a_broken_row_is_named(tmp_path, tables, name):
     lines = lines_of(path)
     lines[6] = lines[6].rsplit(",", 1)[0]
     path.write_text("\n".join(lines))
-    with pytest.raises(data.DataError, match=rf"{name}, row 7, column"):
+    with pytest.raises(store.DataError, match=rf"{name}, row 7, column"):
         experiments.from_released(tmp_path)
     path.unlink()
-    with pytest.raises(data.DataError, match=rf"{name}: there is no such file"):
+    with pytest.raises(store.DataError, match=rf"{name}: there is no such file"):
         experiments.from_released(tmp_path)
 
 
@@ -354,5 +355,5 @@ def test_tables_that_are_not_whole_are_refused(tables):
         "without voting": (trials, votes[(votes.experiment != 2) | (votes.group != 3)]),
     }
     for problem, pair in broken.items():
-        with pytest.raises(data.DataError, match=rf"Experiment 2, group 3 .*{problem}"):
+        with pytest.raises(store.DataError, match=rf"Experiment 2, group 3 .*{problem}"):
             experiments.validate(*pair)

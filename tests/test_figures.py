@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from democratic_ai import data, figures, mechanisms
+from democratic_ai import figures, mechanisms
+from democratic_ai.engine import published
 
 NOTE = "stand-in participants"
 KEYS = ["mechanism", "tail_endowment", "role", "round"]
@@ -26,13 +27,13 @@ def without_a_screen():
 
 @pytest.fixture(scope="module")
 def curves():
-    published = data.published("fig1c_relative_contribution").assign(source="published")
-    return pd.concat([published.assign(source=source) for source in ("published", "participants", "virtual_players")])
+    printed = published.read("fig1c_relative_contribution").assign(source="published")
+    return pd.concat([printed.assign(source=source) for source in ("published", "participants", "virtual_players")])
 
 
 @pytest.fixture(scope="module")
 def votes():
-    frame = data.published("table_s1b_virtual_votes").assign(published=lambda f: f["vote_share"] + 0.01)
+    frame = published.read("table_s1b_virtual_votes").assign(published=lambda f: f["vote_share"] + 0.01)
     return frame.assign(low=frame["vote_share"] - 0.02, high=frame["vote_share"] + 0.03)
 
 
@@ -80,11 +81,11 @@ def test_contribution_curves_tell_roles_and_sources_apart(curves):
 def test_contribution_curves_put_each_value_where_it_belongs(curves):
     figure = figures.contribution_curves(curves.sample(frac=1, random_state=0))
     rows, columns = list(mechanisms.BASELINES), [2, 4, 10]
-    published = curves[curves["source"] == "published"].set_index(KEYS)["relative_contribution"].sort_index()
+    printed = curves[curves["source"] == "published"].set_index(KEYS)["relative_contribution"].sort_index()
     for i, ax in enumerate(figure.axes):
         for line in ax.lines:
             role = line.get_label().split()[1]
-            assert np.allclose(line.get_ydata(), published.loc[(rows[i // 3], columns[i % 3], role)])
+            assert np.allclose(line.get_ydata(), printed.loc[(rows[i // 3], columns[i % 3], role)])
 
 
 def test_vote_bars_show_share_interval_and_published_value(votes):
@@ -125,10 +126,10 @@ def test_beach_plot_puts_head_up_and_tails_right():
 
 
 def test_matrix_plot_writes_every_number():
-    figure = figures.matrix_plot(data.published("table_s2_metagame"), note=NOTE)
+    figure = figures.matrix_plot(published.read("table_s2_metagame"), note=NOTE)
     ax, bar = figure.axes
-    published = data.published("table_s2_metagame")["win_probability"]
-    assert [text.get_text() for text in ax.texts] == [f"{value:.3f}"[1:] for value in published]
+    printed = published.read("table_s2_metagame")["win_probability"]
+    assert [text.get_text() for text in ax.texts] == [f"{value:.3f}"[1:] for value in printed]
     assert [label.get_text() for label in ax.get_yticklabels()][-1] == "1, 1" and ax.get_xlabel() == "opponent (v, w)"
     low, high = ax.images[0].get_clim()
     assert np.isclose(low + high, 1), "one half is the middle of the colours"
@@ -270,8 +271,8 @@ DRAWN = {
     "role_scatter": (scatter_of, games()[0]),
     "heat_panels": (heat_of, sand()),
     "manifold_map": (map_of, MAP),
-    "contribution_curves": (figures.contribution_curves, data.published("fig1c_relative_contribution").assign(source="published")),
-    "vote_bars": (figures.vote_bars, data.published("table_s1b_virtual_votes").assign(low=0.4, high=0.7)),
+    "contribution_curves": (figures.contribution_curves, published.read("fig1c_relative_contribution").assign(source="published")),
+    "vote_bars": (figures.vote_bars, published.read("table_s1b_virtual_votes").assign(low=0.4, high=0.7)),
     "beach_plot": (figures.beach_plot, sand()),
     "matrix_plot": (figures.matrix_plot, round_robin(2)),
     "learning_curve": (lambda frame: figures.learning_curve(frame, value="votes", label="votes"), HISTORY),

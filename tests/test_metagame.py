@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from democratic_ai import cloning, data, game, graphnet, mechanisms, metagame, voting
+from democratic_ai import cloning, game, graphnet, mechanisms, metagame, voting
+from democratic_ai.engine import published
 
 RING = np.array([[0.5, 1, 0], [0, 0.5, 1], [1, 0, 0.5]])
-TABLE_S2 = data.published("table_s2_metagame")["win_probability"].to_numpy().reshape(9, 9)
+TABLE_S2 = published.read("table_s2_metagame")["win_probability"].to_numpy().reshape(9, 9)
 share = st.integers(0, 20).map(lambda k: k / 20)
 
 
@@ -108,9 +109,9 @@ def test_the_published_table():
 
 
 def test_candidates_stand_in_the_published_order():
-    published = data.published("table_s2_metagame")
+    printed = published.read("table_s2_metagame")
     ours = metagame.tournament_table(TABLE_S2, metagame.TABLE_S2_GRID)
-    assert (ours.to_numpy() == published[list(ours)].to_numpy()).all()
+    assert (ours.to_numpy() == printed[list(ours)].to_numpy()).all()
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from democratic_ai import data, game, graphnet, mechanisms, participants
+from democratic_ai.engine import store
 
 POPULATION = participants.calibrated()
 coins = st.integers(1, 10)
@@ -98,7 +99,7 @@ def test_search_goes_on_where_it_was_stopped(tmp_path):
     search = participants.Search(n_games=8, n_candidates=4, n_generations=3)
     whole, history = participants.calibrate(search, ledger=tmp_path / "ledger.json")
     kept = json.loads((tmp_path / "ledger.json").read_text())
-    data.write_json(tmp_path / "ledger.json", kept | {"tried": kept["tried"][:1]})
+    store.write_json(tmp_path / "ledger.json", kept | {"tried": kept["tried"][:1]})
     resumed, again = participants.calibrate(search, ledger=tmp_path / "ledger.json")
     assert whole == resumed and history.equals(again)
     assert whole.loss == search.loss

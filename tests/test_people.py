@@ -8,7 +8,8 @@ import pandas as pd
 import papermill
 import pytest
 
-from democratic_ai import data, experiments, graphnet, mechanisms, participants
+from democratic_ai import experiments, graphnet, mechanisms, participants
+from democratic_ai.engine import store
 
 HCRM, RM = mechanisms.manifold(0.8, 0.9), mechanisms.manifold(0.9, 0.3)
 ROOT = Path(__file__).parent.parent
@@ -27,10 +28,10 @@ def run(request, tmp_path_factory, stand_ins):
     if request.param == "people":
         experiments.to_released(folder / "released", trials, votes)
         trials, votes = experiments.from_released(folder / "released")
-    data.write_table(folder / "seed0" / "trials.parquet", trials)
-    data.write_table(folder / "seed0" / "votes.parquet", votes)
+    store.write_table(folder / "seed0" / "trials.parquet", trials)
+    store.write_table(folder / "seed0" / "votes.parquet", votes)
     surfaces = [graphnet.beach(HCRM, tail).assign(mechanism="hcrm", tail_endowment=tail) for tail in mechanisms.TAILS]
-    data.write_table(folder / "seed0" / "iter0" / "beach.csv", pd.concat(surfaces))
+    store.write_table(folder / "seed0" / "iter0" / "beach.csv", pd.concat(surfaces))
     return request.param, folder
 
 

@@ -90,7 +90,7 @@ def test_a_step_is_stale_when_code_that_it_reaches_has_changed_and_not_otherwise
     shutil.copytree(ROOT / "democratic_ai", house / "democratic_ai")
     cloning = house / "democratic_ai" / "cloning.py"
     written, clone, metagame = cloning.read_text(), fingerprint("21_clone", house), fingerprint("22_metagame", house)
-    cloning.write_text(written.replace('"Do some updates of the imitation;', '"Prose;') + "\n\ndef unused_novelty():\n    return 1\n")
+    cloning.write_text(written.replace('"Train a virtual player', '"Prose;') + "\n\ndef unused_novelty():\n    return 1\n")
     assert cloning.read_text().count("Prose;") == 1
     assert (fingerprint("21_clone", house), fingerprint("22_metagame", house)) == (clone, metagame)
     cloning.write_text(written.replace("b1=0.9, b2=0.999", "b1=0.8, b2=0.999"))

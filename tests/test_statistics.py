@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from democratic_ai import data, statistics
+from democratic_ai import statistics
+from democratic_ai.engine import published
 
 few = settings(deadline=None, max_examples=25)
 
@@ -205,9 +206,9 @@ def test_the_f_test_is_a_regression_on_conditions(sizes, seed):
 
 
 def test_ours_stands_beside_theirs_row_by_row():
-    published = data.published("table_s1b_virtual_votes")
-    ours = published.sample(frac=1, random_state=0).assign(vote_share=lambda f: f["vote_share"] + 0.01, low=0.4)
-    table = statistics.compare_with_published(ours, published, on=["rival", "tail_endowment"], value="vote_share")
+    printed = published.read("table_s1b_virtual_votes")
+    ours = printed.sample(frac=1, random_state=0).assign(vote_share=lambda f: f["vote_share"] + 0.01, low=0.4)
+    table = statistics.compare_with_published(ours, printed, on=["rival", "tail_endowment"], value="vote_share")
     assert list(table.columns) == ["rival", "tail_endowment", "vote_share", "low", "published", "difference"]
     np.testing.assert_allclose(table["difference"], 0.01)
     assert list(table["rival"]) == list(ours["rival"]) and list(table["tail_endowment"]) == list(ours["tail_endowment"])
@@ -225,14 +226,14 @@ def test_ours_stands_beside_theirs_row_by_row():
     ],
 )
 def test_tables_that_do_not_match_are_refused(ours, words):
-    published = data.published("table_s1b_virtual_votes")
+    printed = published.read("table_s1b_virtual_votes")
     with pytest.raises(statistics.StatisticsError) as refused:
-        statistics.compare_with_published(ours(published), published, on=["rival", "tail_endowment"], value="vote_share")
+        statistics.compare_with_published(ours(printed), printed, on=["rival", "tail_endowment"], value="vote_share")
     assert words in str(refused.value) and "\n" not in str(refused.value)
 
 
 def test_published_counts_and_what_the_text_makes_of_them():
-    count = lambda name: data.published(name).groupby("rival")[["votes_for_hcrm", "votes_cast"]].sum().apply(tuple, axis=1).to_dict()
+    count = lambda name: published.read(name).groupby("rival")[["votes_for_hcrm", "votes_cast"]].sum().apply(tuple, axis=1).to_dict()
     released, preprint = count("fig2_votes"), count("table_s1a_votes")
     assert released["strict_egalitarian"] == preprint["strict_egalitarian"] == (513, 776)
     assert released["libertarian"] == (450, 716) and preprint["libertarian"] == (450, 740)

@@ -1,5 +1,7 @@
 "The search for votes: the fast step is the formula, the optimiser is TensorFlow 1's, the loop resumes, and it finds what is to be found."
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from democratic_ai import cloning, game, graphnet, mechanisms, rational, scg, training, voting
+from democratic_ai.engine import loop
 
 VIRTUAL = jax.tree.map(lambda x: 1.5 * x, cloning.init(jax.random.key(1)))  # untrained, with opinions
 CONFIG = training.Training(games_per_endowment=3, tails=(2, 4, 7, 10))
@@ -122,25 +125,23 @@ def test_against_a_rival_that_gives_all_to_the_head_votes_rise_well_above_one_ha
 @pytest.mark.parametrize(("train", "players"), [(training.fit, VIRTUAL), (training.fit_rational, rational.Population())])
 def test_a_stopped_training_goes_on_bit_for_bit(tmp_path, monkeypatch, train, players):
     config = training.Training(games_per_endowment=1, tails=(2, 10), updates=6)
-    short = lambda *args, **kwargs: descend(*args, **{"per_call": 2, "every": 0.0, **kwargs})
-    descend = cloning.run_updates
-    monkeypatch.setattr(cloning, "descend", short)
+    fit, train_steps, calls = loop.fit, loop.train_steps, []
+    monkeypatch.setattr(loop, "fit", partial(fit, per_call=2, every=0.0))
     run = lambda folder: train(jax.random.key(5), players, OPPONENT, config=config, checkpoint=folder, name="a/b")
     unbroken, history = run(tmp_path / "unbroken")
-    climb, calls = training.train_steps, []
 
-    def stopped(*args, **kwargs):
-        if not isinstance(args[2], jax.core.Tracer):
+    def stopped(estimate, state, steps, **others):
+        if not isinstance(steps, jax.core.Tracer):
             calls.append(1)
             if len(calls) == 3:
                 raise KeyboardInterrupt
-        return climb(*args, **kwargs)
+        return train_steps(estimate, state, steps, **others)
 
-    monkeypatch.setattr(training, "climb", stopped)
+    monkeypatch.setattr(loop, "train_steps", stopped)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "broken")
     assert list((tmp_path / "broken").iterdir()), "something was saved"
-    monkeypatch.setattr(training, "climb", climb)
+    monkeypatch.setattr(loop, "train_steps", train_steps)
     resumed, history_again = run(tmp_path / "broken")
     assert (flat(resumed) == flat(unbroken)).all()
     assert history.equals(history_again)

@@ -37,15 +37,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jax.tree_util import Partial
 
 # %%
 #| hide
 import matplotlib.pyplot as plt
-import pytest
+import numpy as np
 
 
 # %% [markdown]
@@ -331,66 +328,6 @@ fig.tight_layout()
 # %% [markdown]
 # The left panel shows the endowments, the right one shows behaviour. From here on contributions and payouts are compared
 # *relative to the own endowment* unless an axis says coins.
-#
-# ## Four thousand tables, any number of devices
-#
-# Those 4,096 tables know nothing of one another. A machine with two graphics cards could seat half of them at each, and so could a processor that JAX has been told to take for two. It is enough to say
-# once along which axis an array may be cut; the compiler works out the rest, sums over all tables included. The fast programs from 04 on say so with this function.
-
-# %%
-#| export
-def across_devices(
-    x: Array,  # games along `axis`
-    axis: int,
-) -> Array:  # the same numbers
-    "Spread an axis over all devices that JAX finds, if it can be cut into equal parts."
-    n_devices = jax.device_count()
-    if n_devices == 1 or x.shape[axis] % n_devices:
-        return x
-    mesh = Mesh(np.array(jax.devices()), ("games",))
-    along = PartitionSpec(*[None] * (axis % x.ndim), "games")
-    return jax.lax.with_sharding_constraint(x, NamedSharding(mesh, along))
-
-
-# %%
-spread = across_devices(groups, 0)
-print(f"{len(groups):,} tables on {jax.device_count()} device: {len(spread.addressable_shards[0].data):,} on the first")
-assert jnp.array_equal(spread, groups)
-
-
-# %% [markdown]
-# ### One program for all networks
-#
-# JAX compiles `play` for the players it is given. Two networks of one architecture differ in their numbers alone, and still each would be
-# compiled anew: seconds for nothing, in every one of a hundred seeds. So functions that own numbers are made with
-# `jax.tree_util.Partial`, which hands the numbers to the compiled program as arguments. Functions without numbers stand for themselves:
-
-# %%
-#| export
-def as_pytree(
-    functions: Any,  # players, a mechanism, a referee, or a container of these
-) -> Any:  # the same, to be passed to a compiled function as an argument
-    "Tell numbers from code: those that functions bring along (`Partial`) become data, the functions themselves what is compiled; dictionaries are sorted, as by all of JAX."
-    return jax.tree.map(lambda leaf: Partial(leaf) if callable(leaf) else leaf, functions)
-
-
-# %% [markdown]
-# All give everything, and a part of the fund goes to the first seat before the rest is split equally. How large a part? The program need not
-# know:
-
-# %%
-def seat_of_honour(part, endowment, contribution):
-    "Compiled once, for every `part`."
-    compiled_for.append(part)
-    first = (jnp.arange(endowment.shape[-1]) == 0).astype(float)
-    return part * first + (1 - part) * equal_split(endowment, contribution)
-
-
-compiled_for, paid = [], jax.jit(lambda mechanism: payout(endowment, endowment, mechanism))
-for part in (0.1, 0.2, 0.4):
-    print(f"{part} of the fund to Ann before the split:", np.asarray(paid(as_pytree(Partial(seat_of_honour, part)))).round(2))
-assert len(compiled_for) == 1 and jnp.allclose(paid(as_pytree(equal_split)), 6.4)
-
 
 # %% [markdown]
 # ## A session: thirty-four rounds
@@ -517,7 +454,7 @@ fig.tight_layout()
 # ## Recap
 #
 # `Game` holds the rules, `Players` what a player can do, `Referee` (made of a mechanism by `as_referee`) who hands out the fund, `play`
-# a block, `session` the whole evening; `as_pytree` lets one compiled program serve many networks, `across_devices` cuts many tables into parts; `payout`, `returns`, `surplus`, `gini` the book-keeping; `equal_split` and `random_bots` the two defaults that need no explanation.
+# a block, `session` the whole evening; `devices.as_pytree` lets one compiled program serve many networks, `devices.shard` cuts many tables into parts; `payout`, `returns`, `surplus`, `gini` the book-keeping; `equal_split` and `random_bots` the two defaults that need no explanation.
 #
 # Questions to take along: who would propose equal splitting, and who would vote for it? Is there a mechanism under which Ann
 # gains by giving *and* the others prefer it?

@@ -30,37 +30,27 @@
 
 # %%
 #| export
-import contextlib
 import csv
-import json
 import os
-import platform
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from jax import Array
-from safetensors import SafetensorError, safe_open
-from safetensors.flax import load_file, save_file
 
-import democratic_ai
 from democratic_ai import game
+from democratic_ai.engine import published, store
 
 # %%
 #| hide
 import warnings
 
 import matplotlib.pyplot as plt
-import optax
 import pytest
 
 from democratic_ai import mechanisms
@@ -70,95 +60,6 @@ home, workshop = os.getcwd(), tempfile.TemporaryDirectory()
 os.chdir(workshop.name)  # the examples below write files; nothing of them stays
 
 # %% [markdown]
-# ## Where are we?
-#
-# A notebook is run from the folder it lies in, a test from another, a pipeline step from a third. `Path(__file__)` would tell
-# them where the repository is, if a notebook had a `__file__`. The package has one, wherever it is imported from.
-#
-# And one kind of error is enough for everything that can be wrong with a file. Whoever meets it should not have to read our
-# code to know what to do, so its message is a sentence: which file, where in it, what was found, what was expected.
-
-# %%
-#| export
-ROOT = Path(democratic_ai.__file__).resolve().parent.parent  # the repository; the package is installed editable
-
-
-class DataError(ValueError):
-    "A file that cannot be used as it is; the message names the file and, where there is one, the row and the column."
-
-
-# %%
-assert (ROOT / "data" / "published" / "README.md").exists()
-print(sorted(path.name for path in (ROOT / "data" / "published").glob("*.csv")))
-
-# %% [markdown]
-# ## Numbers that are already known
-#
-# A handful of small tables hold what the originals printed. They are our measuring stick, so nothing in this repository ever writes
-# into their folder.
-
-# %%
-#| export
-PUBLISHED = (
-    "fig1c_relative_contribution",  # people, Experiment 1: by mechanism, tail endowment, role and round
-    "fig2_votes",  # people, Experiments 2-3: votes for HCRM, as in the released data
-    "table_s1a_votes",  # the same, as the preprint prints it
-    "table_s1b_virtual_votes",  # virtual players: share of votes for HCRM
-    "table_s2_metagame",  # virtual players: nine mechanisms against one another
-    "figure_s2_t",  # people: what votes depended on, t statistics of the regressions
-    "text_statistics",  # every test, share and count of the text and of Figure S6's caption
-    "hcmd_zero",  # Balaguer et al.: the numbers of their text
-)
-
-
-def published(
-    name: str,  # one of PUBLISHED
-) -> pd.DataFrame:
-    "Read one table of published numbers; raises DataError for a name that is not among them."
-    if name not in PUBLISHED:
-        raise DataError(f"There are no published numbers called {name!r}; choose one of {', '.join(PUBLISHED)}.")
-    return pd.read_csv(ROOT / "data" / "published" / f"{name}.csv")
-
-
-# %% [markdown]
-# How did people play? Here are the heads, with 10 coins, beside tails with 2 coins each, under the three classical mechanisms.
-
-# %%
-people = published("fig1c_relative_contribution")
-assert len(people) == 3 * 3 * 2 * 10 and people.relative_contribution.between(0, 1).all()
-last = people[(people["round"] == 10) & (people.tail_endowment == 2)].set_index(["mechanism", "role"]).relative_contribution
-assert last["libertarian", "head"] > 0.6 and last["liberal_egalitarian", "tail"] > 0.8 and last["strict_egalitarian"].max() < 0.45
-fig, axes = plt.subplots(1, 3, figsize=(7.5, 2.4), sharey=True)
-for ax, (mechanism, cell) in zip(axes, people[people.tail_endowment == 2].groupby("mechanism", sort=False)):
-    for role, marker in (("head", "o"), ("tail", "^")):
-        mine = cell[cell.role == role]
-        ax.plot(mine["round"], mine.relative_contribution, marker, ms=4, label=role)
-    ax.set(title=mechanism.replace("_", " "), xlabel="round", xticks=(1, 5, 10), ylim=(0, 1))
-axes[0].set_ylabel("mean contribution\n(fraction of endowment)")
-axes[0].legend(frameon=False)
-fig.tight_layout()
-
-# %% [markdown]
-# With equal parts everybody's giving slides: the tails', from two thirds of what they have to two fifths. When everybody gets
-# back in proportion to what they put in, the heads climb from under a half to two thirds. And when effort is paid, tails give
-# nearly all, and heads, for whom that is a bad bargain, less and less.
-#
-# And do the originals agree with themselves? Two of the tables report the same votes: who preferred the learned mechanism
-# (HCRM) to each of its rivals.
-
-# %%
-sums = [published(name).groupby("rival", sort=False)[["votes_for_hcrm", "votes_cast"]].sum() for name in ("fig2_votes", "table_s1a_votes")]
-side_by_side = pd.concat(sums, axis=1, keys=["released data", "Table S1a"])
-assert (sums[0].votes_for_hcrm == sums[1].votes_for_hcrm).all()
-assert (sums[1] - sums[0]).votes_cast.to_dict() == {"strict_egalitarian": 0, "libertarian": 24, "liberal_egalitarian": 24, "rational": 0}
-side_by_side
-
-
-# %% [markdown]
-# The votes *for* HCRM agree to the last one. The votes *cast* do not: 1744 in the released data, 1768 in the preprint's Table
-# S1a, with the libertarian rival it is 716 against 740. Twenty-four both times. We take the released counts, and show the
-# others whenever they matter.
-#
 # ## A block of play, written down
 #
 # Everything that the method learns from is a heap of *blocks*: one group, ten rounds, one mechanism. Beside the coins we must
@@ -218,7 +119,7 @@ def concatenate(
     "Put data sets behind one another; raises DataError when their blocks differ in length or in players."
     shapes = {part.block.contribution.shape[1:] for part in parts}
     if len(shapes) != 1:
-        raise DataError(f"Blocks of (rounds, players) {sorted(shapes)} cannot be joined; pick those of one shape, at least one.")
+        raise store.DataError(f"Blocks of (rounds, players) {sorted(shapes)} cannot be joined; pick those of one shape, at least one.")
     names = tuple(dict.fromkeys(name for part in parts for name in part.names))
     translation = [jnp.array([names.index(name) for name in part.names], jnp.int32) for part in parts]
     recoded = [
@@ -311,17 +212,17 @@ def fold_table(frame: pd.DataFrame) -> dict[str, np.ndarray]:  # column -> [G, T
     "Fold a long table along groups, rounds and players; raises DataError when it does not fold."
     missing = [name for name in TABLE_COLUMNS if name not in frame]
     if missing:
-        raise DataError(f"The table lacks {', '.join(missing)}; it needs {', '.join(TABLE_COLUMNS)}.")
+        raise store.DataError(f"The table lacks {', '.join(missing)}; it needs {', '.join(TABLE_COLUMNS)}.")
     place = ["group", "round", "player"]
     shape = tuple(frame[column].nunique() for column in place)
     if len(frame) != np.prod(shape) or frame.duplicated(place).any():
-        raise DataError("The table has {} rows, not one for each of {} groups, {} rounds and {} players.".format(len(frame), *shape))
+        raise store.DataError("The table has {} rows, not one for each of {} groups, {} rounds and {} players.".format(len(frame), *shape))
     cube = {name: column.to_numpy().reshape(shape) for name, column in frame.sort_values(place).items()}
     first = {name: cube[name][:, :1] for name in ("endowment", "answered")}
     first |= {name: cube[name][:, :1, :1] for name in ("session", "mechanism")}
     for name, value in first.items():
         if (cube[name] != value).any():
-            raise DataError(f"The table's {name!r} changes within a group; give every block a group number of its own.")
+            raise store.DataError(f"The table's {name!r} changes within a group; give every block a group number of its own.")
     return cube
 
 
@@ -334,7 +235,7 @@ table = plays_to_table(evening)
 again = plays_from_table(table.sample(frac=1, random_state=0))
 assert again.names == evening.names
 assert jax.tree.all(jax.tree.map(lambda a, b: (a == b).all() and a.dtype == b.dtype, evening, again)), "there and back, shuffled"
-with pytest.raises(DataError, match="1439 rows, not one for each of 36 groups, 10 rounds and 4 players"):
+with pytest.raises(store.DataError, match="1439 rows, not one for each of 36 groups, 10 rounds and 4 players"):
     plays_from_table(table.drop(index=700))
 table.head(4)
 
@@ -501,9 +402,9 @@ assert naive.mechanism_code.tolist() == [2, 3, 2]
 
 # %%
 #| export
-def cell_error(path: Path | str, row: int, column: str, problem: str) -> DataError:
+def cell_error(path: Path | str, row: int, column: str, problem: str) -> store.DataError:
     "Say in one sentence what is wrong where; rows are lines of the file, counted from 1."
-    return DataError(f"{path}, row {row}, column {column!r}: {problem}.")
+    return store.DataError(f"{path}, row {row}, column {column!r}: {problem}.")
 
 
 def read_lines(
@@ -515,9 +416,9 @@ def read_lines(
             reader = csv.reader(file)
             return {reader.line_num: cells for cells in reader if cells}
     except FileNotFoundError:
-        raise DataError(f"{path}: there is no such file; repeat `make data`, or put the file there by hand.") from None
+        raise store.DataError(f"{path}: there is no such file; repeat `make data`, or put the file there by hand.") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read as CSV text ({error}); fetch it again.") from None
+        raise store.DataError(f"{path}: cannot be read as CSV text ({error}); fetch it again.") from None
 
 
 # %% [markdown]
@@ -652,7 +553,7 @@ def check_counted_votes(
 ) -> str:
     "Say whether the votes that count are those of the published Figure 2, and where they first differ if not."
     cell = ["rival", "tail_endowment"]
-    both = published("fig2_votes").merge(counted_votes(players), how="outer", on=cell, suffixes=("", "_here")).fillna(0)
+    both = published.read("fig2_votes").merge(counted_votes(players), how="outer", on=cell, suffixes=("", "_here")).fillna(0)
     differs = (both.votes_for_hcrm != both.votes_for_hcrm_here) | (both.votes_cast != both.votes_cast_here)
     if not differs.any():
         return f"The votes that count equal the published ones in all {len(both)} cells."
@@ -677,7 +578,7 @@ def read_released(
     "Read one of the authors' files; raises DataError naming file, row and column of the first thing that cannot be."
     form = RELEASED.get(Path(path).name)
     if form is None:
-        raise DataError(f"{path}: the released files are called {', '.join(RELEASED)}; give the file back its name.")
+        raise store.DataError(f"{path}: the released files are called {', '.join(RELEASED)}; give the file back its name.")
     frame = check_rows(path, check_cells(path, read_cells(path, form)))
     if form.n_rows:
         rest = ", as in the original." if len(frame) == form.n_rows else f"; the original has {form.n_rows:,}."
@@ -692,7 +593,7 @@ def read_released(
 
 # %%
 def refusal(path):
-    with pytest.raises(DataError) as refused:
+    with pytest.raises(store.DataError) as refused:
         read_released(path)
     return str(refused.value)
 
@@ -736,7 +637,7 @@ def made_up_players(votes):
     Path("players_exp2.csv").write_text("\n".join(lines))
 
 
-votes = published("fig2_votes")
+votes = published.read("fig2_votes")
 made_up_players(votes)
 players = read_released("players_exp2.csv")
 pd.testing.assert_frame_equal(counted_votes(players).sort_values(["rival_code", "tail_endowment"], ignore_index=True), votes)
@@ -748,7 +649,7 @@ read_released("players_exp2.csv");
 
 # %%
 fig, ax = plt.subplots(figsize=(6.5, 2.6))
-counts = published("fig2_votes")
+counts = published.read("fig2_votes")
 assert (counts.votes_for_hcrm > counts.votes_cast / 2).sum() == 18
 for i, (rival, cell) in enumerate(counts.groupby("rival", sort=False)):
     share = cell.votes_for_hcrm / cell.votes_cast
@@ -791,24 +692,23 @@ def fetch_one(address: str, waiting: Path) -> Path:
 # %%
 #| export
 def fetch_released(
-    folder: Path | str = ROOT / "data" / "released",
+    folder: Path | str,  # such as data/released
     *,
     address: str = ADDRESS,
 ) -> list[Path]:  # the files, in the order of RELEASED
     "Fetch the authors' files that are not in the folder yet; raises DataError saying what to do when one cannot be had."
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    shown = os.path.relpath(folder, ROOT) if folder.resolve().is_relative_to(ROOT) else folder
     for name in RELEASED:
         if (folder / name).exists():
             continue
         with tempfile.TemporaryDirectory(dir=folder, prefix=".fetching-") as waiting:
             try:
                 os.replace(fetch_one(address + name, Path(waiting)), folder / name)
-            except (OSError, DataError) as error:  # whatever a network does wrong is an OSError
-                reason = str(error).replace(f"{waiting}{os.sep}", "").rstrip(".") if isinstance(error, DataError) else type(error).__name__
-                remedy = f"repeat `make data` when it can be reached, or put the files into {shown}/ by hand."
-                raise DataError(f"{name} could not be fetched from {address} ({reason}): {remedy}") from None
+            except (OSError, store.DataError) as error:  # whatever a network does wrong is an OSError
+                reason = str(error).replace(f"{waiting}{os.sep}", "").rstrip(".") if isinstance(error, store.DataError) else type(error).__name__
+                remedy = f"repeat `make data` when it can be reached, or put the files into {folder}/ by hand."
+                raise store.DataError(f"{name} could not be fetched from {address} ({reason}): {remedy}") from None
     return [folder / name for name in RELEASED]
 
 
@@ -817,7 +717,7 @@ def fetch_released(
 # either, and says the same.)
 
 # %%
-with pytest.raises(DataError) as refused:
+with pytest.raises(store.DataError) as refused:
     fetch_released("released", address="https://no-such-place.invalid/")
 print(refused.value)
 assert "make data" in str(refused.value) and "released/ by hand" in str(refused.value)
@@ -850,7 +750,7 @@ def group_released(
     gap = np.abs(cube["payout"].sum(-1) - game.Game.growth * cube["contribution"].sum(-1)).max(-1)
     if not len(gap) or gap.max() > 0.05:
         problem = f"in {(gap > 0.05).sum()} of {len(gap)} blocks the payouts are not 1.6 times the contributions"
-        raise DataError(f"The rows cannot be gathered into groups: {problem}; give them in the order of the original file.")
+        raise store.DataError(f"The rows cannot be gathered into groups: {problem}; give them in the order of the original file.")
     return cube
 
 
@@ -915,7 +815,7 @@ gathered = released_to_plays(released)
 assert released.vote.isna().sum() == 12 * 40 and released["head"].dtype == bool
 assert jnp.array_equal(gathered.block.contribution, evening.block.contribution)
 assert [gathered.names[code] for code in gathered.mechanism[::12]] == list(evening.names)
-with pytest.raises(DataError, match="cannot be gathered"):
+with pytest.raises(store.DataError, match="cannot be gathered"):
     released_to_plays(released.sample(frac=1, random_state=0))
 Path("data_exp2.csv").read_text().splitlines()[-1]
 
@@ -945,7 +845,7 @@ def read_parquet(path: Path | str) -> pd.DataFrame:  # texts; the index is the r
     try:
         frame = pd.read_parquet(path)
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read as a parquet table ({error}); make the file again.") from None
+        raise store.DataError(f"{path}: cannot be read as a parquet table ({error}); make the file again.") from None
     for column in PLAYS.columns:
         if column not in frame or not len(frame):
             raise cell_error(path, 1, column, f"there is nothing here; the table needs {', '.join(PLAYS.columns)}")
@@ -971,15 +871,15 @@ def read_plays(
         check_rows(path, frame.assign(player_id=frame.player, endowcond=tail))
     try:
         return plays_from_table(frame)
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from None
+    except store.DataError as error:
+        raise store.DataError(f"{path}: {error}") from None
 
 
 # %%
 table.to_csv("pilot.csv", index=False)
 assert read_plays("pilot.csv", evaluation=True).names == evening.names
 table.assign(endowment=table.endowment.where(table.index != 5, 3)).to_csv("pilot.csv", index=False)
-with pytest.raises(DataError) as refused:
+with pytest.raises(store.DataError) as refused:
     read_plays("pilot.csv", evaluation=True)
 assert "pilot.csv, row 7, column 'endowment'" in str(refused.value)
 print(refused.value)
@@ -987,318 +887,15 @@ print(refused.value)
 
 # %% [markdown]
 # (Line 1 is the header, so the sixth row of play is line 7: the number under which an editor shows it.)
-#
-# ## Out, whole or not at all
-#
-# A run may be killed at any moment: a laptop is closed, a cluster's hour is over. What then lies on the disk?
-#
-# ### The naive way: open and write
-
-# %%
-def killed_half_way(path):
-    with open(path, "w") as file:
-        file.write("mechanism,vote_share\nhcrm,0.5")
-        raise KeyboardInterrupt
-
-
-with contextlib.suppress(KeyboardInterrupt):
-    killed_half_way("votes.csv")
-print(Path("votes.csv").read_text(), "<- looks like a vote share of exactly one half")
-assert pd.read_csv("votes.csv").vote_share.item() == 0.5
-
-
-# %% [markdown]
-# That table can be read, has a plausible number in it, and is wrong. The cure is old and cheap: write under another name in
-# the same folder, and rename at the end. Renaming within a folder is one indivisible step for the operating system; a reader
-# sees the old file or the new one, never a mixture.
-
-# %%
-#| export
-@contextlib.contextmanager
-def atomic_write(
-    path: Path | str,  # what shall be there in the end
-) -> Iterator[Path]:
-    "Give a temporary name in the same folder; on success it replaces `path` in one step, on failure it is removed."
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-# %% [markdown]
-# The same accident once more, on top of a table that was already there. The old table should stand.
-
-# %%
-Path("votes.csv").write_text("mechanism,vote_share\nhcrm,0.61\n")
-with contextlib.suppress(KeyboardInterrupt), atomic_write("votes.csv") as temporary:
-    killed_half_way(temporary)
-assert Path("votes.csv").read_text().endswith("0.61\n") and not list(Path().glob(".votes*"))
-print(Path("votes.csv").read_text())
-
-
-# %% [markdown]
-# On this, the three kinds of file that a run leaves. *Tables*: CSV for people, parquet for machines. *Numbers*: JSON, in which
-# arrays become lists, and a number that is none becomes `null`, since JSON has no word for NaN and many readers choke on it.
-
-# %%
-#| export
-def write_table(
-    path: Path | str,  # ends in .csv or .parquet
-    frame: pd.DataFrame,
-) -> None:
-    "Write a table, whole or not at all; raises DataError for another suffix."
-    write = {".csv": frame.to_csv, ".parquet": frame.to_parquet}.get(Path(path).suffix)
-    if write is None:
-        raise DataError(f"{path}: tables are written as .csv or .parquet; change the suffix.")
-    with atomic_write(path) as temporary:
-        write(temporary, index=False)
-
-
-# %% [markdown]
-# JSON is stricter than Python believes. `json.dumps` writes `NaN` without a blush, and then the browser that is to draw the
-# figure refuses the whole file. So numbers are made plain first, and dumping anything else than plain values is an error,
-# raised before the file is touched.
-
-# %%
-#| export
-def to_plain(
-    value: Any,  # nested dictionaries, lists, arrays, numbers, texts, None
-) -> Any:
-    "Turn arrays and numbers of any library into what JSON knows; a number that is not finite becomes null."
-    if isinstance(value, dict):
-        return {str(key): to_plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [to_plain(item) for item in value]
-    if isinstance(value, (np.ndarray, np.generic, Array)):
-        return to_plain(np.asarray(value).tolist())
-    return None if isinstance(value, float) and not np.isfinite(value) else value
-
-
-def write_json(
-    path: Path | str,
-    content: dict,
-) -> None:
-    "Write a dictionary of numbers, texts and arrays as JSON, whole or not at all."
-    text = json.dumps(to_plain(content), indent=1, allow_nan=False) + "\n"
-    with atomic_write(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
-# %% [markdown]
-# What does the choice of a format cost? The same blocks of play in both:
-
-# %%
-sizes = {}
-crowd = label_blocks(game.play(jax.random.key(3), game.random_bots(), jnp.tile(ann_and_three, (60, 1)), mechanisms.libertarian), "libertarian")
-for n in (12, 36, 144, 720):
-    few = plays_to_table(jax.tree.map(lambda leaf: leaf[:n], crowd))
-    for suffix in (".csv", ".parquet"):
-        write_table(f"plays{suffix}", few)
-        sizes[suffix, n] = Path(f"plays{suffix}").stat().st_size / 1024
-fig, ax = plt.subplots(figsize=(4, 2.6))
-for suffix in (".csv", ".parquet"):
-    ax.loglog(*zip(*((n, size) for (s, n), size in sizes.items() if s == suffix)), "o-", label=suffix)
-ax.set(xlabel="blocks of play", ylabel="size on disk (KiB)")
-ax.legend(frameon=False)
-assert sizes[".parquet", 720] < sizes[".csv", 720] / 4
-assert len(read_plays("plays.parquet")) == 720
-
-
-# %% [markdown]
-# For a dozen blocks it does not matter; for hundreds parquet is many times smaller, since it writes a word like "libertarian"
-# once and not in every row. Big tables of play go to parquet, results that somebody may want to open go to CSV.
-#
-# A run writes each of its tables once per seed, and whoever draws a figure wants them all. The trap is people: where the authors' files stand in
-# for stand-ins, every seed holds the *same* people, and three copies of them would make their intervals too short by $\sqrt 3$.
-
-# %%
-#| export
-def read_seeds(
-    run: Path | str,  # the run's folder, with seed0, seed1, ... below it
-    name: str,  # of a table in each seed's folder, .csv or .parquet, e.g. "iter1/beach.csv"
-    n_seeds: int,
-) -> pd.DataFrame:  # with a column `seed`; what people did (source "people") from seed 0 only
-    "Read one table of every seed of a run; raises DataError for a table that is not there."
-    tables = []
-    for seed in range(n_seeds):
-        path = Path(run) / f"seed{seed}" / name
-        if not path.exists():
-            raise DataError(f"{path}: there is no such file; run the pipeline with at least {n_seeds} seeds first.")
-        read = pd.read_parquet if path.suffix == ".parquet" else pd.read_csv
-        tables.append(read(path).assign(seed=seed))
-    together = pd.concat(tables, ignore_index=True)
-    if "source" not in together:
-        return together
-    return together[(together["source"] != "people") | (together["seed"] == 0)]
-
-
-# %%
-for seed in range(2):
-    write_table(f"seed{seed}/votes.csv", pd.DataFrame({"source": ["people", "participants"], "vote": [1, seed]}))
-seeds = read_seeds(".", "votes.csv", 2)
-assert seeds["source"].value_counts().to_dict() == {"participants": 2, "people": 1}, "the same person does not vote twice"
-with pytest.raises(DataError, match="seed2/votes.csv: there is no such file"):
-    read_seeds(".", "votes.csv", 3)
-seeds
-
-
-# %% [markdown]
-# *Parameters*: safetensors, a flat list of named arrays. Unlike a pickle it cannot run anything when it is opened. Our
-# parameters are trees, so every leaf is saved under its path, like `params/Dense_0/kernel`. A random key is not an array, but
-# made of one.
-
-# %%
-#| export
-def is_key(leaf: Any) -> bool:
-    "Tell a typed random key from a plain array or number."
-    return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-
-
-def path_name(path: tuple) -> str:
-    "Write the place of a leaf in its tree as one name."
-    return jax.tree_util.keystr(path, simple=True, separator="/")
-
-
-def named_leaves(
-    pytree: Any,  # parameters, an optimiser's state, random keys, numbers
-) -> dict[str, Array]:  # "params/Dense_0/kernel" -> array
-    "Lay a tree out as a new flat dictionary of plain arrays; raises DataError when two leaves would share a name."
-    leaves, _ = jax.tree_util.tree_flatten_with_path(pytree)
-    named = {path_name(path): jax.random.key_data(leaf) if is_key(leaf) else jnp.asarray(leaf) for path, leaf in leaves}
-    if len(named) != len(leaves):
-        raise DataError("Two leaves of the tree would be saved under one name; rename the one with a slash in its own.")
-    return named
-
-
-def save_parameters(
-    path: Path | str,
-    pytree: Any,  # parameters, an optimiser's state, random keys, numbers
-    metadata: dict[str, str] | None = None,  # short texts kept in the file, e.g. a hash of the settings
-) -> None:
-    "Save a tree of arrays as safetensors, whole or not at all."
-    with atomic_write(path) as temporary:
-        save_file(named_leaves(pytree), temporary, metadata)
-
-
-# %% [markdown]
-# The file knows names and shapes and nothing about trees. So whoever loads must say what it should be, by a *template*: a tree
-# of the same form, filled with anything. Most often that is what `init` returns. If the file does not fit the template, it is
-# the wrong file.
-
-# %%
-#| export
-def load_parameters(
-    path: Path | str,
-    template: Any,  # a tree of the same form, shapes and types; its values do not matter
-) -> Any:  # like the template
-    "Restore a tree that save_parameters wrote; raises DataError when it does not fit the template."
-    try:
-        found = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise DataError(f"{path}: cannot be read as saved parameters ({error}); make the file again.") from None
-    wanted = jax.eval_shape(named_leaves, template)
-    for name in sorted(wanted.keys() | found.keys()):
-        has, needs = (f"{tree[name].dtype}{list(tree[name].shape)}" if name in tree else "nothing" for tree in (found, wanted))
-        if has != needs:
-            raise DataError(f"{path}: {has} is saved under {name!r} where {needs} is needed; these are parameters of something else.")
-
-    def restore(place, leaf):
-        value = found[path_name(place)]
-        return jax.random.wrap_key_data(value, impl=jax.random.key_impl(jnp.empty((), leaf.dtype))) if is_key(leaf) else value
-
-    return jax.tree_util.tree_map_with_path(restore, template)
-
-
-def read_metadata(
-    path: Path | str,  # a file that save_parameters wrote
-) -> dict[str, str]:
-    "Read the short texts kept beside saved parameters."
-    with safe_open(path, framework="numpy") as file:
-        return file.metadata() or {}
-
-
-# %% [markdown]
-# A training that is interrupted must go on as if nothing had happened. So the test is not whether numbers *look* the same:
-# weights, the optimiser's memory and the random key must come back bit for bit.
-
-# %%
-weights = {"params": {"Dense_0": {"kernel": jax.random.normal(jax.random.key(0), (6, 4)), "bias": jnp.zeros(4)}}}
-optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(1e-3))
-_, memory = optimiser.update(weights, optimiser.init(weights))
-state = {"params": weights, "memory": memory, "key": jax.random.key(7), "step": jnp.int32(120)}
-save_parameters("state.safetensors", state, {"settings": "3fd1"})
-blank = {"params": weights, "memory": optimiser.init(weights), "key": jax.random.key(0), "step": jnp.int32(0)}
-restored = load_parameters("state.safetensors", blank)
-assert jax.tree.structure(restored) == jax.tree.structure(state)
-assert jax.tree.all(jax.tree.map(lambda a, b: (a == b).all(), restored, state))
-assert jax.random.normal(restored["key"]) == jax.random.normal(jax.random.key(7)), "the same dice, at the same point"
-assert read_metadata("state.safetensors") == {"settings": "3fd1"}
-with pytest.raises(DataError, match="parameters of something else") as refused:
-    load_parameters("state.safetensors", blank | {"params": {"params": {"Dense_0": {"kernel": jnp.zeros((6, 5)), "bias": jnp.zeros(4)}}}})
-print(*sorted(named_leaves(state)), refused.value, sep="\n")
-
-
-# %% [markdown]
-# ## What made this?
-#
-# A number without its origin is a rumour. Every run puts a stamp beside its results: the commit and whether somebody had
-# changed something since, the versions, the time, the kind of machine. No names of people, hosts or folders.
-
-# %% [markdown]
-# Outside git, say in an archive that somebody downloaded, the commit is unknown and is called so. The same holds for a copy
-# inside another project's repository, whose commit would say nothing about us.
-
-# %%
-#| export
-def git_state() -> dict[str, Any]:
-    "Name the commit of this repository and whether tracked files differ from it; \"unknown\" outside git."
-
-    def git(*arguments):
-        return subprocess.run(["git", "-C", ROOT, *arguments], capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        if Path(git("rev-parse", "--show-toplevel")).resolve() != ROOT:
-            raise FileNotFoundError("this is a copy inside somebody else's repository")
-        changes = git("status", "--porcelain", "--untracked-files=no")
-        return {"commit": git("rev-parse", "HEAD"), "uncommitted_changes": bool(changes)}
-    except (OSError, subprocess.CalledProcessError):
-        return {"commit": "unknown", "uncommitted_changes": None}
-
-
-def provenance(
-    **extra: Any,  # profile, seed, minutes, ...
-) -> dict[str, Any]:
-    "Say what made a result: commit, versions, time, machine, and whatever the caller adds."
-    packages = ("jax", "flax", "optax", "numpy", "pandas")
-    return {
-        **git_state(),
-        "written": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in packages},
-        "machine": {"cores": os.cpu_count(), "processor": platform.processor() or platform.machine(), "system": platform.system()},
-        **extra,
-    }
-
-
-# %%
-made_by = provenance(profile="smoke", seed=0)
-write_json("provenance.json", made_by | {"loss": jnp.array([0.5, jnp.nan])})
-assert json.loads(Path("provenance.json").read_text())["loss"] == [0.5, None]
-assert len(made_by["commit"]) == 40 or made_by["commit"] == "unknown"
-assert platform.node() not in json.dumps(made_by).replace(made_by["machine"]["processor"], "") or not platform.node()
-print({key: made_by[key] for key in ("versions", "machine", "profile", "seed")})
 
 # %% [markdown]
 # ## Recap
 #
-# In: `published` for the paper's numbers; `fetch_released`, `read_released`, `group_released`, `released_to_plays`, `counted_votes` and
-# `check_counted_votes` for the authors' files; `read_plays` for tables of play, `read_seeds` for what the seeds of a run wrote; `DataError` when
-# something is wrong with any of them. In memory: `Plays`, made by `label_blocks` and `concatenate`. Out: `plays_to_table`, `write_table`, `write_json`,
-# `save_parameters` and back with `plays_from_table`, `load_parameters`, `read_metadata`; `atomic_write` under all of them and
-# `provenance` beside them.
+# In: `published.read` for the paper's numbers; `fetch_released`, `read_released`, `group_released`, `released_to_plays`, `counted_votes` and
+# `check_counted_votes` for the authors' files; `read_plays` for tables of play, `runs.read_seeds` for what the seeds of a run wrote; `store.DataError` when
+# something is wrong with any of them. In memory: `Plays`, made by `label_blocks` and `concatenate`. Out: `plays_to_table`, `store.write_table`, `store.write_json`,
+# `store.save_parameters` and back with `plays_from_table`, `store.load_parameters`, `store.read_metadata`; `store.atomic_write` under all of them and
+# `store.provenance` beside them.
 #
 # Questions to take along: which errors in a file could none of these checks ever notice? If participants come back, are two of
 # their votes two pieces of evidence or one?
@@ -1310,7 +907,7 @@ print({key: made_by[key] for key in ("versions", "machine", "profile", "seed")})
 # Of 1744 votes 951 were for HCRM; a tie needs 872.
 
 # %%
-total = published("fig2_votes").query("rival == 'liberal_egalitarian'")[["votes_for_hcrm", "votes_cast"]].sum()
+total = published.read("fig2_votes").query("rival == 'liberal_egalitarian'")[["votes_for_hcrm", "votes_cast"]].sum()
 flips = total.votes_for_hcrm - total.votes_cast / 2
 assert flips == 79
 print(f"{flips:.0f} of {total.votes_cast} votes, one in {total.votes_cast / flips:.0f}")
@@ -1329,7 +926,7 @@ swapped = released.copy()
 first, other = 40 * 12, 40 * 13  # the heads of two groups in their first refereed round
 swapped.iloc[[first, other], 1] = swapped.iloc[[other, first], 1].to_numpy()
 check_rows("data_exp2.csv", swapped)
-with pytest.raises(DataError, match="2 of 36 blocks") as refused:
+with pytest.raises(store.DataError, match="2 of 36 blocks") as refused:
     released_to_plays(swapped)
 print(refused.value)
 

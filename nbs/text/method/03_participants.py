@@ -54,6 +54,7 @@ from jax import Array
 from jax.tree_util import Partial
 
 from democratic_ai import data, game, mechanisms
+from democratic_ai.engine import devices, published, store
 
 # %%
 #| hide
@@ -83,7 +84,7 @@ import pytest
 
 # %%
 #| export
-CALIBRATION = data.ROOT / "data" / "participants" / "calibration.json"
+CALIBRATION = published.DATA / "participants" / "calibration.json"
 
 
 @cache
@@ -451,7 +452,7 @@ def fig1c_curves(
     n_games: int = 2048,  # per mechanism and tail endowment
 ) -> pd.DataFrame:  # mechanism, tail_endowment, role, round (from 1), relative_contribution
     "Play Experiment 1 (Koster et al., Figure 1c) with any kind of players and return its 180 means."
-    mean = _means(key, game.as_pytree((seat(False), seat(True))), n_games)
+    mean = _means(key, devices.as_pytree((seat(False), seat(True))), n_games)
     axes = {"mechanism": list(mechanisms.BASELINES), "tail_endowment": FIGURE_TAILS, "role": ("head", "tail"), "round": range(1, mean.shape[-1] + 1)}
     return pd.MultiIndex.from_product(axes.values(), names=axes.keys()).to_frame(index=False).assign(relative_contribution=np.asarray(mean).ravel())
 
@@ -504,7 +505,7 @@ def to_population(
 #| export
 def fig1c_published() -> np.ndarray:  # [mechanism, tail endowment, head or tail, round], as relative_contributions
     "Read the 180 published means of Figure 1C into the order of relative_contributions."
-    frame = data.published("fig1c_relative_contribution").set_index(["mechanism", "tail_endowment", "role", "round"]).relative_contribution
+    frame = published.read("fig1c_relative_contribution").set_index(["mechanism", "tail_endowment", "role", "round"]).relative_contribution
     axes = (list(mechanisms.BASELINES), FIGURE_TAILS, ("head", "tail"), range(1, game.Game.n_rounds + 1))
     return frame.reindex(pd.MultiIndex.from_product(axes)).to_numpy().reshape([len(axis) for axis in axes])
 
@@ -580,7 +581,7 @@ def read_search_log(ledger, search):
 def save_search_log(ledger, search, tried, pace):
     "Save the search so far and say how far it is."
     if ledger is not None:
-        data.write_json(ledger, {"search": asdict(search), "tried": tried})
+        store.write_json(ledger, {"search": asdict(search), "tried": tried})
     left, best = pace * (search.n_generations - len(tried)), min(map(min, tried))
     text = f"calibrate (loss {search.loss}): generation {len(tried)} of {search.n_generations}, price {best:.4f}, {left:.0f} s left"
     print(text, file=sys.__stderr__, flush=True)
@@ -599,7 +600,7 @@ with TemporaryDirectory() as folder:
     at_once, history = calibrate(small)
     calibrate(small, ledger=ledger)
     kept = json.loads(ledger.read_text())
-    data.write_json(ledger, kept | {"tried": kept["tried"][:4]})
+    store.write_json(ledger, kept | {"tried": kept["tried"][:4]})
     resumed, _ = calibrate(small, ledger=ledger)
 assert at_once == resumed, "bit for bit"
 assert len(history) == 8 and history.price.is_monotonic_decreasing, "the best so far can only get better"
@@ -621,9 +622,9 @@ assert abs(error - calibration()["error_fresh_games"]) < 0.003, "the committed n
 
 # %%
 fig, axes = plt.subplots(3, 3, figsize=(7, 5.4), sharex=True, sharey=True)
-for row, name, published, fit in zip(axes, mechanisms.BASELINES, cells, ours):
+for row, name, cell, fit in zip(axes, mechanisms.BASELINES, cells, ours):
     row[0].set_ylabel(name.replace("_", "\n") + "\nfraction given")
-    for ax, tail, people, standins in zip(row, FIGURE_TAILS, published, fit):
+    for ax, tail, people, standins in zip(row, FIGURE_TAILS, cell, fit):
         ax.set(ylim=(0, 1), xticks=(1, 4, 7, 10))
         for role, mark, color in ((0, "o", "#b5651d"), (1, "^", "#4c78a8")):
             ax.plot(range(1, 11), people[role], mark, color=color, ms=3)
@@ -880,7 +881,7 @@ def scheduled_referee(
     code: Array,  # [S, G] position in `choices`: what each group plays under in each block of the evening
 ) -> Callable[[Array, int], tuple[Array, game.Referee]]:  # as `play_sessions` asks for its referees
     "Let every group play its evening under a schedule of mechanisms or referees."
-    return Partial(_scheduled, game.as_pytree(list(choices)), code)
+    return Partial(_scheduled, devices.as_pytree(list(choices)), code)
 
 
 def _scheduled(choices, code, session, n_groups):  # as `play_sessions` calls it
@@ -1011,7 +1012,7 @@ def play_sessions(
 ) -> data.Plays:
     "Let the same persons play block after block, the first one without a referee."
     sessions = jnp.arange(int(n_played.max()))
-    block, code = _all_blocks(key, population, endowment, leaves, game.as_pytree(referees), sessions)
+    block, code = _all_blocks(key, population, endowment, leaves, devices.as_pytree(referees), sessions)
     session, group = np.nonzero(np.arange(len(code))[:, None] < np.asarray(n_played))
     block, code = jax.tree.map(lambda leaf: leaf[session, group], (block, code))
     answered = leaves[group] >= (session[:, None] + 1) * game.Game.n_rounds
@@ -1034,7 +1035,7 @@ def pilot(
     endowment, n_played = pilot_groups(key_groups, n_blocks=n_blocks)
     leaves = dropout_rounds(key_leave, n_played, n_complete=round(n_blocks * N_COMPLETE / N_BLOCKS))
     extra = extra or {}
-    referees = Partial(pilot_mechanism, key_mechanisms, game.as_pytree(list(extra.values())))
+    referees = Partial(pilot_mechanism, key_mechanisms, devices.as_pytree(list(extra.values())))
     return play_sessions(key_play, population, endowment, n_played, leaves, referees, (*PILOT_MECHANISMS, *extra))
 
 

@@ -27,21 +27,15 @@
 # tried on thousands of groups before it is any good, and no thousand groups would sit through that. So one small network is
 # taught to guess what a person does next, and then four copies of it sit down and play. Uses the game (00), the files of 02 and,
 # to have somebody to imitate, the stand-in participants of 03. The metagame, the training of mechanisms and the election are
-# all played by the networks made here; the loop that trains them, `run_updates`, trains the mechanisms too.
+# all played by the networks made here.
 
 # %%
 #| export
-import hashlib
 import itertools
-import os
-import re
-import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
 import flax.linen as nn
 import jax
@@ -53,15 +47,17 @@ from jax import Array
 from jax.tree_util import Partial
 
 from democratic_ai import data, game
+from democratic_ai.engine import devices, loop
 
 # %%
 #| hide
-import tempfile
+import time
 from dataclasses import replace
 
 import matplotlib.pyplot as plt
 
 from democratic_ai import mechanisms, participants
+from democratic_ai.engine import published
 
 
 # %% [markdown]
@@ -765,7 +761,7 @@ def imitation_gradient(
 
     def add(k, so_far):
         here, there = (jax.lax.dynamic_slice(x, (k * at_once,), (at_once,)) for x in (rows, read))
-        story = game.across_devices(jnp.swapaxes(taught.story[there].reshape(at_once, n_rounds, -1), 0, 1), 1)
+        story = devices.shard(jnp.swapaxes(taught.story[there].reshape(at_once, n_rounds, -1), 0, 1), 1)
         counts = k * at_once + jnp.arange(at_once) < answered.sum()
         guess = partial(imitation_loss, entropy_weight=config.entropy_weight)
         part = jax.value_and_grad(guess, has_aux=True)(w, story, taught.chosen[here].T, taught.endowment[here], counts)
@@ -815,189 +811,59 @@ print(f"{slow_ms:.0f} ms readable, {fast_ms:.0f} ms exported: {slow_ms / fast_ms
 # %% [markdown]
 # In the run, many updates share one compiled call, and the ratio is larger still. What all 30,000 updates of the paper's size took, for which the
 # authors allowed six hours, stands under `minutes_per_step` in `paper/results/provenance.json`.
-#
-# ## A loop that survives
-#
-# Some minutes for players, as many for a mechanism, times seeds, times iterations: sooner or later somebody closes the lid.
-# `run_updates` is the loop of both trainings. It calls a compiled chunk of some two hundred updates, notes how it goes, and puts
-# everything that the rest depends on (parameters, optimiser, random key, step, history) into one file, at the latest
-# every two minutes. The file's name is made from the settings, the data and the program itself, as JAX has traced it: another setting, or a chunk that
-# computes something else than it did, is another file, never a wrong resumption.
-#
-# The one rule for a chunk: randomness comes from `fold_in(key, step)`, from *which* update it is and not from how one got there.
-# Then a resumed run is the unbroken run, to the last bit.
-
-# %%
-#| export
-def hash_pytree(
-    pytree: Any,  # arrays, random keys, static settings
-    text: str = "",  # whatever else should make a difference
-) -> str:  # 16 hexadecimal digits
-    "Recognise the same numbers and settings again."
-    leaves, structure = jax.tree.flatten(pytree)
-    digest = hashlib.sha256(f"{structure} {text}".encode())
-    for name, leaf in data.named_leaves(leaves).items():
-        digest.update(f"{name} {leaf.dtype} {leaf.shape}".encode() + np.asarray(leaf).tobytes())
-    return digest.hexdigest()[:16]
-
-
-def program_text(
-    chunk: Callable[[Any, Array], tuple[Any, dict]],  # as of `run_updates`
-    state: Any,
-    steps: Array,  # [k]
-) -> tuple[str, dict]:  # the program; shapes of the metrics
-    "Write down what a chunk computes, the same in every run."
-    program, (_, metrics) = jax.make_jaxpr(chunk, return_shape=True)(state, steps)
-    return re.sub(r" at 0x\w+", "", str(program)), metrics  # where Python keeps a function differs from run to run
-
-
-# %%
-#| export
-def report_progress(
-    label: str,
-    done: int,  # updates
-    updates: int,  # in all
-    rate: float,  # updates a second
-) -> None:
-    "Print a bar, the rate and the time left, past the notebook, on the terminal."
-    left = (updates - done) / rate
-    bar = "#" * (24 * done // updates)
-    line = f"{label} [{bar:.<24}] {done:,} of {updates:,} updates, {rate:.0f} a second, {left // 60:.0f}:{left % 60:02.0f} left"
-    terminal = getattr(sys.stderr, "_original_stdstream_copy", None)  # a notebook's kernel keeps the way out under this name
-    os.write(2 if terminal is None else terminal, f"{line}\n".encode())
-
-
-# %%
-#| export
-def run_updates(
-    chunk: Callable[[Any, Array], tuple[Any, dict]],  # (state, steps [k]) -> state, {name: metric [k]}; jitted
-    state: Any,  # pytree of arrays: parameters, optimiser state, random key
-    *,
-    updates: int,  # in all
-    per_call: int = 200,  # updates in one call of `chunk`
-    label: str = "training",  # in front of the bar and of the file's name
-    checkpoint: Path | str | None = None,  # folder; None keeps nothing
-    settings: Any = None,  # pytree or texts that the result depends on besides `state`, e.g. `(config, fingerprint(plays))`
-    every: float = 120.0,  # seconds between two savings, at most (a call is never interrupted)
-) -> tuple[Any, dict[str, np.ndarray]]:  # the last state; metrics [updates]
-    "Run a training to its end, from where an earlier run of the same was stopped, if it was."
-    span = lambda begin: jnp.arange(begin, min(begin + per_call, updates))
-    program, metrics = program_text(chunk, state, span(0))
-    whole = {"state": state, "done": np.int32(0), "history": {name: np.full(updates, np.nan, np.float32) for name in metrics}}
-    file = checkpoint and Path(checkpoint) / f"{label}-{hash_pytree(state, str((settings, updates, per_call, program)))}.safetensors"
-    whole = data.load_parameters(file, whole) if file and file.exists() else whole
-    state, first, history = whole["state"], int(whole["done"]), jax.tree.map(np.array, whole["history"])
-    begun = saved = shown = time.monotonic()
-    for begin in range(first, updates, per_call):
-        state, metrics = jax.block_until_ready(chunk(state, span(begin)))
-        done, now = min(begin + per_call, updates), time.monotonic()
-        jax.tree.map(lambda kept, new: np.copyto(kept[begin:done], new), history, metrics)
-        if file and (now - saved > every - (now - begun) / (done - first) * per_call or done == updates):
-            data.save_parameters(file, {"state": state, "done": np.int32(done), "history": history})
-            saved = now
-        if now - shown > 10 or done == updates:
-            report_progress(label, done, updates, (done - first) / (now - begun))
-            shown = now
-    return state, history
-
-
-# %% [markdown]
-# Try it: a random walk of 1,000 steps whose lid is closed after 700. What it saved last is step 600 or 700, and nobody can tell from
-# the end of the walk.
-
-# %%
-@jax.jit
-def walk(state, steps):
-    def one(position, step):
-        position = position + jax.random.normal(jax.random.fold_in(state["key"], step))
-        return position, {"position": position}
-
-    position, metrics = jax.lax.scan(one, state["position"], steps)
-    return state | {"position": position}, metrics
-
-
-def lid_closes(state, steps):
-    if not isinstance(steps, jax.core.Tracer) and steps[0] >= 700:
-        raise KeyboardInterrupt
-    return walk(state, steps)
-
-
-home = {"position": jnp.zeros(()), "key": jax.random.key(5)}
-unbroken, path = run_updates(walk, home, updates=1000, per_call=100, label="walk")
-with tempfile.TemporaryDirectory() as folder:
-    resumable = partial(run_updates, updates=1000, per_call=100, label="walk", checkpoint=folder, every=0)
-    try:
-        resumable(lid_closes, home)
-    except KeyboardInterrupt:
-        print("stopped; left behind:", [file.name for file in Path(folder).iterdir()])
-    resumed, path_again = resumable(walk, home)
-assert resumed["position"] == unbroken["position"] and (path["position"] == path_again["position"]).all(), "to the last bit"
-print("both end at", resumed["position"])
-
 
 # %% [markdown]
 # ## Learning to play
 #
-# What is left is Adam. The batch is drawn with replacement from all blocks, 512 of them.
+# What is left is Adam. The batch is drawn with replacement from all blocks, 512 of them; each update draws from the key and its own number, so that
+# a training goes on where it was stopped (`loop`).
 
 # %%
 #| export
-@partial(jax.jit, static_argnames="config")
-def train_steps(
-    taught: Examples,
-    state: dict,  # params, moments of Adam, key
-    steps: Array,  # [k] numbers of the updates
-    *,
-    config: Cloning,
-) -> tuple[dict, dict]:  # state; loss and cross-entropy [k], nats
-    "Do some updates of the imitation; each draws its batch from the key and its own number."
-    adam = optax.adam(config.learning_rate, b1=0.9, b2=0.999, eps=1e-8)
-
-    def update(carried, step):
-        params, moments = carried
-        key_blocks, key_orders = jax.random.split(jax.random.fold_in(state["key"], step))
-        blocks = jax.random.randint(key_blocks, (config.batch,), 0, taught.n_blocks)
-        (loss, wrong), gradient = imitation_gradient(params, taught, blocks, key_orders, config=config)
-        change, moments = adam.update(gradient, moments)
-        return (optax.apply_updates(params, change), moments), {"loss": loss, "cross_entropy": wrong}
-
-    (params, moments), metrics = jax.lax.scan(update, (state["params"], state["moments"]), steps)
-    return state | {"params": params, "moments": moments}, metrics
-
-
-# %% [markdown]
-# What remains is to start: first parameters, first moments, and `run_updates`.
-
-# %%
-#| export
-def fit_with_history(
-    key: Array,  # consumed: one part by the first parameters, one by the batches
-    plays: data.Plays,
-    *,
+@cache
+def optimiser(
     config: Cloning = Cloning(),
-    room: int | None = None,  # for `make_examples`
-    checkpoint: Path | str | None = None,  # folder for `run_updates`
-) -> tuple[dict, dict[str, np.ndarray]]:  # parameters of `VirtualPlayer`; loss and cross_entropy [updates], nats
-    "Teach a virtual player to play like those who answered; raises ValueError when nobody did."
-    taught = make_examples(plays, room=room)
-    key_init, key_batches = jax.random.split(key)
-    params = init(key_init, config=config)
-    state = {"params": params, "moments": optax.adam(config.learning_rate).init(params), "key": key_batches}
-    run = partial(run_updates, updates=config.updates, label="cloning", checkpoint=checkpoint, settings=(config, hash_pytree(plays)))
-    state, history = run(partial(train_steps, taught, config=config), state)
-    return state["params"], history
+) -> optax.GradientTransformation:
+    "Adam (Koster et al., \"Virtual players - modelling\")."
+    return optax.adam(config.learning_rate, b1=0.9, b2=0.999, eps=1e-8)
 
 
+def batch_gradient(
+    params: dict,  # of `VirtualPlayer`
+    key: Array,  # consumed: one part by the blocks, one by the orders of the others
+    *,
+    examples: Examples,
+    config: Cloning = Cloning(),
+) -> tuple[dict, dict]:  # loss and cross-entropy in nats, gradient of the loss
+    "Draw a batch of blocks and differentiate the loss on it."
+    key_blocks, key_orders = jax.random.split(key)
+    blocks = jax.random.randint(key_blocks, (config.batch,), 0, examples.n_blocks)
+    (loss, cross_entropy), gradient = imitation_gradient(params, examples, blocks, key_orders, config=config)
+    return {"loss": loss, "cross_entropy": cross_entropy}, gradient
+
+
+# %%
+#| export
 def fit(
     key: Array,  # consumed: one part by the first parameters, one by the batches
     plays: data.Plays,
     *,
     config: Cloning = Cloning(),
     room: int | None = None,  # for `make_examples`
-    checkpoint: Path | str | None = None,  # folder for `run_updates`
-) -> dict:  # parameters of `VirtualPlayer`
-    "Teach a virtual player to play like those who answered; raises ValueError when nobody did."
-    return fit_with_history(key, plays, config=config, room=room, checkpoint=checkpoint)[0]
+    checkpoint: Path | str | None = None,  # folder in which an interrupted training finds itself again
+) -> tuple[dict, dict[str, np.ndarray]]:  # parameters of `VirtualPlayer`; loss and cross_entropy [updates], nats
+    "Train a virtual player to play like those who answered; raises ValueError when nobody did."
+    key_init, key_batches = jax.random.split(key)
+    estimate = Partial(batch_gradient, examples=make_examples(plays, room=room), config=config)
+    return loop.fit(
+        estimate,
+        init(key_init, config=config),
+        key=key_batches,
+        optimiser=optimiser(config),
+        updates=config.updates,
+        label="cloning",
+        checkpoint=checkpoint,
+    )
 
 
 # %% [markdown]
@@ -1097,7 +963,7 @@ def evaluate(
 
 # %%
 config = Cloning(batch=128, updates=2000, learning_rate=2e-3)
-learned, history = fit_with_history(jax.random.key(8), pilot, config=config)
+learned, history = fit(jax.random.key(8), pilot, config=config)
 held_out = participants.holdout(jax.random.key(9), population)
 judged = evaluate(learned, held_out, pilot)
 overall = judged[judged.by == "all"].set_index("model").cross_entropy
@@ -1205,7 +1071,7 @@ lesson = Cloning(batch=128, updates=1500, learning_rate=2e-3)
 
 def imitated(crowd):
     "Clone a crowd from its own pilot; return its Figure 1c and that of the clones."
-    clone = fit(jax.random.key(13), participants.pilot(jax.random.key(14), crowd), config=lesson)
+    clone, _ = fit(jax.random.key(13), participants.pilot(jax.random.key(14), crowd), config=lesson)
     play = lambda seat: participants.fig1c_curves(jax.random.key(15), seat, n_games=1024)
     return play(participants.with_or_without_referee(crowd)), play(lambda referee: virtual_players(clone))
 
@@ -1221,10 +1087,10 @@ def distance(one, other):
     return (both.relative_contribution_x - both.relative_contribution_y).abs().mean()
 
 
-published = data.published("fig1c_relative_contribution")
+printed = published.read("fig1c_relative_contribution")
 table = pd.DataFrame(
     {
-        name: {"crowd from Figure 1c": distance(own, published), "clones from crowd": distance(own, clones)}
+        name: {"crowd from Figure 1c": distance(own, printed), "clones from crowd": distance(own, clones)}
         for name, (own, clones) in pairs.items()
     }
 ).T
@@ -1259,7 +1125,7 @@ fig.tight_layout()
 # nats a choice, and the mean absolute difference from participants in the 180 cells of Figure 1C when the clones play freely.
 
 # %%
-readings = pd.read_csv(data.ROOT / "paper" / "results" / "sensitivity" / "readings.csv")
+readings = pd.read_csv(published.DATA / "fixtures" / "readings.csv")
 by_reading = readings.groupby(["others_read", "entropy_counts_as"], sort=False)[["cross_entropy", "free_play"]].agg(["mean", "std"])
 assert (readings.groupby(["others_read", "entropy_counts_as"]).size() == 3).all() and len(by_reading) == 6
 cost = by_reading["cross_entropy", "mean"]
@@ -1275,8 +1141,8 @@ by_reading.round(4)
 # ## Recap
 #
 # `VirtualPlayer`, `init`, `features` and `masked_log_softmax` say what is imitated by what; `player_logits` is its fast form;
-# `log_probability` replays a block, `virtual_players` (made of `seat_weights`, `observe`, `recurrent_step`, `sample_contribution`) plays one; `make_examples`, `imitation_gradient`, `train_steps` and
-# `fit` (or `fit_with_history`) make the clone; `evaluate` judges it; `run_updates` keeps trainings alive and `hash_pytree` (with `program_text`) recognises them.
+# `log_probability` replays a block, `virtual_players` (made of `seat_weights`, `observe`, `recurrent_step`, `sample_contribution`) plays one; `make_examples`, `imitation_gradient`,
+# `batch_gradient` and `fit` make the clone; `evaluate` judges it.
 #
 # Questions to take along: a clone knows no mechanism, only consequences. What will it do under one that treats people as
 # nobody in the pilot was ever treated? And who would notice?

@@ -49,7 +49,8 @@ import matplotlib.pyplot as plt
 import pytest
 from scipy.stats import norm
 
-from democratic_ai import data, mechanisms
+from democratic_ai import mechanisms
+from democratic_ai.engine import published
 
 # %% [markdown]
 # ## What is a payout worth?
@@ -382,7 +383,7 @@ print(refused.value)
 # strongest of them in all four experiments. Let us look.
 
 # %%
-printed = data.published("figure_s2_t")
+printed = published.read("figure_s2_t")
 figure_s2 = printed.pivot(index="rival", columns="predictor", values="t").loc[printed["rival"].unique(), ["intercept", *PREDICTORS]]
 strongest = figure_s2[list(PREDICTORS)].abs().idxmax(axis=1)
 print(figure_s2.assign(strongest=strongest))

@@ -49,7 +49,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from democratic_ai import data, mechanisms, participants
+from democratic_ai import mechanisms, participants
+from democratic_ai.engine import published
 
 
 # %% [markdown]
@@ -408,7 +409,7 @@ assert settled[1, 1][0] < 0.01 and settled[1, 1][-1] > 0.85, "nobody at first, n
 
 # %%
 curves = participants.fig1c_curves(jax.random.key(2), lambda referee: egoists, n_games=2048)
-people = data.published("fig1c_relative_contribution")
+people = published.read("fig1c_relative_contribution")
 keys = ["mechanism", "tail_endowment", "role", "round"]
 beside = curves.merge(people, on=keys, suffixes=("", "_people"))
 beside["apart"] = (beside.relative_contribution - beside.relative_contribution_people).abs()

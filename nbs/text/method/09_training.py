@@ -33,7 +33,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +43,10 @@ import numpy as np
 import optax
 import pandas as pd
 from jax import Array
+from jax.tree_util import Partial
 
-from democratic_ai import cloning, game, graphnet, mechanisms, rational, scg, voting
+from democratic_ai import cloning, game, graphnet, mechanisms, rational, voting
+from democratic_ai.engine import devices, loop, store
 
 # %%
 #| hide
@@ -52,7 +54,7 @@ import time
 
 import matplotlib.pyplot as plt
 
-from democratic_ai import participants
+from democratic_ai import participants, scg
 
 
 # %% [markdown]
@@ -134,7 +136,7 @@ def readable_gradient(params, key, virtual_params, opponent, *, config=Training(
 # %%
 plays = participants.pilot(jax.random.key(0), participants.calibrated(), n_blocks=240)
 quick = cloning.Cloning(batch=64, updates=800, learning_rate=2e-3)
-virtual = cloning.fit(jax.random.key(1), plays, config=quick)
+virtual, _ = cloning.fit(jax.random.key(1), plays, config=quick)
 params, small = graphnet.init(jax.random.key(0)), Training(games_per_endowment=16)
 opponent = mechanisms.liberal_egalitarian
 readable = jax.jit(lambda params, key: readable_gradient(params, key, virtual, opponent, config=small))
@@ -197,19 +199,12 @@ def rollout(
 GAMES, ROUNDS = 128, 640  # of four: played side by side on each device; put to the network side by side
 
 
-def chunk(
-    x: Array,  # [N, ...] games, or rounds
-    most: int,  # rows of four players side by side on each device; fewer at larger tables, as arrows between players multiply
-    *,
-    n_players: int = game.Game.n_players,
-    mode: str = "edge",  # what fills the last chunk: the last row again; "constant": zeros
-) -> Array:  # [K, size, ...]
-    "Cut a batch into equal chunks that all devices can share."
-    most, devices = max(1, min(most, most * 12 // (n_players * (n_players - 1)))), jax.device_count()
-    n_chunks = -(-len(x) // (devices * most))
-    size = -(-len(x) // (n_chunks * devices)) * devices
-    filled = jnp.pad(x, [(0, n_chunks * size - len(x)), *[(0, 0)] * (x.ndim - 1)], mode=mode)
-    return filled.reshape(n_chunks, size, *x.shape[1:])
+def rows_at_once(
+    most: int,  # rows of four players side by side on each device
+    n_players: int,
+) -> int:  # over all devices; fewer at larger tables, as arrows between players multiply
+    "Say how many rows of a table are computed side by side."
+    return max(1, min(most, most * 12 // (n_players * (n_players - 1)))) * jax.device_count()
 
 
 # %%
@@ -233,8 +228,8 @@ def play_in_chunks(
     "Run games in chunks with arrays on their side, and set the results upright again."
     uniform = uniform_draws(key, endowment.shape)
     n_rounds, n_groups, n_players = uniform.shape
-    seated, lying = (jnp.moveaxis(chunk(x, GAMES, n_players=n_players), 1, -1) for x in (endowment, uniform.swapaxes(0, 1)))
-    played = jax.lax.map(lambda inputs: play_chunk(*(game.across_devices(x, -1) for x in inputs)), (seated, lying))
+    seated, lying = (jnp.moveaxis(devices.chunk(x, rows_at_once(GAMES, n_players)), 1, -1) for x in (endowment, uniform.swapaxes(0, 1)))
+    played = jax.lax.map(lambda inputs: play_chunk(*(devices.shard(x, -1) for x in inputs)), (seated, lying))
     return jax.tree.map(lambda x: jnp.moveaxis(x, -1, 1).reshape(-1, n_rounds, n_players)[:n_groups], played)
 
 
@@ -298,10 +293,10 @@ def payout_vjp(
     "Differentiate the weighted sum of all payouts in the network's parameters, many rounds at once."
     rounds = [x.reshape(-1, x.shape[-1]) for x in jnp.broadcast_arrays(endowment, contribution, weight)]
     modes = ("edge", "edge", "constant")  # what fills up weighs nothing
-    chunks = [chunk(x, ROUNDS, n_players=x.shape[-1], mode=mode) for x, mode in zip(rounds, modes)]
+    chunks = [devices.chunk(x, rows_at_once(ROUNDS, x.shape[-1]), mode=mode) for x, mode in zip(rounds, modes)]
 
     def add(total, chunk):
-        endowment, contribution, weight = (game.across_devices(x, 0) for x in chunk)
+        endowment, contribution, weight = (devices.shard(x, 0) for x in chunk)
         worth = lambda p: (weight * game.payout(endowment, contribution, graphnet.mechanism(p))).sum()
         return jax.tree.map(jnp.add, total, jax.grad(worth)(params)), None
 
@@ -335,7 +330,7 @@ def payout_gradient(
 def vote_gradient(
     params: dict,  # of the mechanism in training
     key: Array,  # consumed: one part by each of the two blocks
-    virtual_params: dict,
+    players: dict,  # parameters of `cloning.VirtualPlayer`
     opponent: game.Mechanism,
     *,
     config: Training = Training(),
@@ -343,8 +338,8 @@ def vote_gradient(
     "Estimate how HCRM should change to get more votes (Koster et al., \"Training algorithm\")."
     key_own, key_rival = jax.random.split(key)
     seated = endowments(config)
-    own, answer = play_with_response(key_own, virtual_params, seated, graphnet.mechanism(params))
-    rival = play_block(key_rival, virtual_params, seated, opponent)
+    own, answer = play_with_response(key_own, players, seated, graphnet.mechanism(params))
+    rival = play_block(key_rival, players, seated, opponent)
     count = lambda own, rival: voting.vote_probability(own, rival, slope=config.slope).sum(-1)
     votes, weight = payout_gradient(own, answer, rival, count)
     return votes, payout_vjp(params, seated[:, None], own.contribution, weight)
@@ -397,6 +392,7 @@ assert step_modern / by_hand > 1000
 
 # %%
 #| export
+@cache
 def optimiser(
     config: Training = Training(),
 ) -> optax.GradientTransformation:
@@ -411,33 +407,23 @@ assert np.isclose(step, by_hand, rtol=1e-6)
 
 
 # %% [markdown]
-# The training proper: many updates in one compiled call, in the resumable loop of 04. Which players play and how their games
+# The training proper: many updates in one compiled call, in a loop that can be stopped (`loop`). Which players play and how their games
 # turn into a gradient is handed in as an *estimate*, so that whoever brings other players (the end of this notebook does) brings nothing
 # else. An opponent that does not hand out the fund properly is turned away before anything starts.
 
 # %%
 #| export
-@partial(jax.jit, static_argnames=("estimate", "config"))
-def train_steps(
-    players: Any,  # pytree: whatever `estimate` takes
-    state: dict,  # params and moments of the mechanism in training, key
-    steps: Array,  # [k] numbers of the updates
+def descent(
+    params: dict,  # of `graphnet.MechanismNetwork`
+    key: Array,  # consumed whole by the estimate
     *,
-    estimate: Callable[..., tuple[Array, dict]],  # such as `vote_gradient`
-    opponent: game.Mechanism,  # as `game.as_pytree` gives it
+    estimate: Callable[..., tuple[Array, dict]],  # (params, key) -> expected votes of a group, gradient
     config: Training,
-) -> tuple[dict, dict]:  # state; gradient_norm, vote_share [k]
-    "Do some updates; each draws its games from the key and its own number."
-
-    def update(carried, step):
-        params, moments = carried
-        votes, gradient = estimate(params, jax.random.fold_in(state["key"], step), players, opponent, config=config)
-        change, moments = optimiser(config).update(jax.tree.map(jnp.negative, gradient), moments)
-        metrics = {"gradient_norm": optax.tree.norm(gradient), "vote_share": votes / config.n_players}
-        return (optax.apply_updates(params, change), moments), metrics
-
-    (params, moments), metrics = jax.lax.scan(update, (state["params"], state["moments"]), steps)
-    return state | {"params": params, "moments": moments}, metrics
+) -> tuple[dict, dict]:  # gradient_norm and vote_share, gradient to descend
+    "Turn an estimate of how to get more votes into one step of a training that descends."
+    votes, gradient = estimate(params, key)
+    metrics = {"gradient_norm": optax.tree.norm(gradient), "vote_share": votes / config.n_players}
+    return metrics, jax.tree.map(jnp.negative, gradient)
 
 
 # %%
@@ -455,16 +441,20 @@ def fit_mechanism(
     "Train a mechanism for the votes of some kind of players (Koster et al., \"Training algorithm\"); raises MechanismError."
     mechanisms.check(opponent, name="opponent", tails=config.tails)
     key_init, key_games = jax.random.split(key)
-    params = graphnet.init(key_init)
-    state = {"params": params, "moments": optimiser(config).init(params), "key": key_games}
     seated = endowments(config)
     rules = opponent(seated, seated), opponent(seated, jnp.floor(seated / 2))  # two tables tell opponents apart
-    chunk = partial(train_steps, players, estimate=estimate, opponent=game.as_pytree(opponent), config=config)
-    settings = config, cloning.hash_pytree((players, rules))
-    state, history = cloning.run_updates(
-        chunk, state, updates=config.updates, label=name.replace("/", "-"), checkpoint=checkpoint, settings=settings
+    votes = Partial(estimate, players=players, opponent=devices.as_pytree(opponent), config=config)
+    params, history = loop.fit(
+        Partial(descent, estimate=votes, config=config),
+        graphnet.init(key_init),
+        key=key_games,
+        optimiser=optimiser(config),
+        updates=config.updates,
+        label=name.replace("/", "-"),
+        checkpoint=checkpoint,
+        settings=store.hash_pytree(rules),
     )
-    return state["params"], pd.DataFrame({"step": np.arange(1, config.updates + 1), **history})
+    return params, pd.DataFrame({"step": np.arange(1, config.updates + 1), **history})
 
 
 # %%
@@ -696,7 +686,7 @@ def rational_votes(
 def rational_gradient(
     params: dict,  # of the mechanism in training
     key: Array,  # consumed: one part by each of the two blocks
-    population: rational.Population,
+    players: rational.Population,
     opponent: game.Mechanism,
     *,
     config: Training = Training(),
@@ -704,9 +694,9 @@ def rational_gradient(
     "Differentiate rational players' votes through their learning (Koster et al., \"Rational players without human data\")."
     key_own, key_rival = jax.random.split(key)
     seated = endowments(config)
-    mind = rational.init(jax.random.split(key_own)[0], seated, population)  # as `game.play` would
-    rival = voting.relative_payout_sum(game.play(key_rival, rational.players(population), seated, opponent))
-    lying = jax.tree.map(lambda x: game.across_devices(x.T, -1), (seated, mind, rival))
+    mind = rational.init(jax.random.split(key_own)[0], seated, players)  # as `game.play` would
+    rival = voting.relative_payout_sum(game.play(key_rival, rational.players(players), seated, opponent))
+    lying = jax.tree.map(lambda x: devices.shard(x.T, -1), (seated, mind, rival))
     return jax.value_and_grad(partial(rational_votes, slope=config.slope))(params, *lying)
 
 

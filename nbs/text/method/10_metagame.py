@@ -49,6 +49,7 @@ from scipy.optimize import linprog
 from scipy.sparse import csgraph
 
 from democratic_ai import game, mechanisms, voting
+from democratic_ai.engine import devices
 
 # %%
 #| hide
@@ -58,7 +59,8 @@ import time
 import matplotlib.pyplot as plt
 import pytest
 
-from democratic_ai import data, participants
+from democratic_ai import participants
+from democratic_ai.engine import published
 
 # %% [markdown]
 # ## An election without a winner
@@ -177,13 +179,10 @@ CHUNK = 512  # blocks played side by side
 
 def _play_blocks(key, players, seats, mechanism):
     "Play one block for every row of seats, in equal chunks, each with a part of the key; some more are played if they do not divide."
-    n_blocks = len(seats)
-    n_chunks = -(-n_blocks // CHUNK)
-    size = -(-n_blocks // (n_chunks * jax.device_count())) * jax.device_count()
-    seated = jnp.resize(seats, (n_chunks, size, seats.shape[-1]))
-    one_chunk = lambda at: game.play(at[0], players, game.across_devices(at[1], 0), mechanism)
-    played = jax.lax.map(one_chunk, (jax.random.split(key, n_chunks), seated))
-    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[:n_blocks], played)
+    seated = devices.chunk(seats, CHUNK, mode="wrap")
+    one_chunk = lambda at: game.play(at[0], players, devices.shard(at[1], 0), mechanism)
+    played = jax.lax.map(one_chunk, (jax.random.split(key, len(seated)), seated))
+    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[: len(seats)], played)
 
 
 # %% [markdown]
@@ -200,7 +199,7 @@ assert jnp.allclose(in_chunks.payout[:511], first_chunk.payout, atol=1e-5)
 # %% [markdown]
 # On the manifold a loop inside the compiled program walks through the points, one at a time: memory is that of one
 # mechanism, however many there are. Mechanisms given as functions are compiled one by one, a trained network once for all of its kind, since
-# its weights, like the players', are arguments of the program (`game.as_pytree`).
+# its weights, like the players', are arguments of the program (`devices.as_pytree`).
 
 # %%
 #| export
@@ -221,10 +220,10 @@ def _play_each(key, players, candidates, seats, summary):
     if n_candidates == 0:
         raise ValueError("candidates is empty: give at least one mechanism or point of the manifold")
     keys = jax.random.split(key, n_candidates)
-    players = game.as_pytree(players)
+    players = devices.as_pytree(players)
     if isinstance(candidates, Grid):
         return _play_grid(keys, players, Grid(*map(jnp.asarray, candidates)), seats, summary=summary)
-    return jnp.stack([_play_one(key, players, game.as_pytree(candidate), seats, summary=summary) for key, candidate in zip(keys, candidates)])
+    return jnp.stack([_play_one(key, players, devices.as_pytree(candidate), seats, summary=summary) for key, candidate in zip(keys, candidates)])
 
 
 # %% [markdown]
@@ -327,9 +326,9 @@ assert apart < 1e-5 and len(by_pair) == 36
 print(f"largest relative difference over {len(by_pair)} elections: {apart:.1e}")
 
 # %%
-round_robin = round_robin(bots)
-assert (round_robin.win + round_robin.win.T == 1).all() and (round_robin.win.diagonal() == 0.5).all()
-print(f"(v=0, w=0) against (v=1, w=1), 4,096 groups: {round_robin.win[0, -1]:.3f}, standard error {round_robin.error[0, -1]:.4f}")
+between_bots = round_robin(bots)
+assert (between_bots.win + between_bots.win.T == 1).all() and (between_bots.win.diagonal() == 0.5).all()
+print(f"(v=0, w=0) against (v=1, w=1), 4,096 groups: {between_bots.win[0, -1]:.3f}, standard error {between_bots.error[0, -1]:.4f}")
 
 # %% [markdown]
 # Among bots the winner is (v=0, w=0), the mechanism that pays you for what the *others* gave. Why not? Bots never react.
@@ -435,10 +434,10 @@ def dominant(
 # published table, typed in from the paper: liberal egalitarian, row 8, should be everything at once.
 
 # %%
-table_s2 = data.published("table_s2_metagame")["win_probability"].to_numpy().reshape(9, 9)
+table_s2 = published.read("table_s2_metagame")["win_probability"].to_numpy().reshape(9, 9)
 assert np.allclose(equilibrium(condorcet), 1 / 3) and unbeaten(condorcet) == dominant(condorcet) == []
 assert unbeaten(table_s2) == dominant(table_s2) == [8] and np.allclose(equilibrium(table_s2), np.eye(9)[8])
-assert (unbeaten(round_robin.win), int(equilibrium(round_robin.win).argmax())) == ([0], 0), "bots: others' coins"
+assert (unbeaten(between_bots.win), int(equilibrium(between_bots.win).argmax())) == ([0], 0), "bots: others' coins"
 with pytest.raises(ValueError, match="do not sum to 1"):
     equilibrium(np.full((3, 3), 0.6))
 print("published equilibrium:", equilibrium(table_s2).round(3))
@@ -591,7 +590,7 @@ def tournament_table(
 # %%
 long = tournament_table(crowd_robin.win, TABLE_S2_GRID).assign(published=table_s2.ravel())
 long["difference"] = long["win_probability"] - long["published"]
-reference = data.published("table_s2_metagame")
+reference = published.read("table_s2_metagame")
 assert (long[["row_v", "row_w", "col_v", "col_w"]].to_numpy() == reference[["row_v", "row_w", "col_v", "col_w"]].to_numpy()).all()
 error = long["difference"].abs().mean()
 print(f"mean absolute error over 81 entries {error:.3f}")
@@ -600,7 +599,7 @@ long.iloc[[6, 8, 62, 72, 78, 79]].round(3)
 
 # %%
 fig, ax = plt.subplots(figsize=(7, 2.8))
-for name, win, form in (("published, virtual players", table_s2, "D:"), ("stand-in participants", crowd_robin.win, "o-"), ("bots", round_robin.win, "^--")):
+for name, win, form in (("published, virtual players", table_s2, "D:"), ("stand-in participants", crowd_robin.win, "o-"), ("bots", between_bots.win, "^--")):
     ax.plot(mean_shares(win), form, label=name, ms=4, lw=1)
 ax.axhline(0.5, color="#777777", lw=0.8)
 ax.set_xticks(range(9), [f"v={v:g}\nw={w:g}" for w, v in zip(*TABLE_S2_GRID)])

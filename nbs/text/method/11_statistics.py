@@ -24,7 +24,7 @@
 
 # %% [markdown]
 # *In this notebook*: the tests behind Exp. 1 to 4 of Koster et al. (Results; Materials and Methods, "Data pre-processing and
-# analysis") and the intervals that we put around our own numbers. It uses the published numbers from the data notebook; the
+# analysis") and the intervals that we put around our own numbers. It uses the published numbers of `engine.published`; the
 # run and table notebooks use it. One idea runs through all of it: four people who have played ten rounds together are *one*
 # observation. At the end the paper's own figures are recomputed from its counts, and some of them resist.
 
@@ -44,8 +44,9 @@ import warnings
 import matplotlib.pyplot as plt
 import pytest
 
+from democratic_ai.engine import published
+
 warnings.filterwarnings("ignore", message="IProgress")  # a progress bar for downloads, which nothing here needs
-from democratic_ai import data
 
 
 # %% [markdown]
@@ -452,7 +453,7 @@ assert pooled > 0.1 and by_group < 0.08 and falling.p < 1e-4 and abs(falling.slo
 # rise for tails and stay flat for heads.
 
 # %%
-fig1c = data.published("fig1c_relative_contribution")
+fig1c = published.read("fig1c_relative_contribution")
 line = lambda cell: np.polyfit(cell["round"], cell["relative_contribution"], 1)[0]
 slopes = fig1c.groupby(["mechanism", "role", "tail_endowment"])[["round", "relative_contribution"]].apply(line).unstack()
 print("change of the mean relative contribution per round\n", slopes.round(3))
@@ -749,10 +750,10 @@ print(f"margin of 951 votes in 1744: {margin:.3f}")
 # As a first use, people against virtual players: how well did the *authors'* networks foretell the votes of people?
 
 # %%
-fig2, table_s1a = data.published("fig2_votes"), data.published("table_s1a_votes")
+fig2, table_s1a = published.read("fig2_votes"), published.read("table_s1a_votes")
 people = fig2.assign(vote_share=fig2["votes_for_hcrm"] / fig2["votes_cast"])
 people = people[people["rival"] != "rational"][["rival", "tail_endowment", "vote_share"]]
-foretold = compare_with_published(data.published("table_s1b_virtual_votes"), people, on=["rival", "tail_endowment"], value="vote_share")
+foretold = compare_with_published(published.read("table_s1b_virtual_votes"), people, on=["rival", "tail_endowment"], value="vote_share")
 error = mean_absolute_error(foretold["vote_share"], foretold["published"])
 print(foretold.rename(columns={"published": "people"}).pivot(index="tail_endowment", columns="rival", values="difference").round(3))
 n = fig2[fig2["rival"] != "rational"]["votes_cast"]

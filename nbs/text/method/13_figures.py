@@ -48,7 +48,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
-from democratic_ai import data, game
+from democratic_ai import game
+from democratic_ai.engine import store
 
 # %%
 #| hide
@@ -57,6 +58,7 @@ import tempfile
 import pytest
 
 from democratic_ai import mechanisms
+from democratic_ai.engine import published
 
 
 # %% [markdown]
@@ -335,9 +337,9 @@ def contribution_curves(
 # round after, whatever the mechanism. Nobody should mistake the two.
 
 # %%
-published = data.published("fig1c_relative_contribution").assign(source="published")
-invented = published.assign(source="participants", relative_contribution=0.55 - 0.05 * published["round"])
-curves = contribution_curves(pd.concat([published, invented]), note="an invented society")
+printed = published.read("fig1c_relative_contribution").assign(source="published")
+invented = printed.assign(source="participants", relative_contribution=0.55 - 0.05 * printed["round"])
+curves = contribution_curves(pd.concat([printed, invented]), note="an invented society")
 markers = {line.get_marker() for line in curves.axes[0].lines if line.get_label().startswith("published")}
 assert len(curves.axes) == 9 and markers == {"o", "^"}
 assert "an invented society" in [text.get_text() for text in curves.texts]
@@ -499,7 +501,7 @@ def vote_bars(
 # independent voters, so the binomial interval drawn here is too narrow: it is for looks, the statistics notebook does it properly.
 
 # %%
-people, networks = data.published("fig2_votes"), data.published("table_s1b_virtual_votes")
+people, networks = published.read("fig2_votes"), published.read("table_s1b_virtual_votes")
 people = people.merge(networks.rename(columns={"vote_share": "published"}), on=["rival", "tail_endowment"])
 people["vote_share"] = people["votes_for_hcrm"] / people["votes_cast"]
 half = 1.96 * np.sqrt(people["vote_share"] * (1 - people["vote_share"]) / people["votes_cast"])
@@ -755,7 +757,7 @@ def matrix_plot(
 
 
 # %%
-robin = matrix_plot(data.published("table_s2_metagame"), note="published, virtual players")
+robin = matrix_plot(published.read("table_s2_metagame"), note="published, virtual players")
 written = [text.get_text() for text in robin.axes[0].texts]
 assert len(written) == 81 and written[-9:] == [".653", ".657", ".654", ".576", ".575", ".579", ".533", ".506", ".500"]
 
@@ -882,7 +884,7 @@ def save(
     "Write a figure as SVG, whole or not at all, with the same bytes every time; raises ValueError for another suffix."
     if Path(path).suffix != ".svg":
         raise ValueError(f"{path}: figures are saved as .svg; change the suffix")
-    with data.atomic_write(path) as temporary, mpl.rc_context({"svg.hashsalt": "democratic-ai"}):
+    with store.atomic_write(path) as temporary, mpl.rc_context({"svg.hashsalt": "democratic-ai"}):
         figure.savefig(temporary, format="svg", bbox_inches="tight", dpi=200, metadata={"Date": None})
 
 

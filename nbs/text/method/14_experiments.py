@@ -44,6 +44,7 @@ import pandas as pd
 from jax import Array
 
 from democratic_ai import data, game, mechanisms, participants
+from democratic_ai.engine import published, store
 
 # %%
 #| hide
@@ -73,7 +74,7 @@ from democratic_ai import figures, graphnet, voting
 # $3n$ times the tail's coins. So try every $n$: at the right one all ten rounds, multiplied out, should be whole numbers.
 
 # %%
-curves = data.published("fig1c_relative_contribution")
+curves = published.read("fig1c_relative_contribution")
 
 
 def distance(cell, n):
@@ -136,7 +137,7 @@ def plan(
 ) -> pd.DataFrame:  # experiment, group, rival, tail_endowment, agent_first; one row per group
     "Recruit as many groups as Koster et al. did (Figure 1c, Table S1a, \"Human referee experiments\"), every other one with HCRM first."
     cells = [(1, rival, tail, n) for rival, tails in EXPERIMENT_1.items() for tail, n in tails.items()]
-    for rival, tail, _, cast in data.published("table_s1a_votes").itertuples(index=False):
+    for rival, tail, _, cast in published.read("table_s1a_votes").itertuples(index=False):
         cells.append((3 if rival == "rational" else 2, rival, tail, cast // game.Game.n_players))
     cells.append((4, PERSON, 4, sum(EXPERIMENT_4.values())))
     rows = pd.DataFrame(cells, columns=["experiment", "rival", "tail_endowment", "n"]).sort_values("experiment", kind="stable")
@@ -259,8 +260,8 @@ print("Ann's part of the fund in rounds 1, 2, 3 and 10:\n", np.asarray(to_ann)[:
 # And HCRM? Here is the one that this book's run has learned (the first seed's), in the condition of Experiment 4: endowments 10, 4, 4, 4.
 
 # %%
-parameters = data.ROOT / "paper" / "results" / "parameters" / "hcrm.safetensors"
-hcrm = graphnet.mechanism(data.load_parameters(parameters, graphnet.init(jax.random.key(0))))
+committed = published.DATA / "fixtures" / "hcrm.safetensors"
+hcrm = graphnet.mechanism(store.load_parameters(committed, graphnet.init(jax.random.key(0))))
 seats = jnp.tile(mechanisms.head_and_tails(4.0), (11, 1))
 ratio = jnp.linspace(0, 1, 11)
 varied = {role: jnp.tile(habit, (11, 1)).at[:, seat].set(ratio * seats[:, seat]) for role, seat in (("head", 0), ("tail", 1))}
@@ -536,7 +537,7 @@ def validate(
     }
     for problem, wrong in faults.items():
         if wrong.any():
-            raise data.DataError(f"Experiment {wrong.idxmax()[0]}, group {wrong.idxmax()[1]} {problem}; make or fetch the tables again.")
+            raise store.DataError(f"Experiment {wrong.idxmax()[0]}, group {wrong.idxmax()[1]} {problem}; make or fetch the tables again.")
     return trials, votes
 
 
@@ -623,7 +624,7 @@ assert abs(share["alternating"] - 0.5) < 0.03 and share["agent first"] < 0.47 an
 
 # %%
 ours = votes.groupby(["experiment", "rival"], sort=False).vote.agg(["mean", "sem"])
-theirs = data.published("fig2_votes").groupby("rival")[["votes_for_hcrm", "votes_cast"]].sum()
+theirs = published.read("fig2_votes").groupby("rival")[["votes_for_hcrm", "votes_cast"]].sum()
 theirs = (theirs.votes_for_hcrm / theirs.votes_cast).reindex(ours.index.get_level_values("rival")).fillna(0.633)  # Exp. 4, in the text
 names = [f"Exp. {experiment}\n{figures.label(rival)}".replace("rational", "caricature of RM") for experiment, rival in ours.index]
 with figures.style():
@@ -880,7 +881,7 @@ def to_released(
         mine = rows[rows.experiment.replace(3, 2) == number]
         for name, table in zip(names, (mine, mine.drop_duplicates(seat).assign(participant_id=lambda x: x.participant_id / 10_000))):
             if name:
-                with data.atomic_write(Path(folder) / name) as temporary:
+                with store.atomic_write(Path(folder) / name) as temporary:
                     table[list(data.RELEASED[name].columns)].to_csv(temporary, header=False, index=False)
 
 
@@ -912,7 +913,7 @@ with TemporaryDirectory() as folder:
     lines = path.read_text().splitlines()
     lines[99] = lines[99].replace("True", "Tru").replace("False", "Flase")
     path.write_text("\n".join(lines))
-    with pytest.raises(data.DataError, match="data_exp4.csv, row 100, column 'head'") as refused:
+    with pytest.raises(store.DataError, match="data_exp4.csv, row 100, column 'head'") as refused:
         from_released(folder)
 print(str(refused.value).split("/")[-1])
 

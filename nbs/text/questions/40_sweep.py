@@ -41,7 +41,8 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 
-from democratic_ai import cloning, data, figures
+from democratic_ai import cloning, figures
+from democratic_ai.engine import store
 
 here = Path(folder) / "sweep"
 PAPER, published = "as_published", asdict(cloning.Cloning())
@@ -62,7 +63,7 @@ for name in dict.fromkeys(name for name, _ in arms.values()):
         for seed in range(sweep_seeds):
             rows.append({"hyper_parameter": name, "value": value, "published": arm == PAPER, "seed": seed, "cross_entropy": overall(arm, seed)})
 table = pd.DataFrame(rows)
-data.write_table(here / "sweep.csv", table)
+store.write_table(here / "sweep.csv", table)
 table.pivot_table(index=["hyper_parameter", "value", "published"], columns="seed", values="cross_entropy", sort=False).round(4)
 
 # %% [markdown]
@@ -96,11 +97,11 @@ papers = [overall(PAPER, seed) for seed in range(sweep_seeds)]
 test = scipy.stats.dunnett(*(values for _, values in neighbours), control=papers, rng=np.random.default_rng(0))
 low, high = test.confidence_interval()
 compared = neighbours.mean().sub(np.mean(papers)).to_frame("difference").assign(low=low, high=high)
-data.write_table(here / "neighbours.csv", compared.round(5).reset_index())
+store.write_table(here / "neighbours.csv", compared.round(5).reset_index())
 spread = np.sqrt(np.mean([*neighbours.var(), np.var(papers, ddof=1)]))
 print(f"seeds of one setting differ by {1000 * spread:.1f} thousandths of a nat (standard deviation)")
 print(f"of {len(compared)} neighbours {(compared.high < 0).sum()} are clearly better than the paper's choice, {(compared.low > 0).sum()} clearly worse")
 compared.mul(1000).round(1)
 
 # %%
-data.write_json(here / "provenance.json", data.provenance(profile=profile, seeds=list(range(sweep_seeds)), tried=tried.split()))
+store.write_json(here / "provenance.json", store.provenance(profile=profile, seeds=list(range(sweep_seeds)), tried=tried.split()))

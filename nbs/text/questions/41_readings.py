@@ -38,14 +38,14 @@ election_blocks = 320
 # %%
 import json
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import jax
-import optax
 import pandas as pd
+from jax.tree_util import Partial
 
 from democratic_ai import cloning, data, graphnet, mechanisms, metagame, participants, training
+from democratic_ai.engine import loop, store
 
 here, there = Path(folder), Path(results)
 population = participants.calibrated()
@@ -69,9 +69,9 @@ def clone(seed, taught, entropy_weight):
     "Train one virtual player on lessons in some order, with some weight on the entropy."
     config = replace(lesson, entropy_weight=entropy_weight)
     key_init, key_batches = jax.random.split(jax.random.key(seed))
-    params = cloning.init(key_init)
-    state = {"params": params, "moments": optax.adam(config.learning_rate).init(params), "key": key_batches}
-    return cloning.run_updates(partial(cloning.train_steps, taught, config=config), state, updates=config.updates, label="cloning")[0]["params"]
+    estimate = Partial(cloning.batch_gradient, examples=taught, config=config)
+    asked = {"key": key_batches, "optimiser": cloning.optimiser(config), "updates": config.updates, "label": "cloning"}
+    return loop.fit(estimate, cloning.init(key_init), **asked)[0]
 
 
 def judged(params):
@@ -91,7 +91,7 @@ rows = [
     for seed in range(n_seeds)
 ]
 readings = pd.DataFrame(rows)
-data.write_table(there / "readings.csv", readings)
+store.write_table(there / "readings.csv", readings)
 readings.groupby(["others_read", "entropy_counts_as"], sort=False)[["cross_entropy", "free_play"]].agg(["mean", "std"]).round(4)
 
 # %% [markdown]
@@ -101,7 +101,7 @@ readings.groupby(["others_read", "entropy_counts_as"], sort=False)[["cross_entro
 # fare at the polls when people vote with the paper's 1.4, and what does it leave to a head that gives less than half?
 
 # %%
-players = data.load_parameters(here / "players.safetensors", cloning.init(jax.random.key(0)))
+players = store.load_parameters(here / "players.safetensors", cloning.init(jax.random.key(0)))
 opponent = json.loads((here / "metagame.json").read_text())["opponent"]
 rows = []
 for slope in (0.7, 1.4, 2.8, 5.6):
@@ -115,7 +115,7 @@ for slope in (0.7, 1.4, 2.8, 5.6):
         for rival, share in votes.groupby("rival", sort=False).vote_share.mean().items()
     ]
 slopes = pd.DataFrame(rows)
-data.write_table(there / "slopes.csv", slopes)
+store.write_table(there / "slopes.csv", slopes)
 slopes.pivot_table(index=["slope", "head_share_below_half"], columns="rival", values="vote_share", sort=False).round(3)
 
 # %% [markdown]

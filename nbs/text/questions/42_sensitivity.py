@@ -37,7 +37,8 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from democratic_ai import data, figures, mechanisms, statistics
+from democratic_ai import figures, mechanisms, statistics
+from democratic_ai.engine import published, store
 
 here = Path(folder)
 values = losses.split()
@@ -50,8 +51,8 @@ for value in values:
     curves = pd.read_csv(place[value] / "fig1c.csv")
     cells = curves.pivot_table(index=["mechanism", "tail_endowment", "role", "round"], columns="source", values="relative_contribution")
     s2, s1b = (pd.read_csv(last[value] / name) for name in ("metagame.csv", "votes.csv"))
-    s2 = statistics.compare_with_published(s2, data.published("table_s2_metagame"), on=["row_v", "row_w", "col_v", "col_w"], value="win_probability")
-    s1b = statistics.compare_with_published(s1b, data.published("table_s1b_virtual_votes"), on=["rival", "tail_endowment"], value="vote_share")
+    s2 = statistics.compare_with_published(s2, published.read("table_s2_metagame"), on=["row_v", "row_w", "col_v", "col_w"], value="win_probability")
+    s1b = statistics.compare_with_published(s1b, published.read("table_s1b_virtual_votes"), on=["rival", "tail_endowment"], value="vote_share")
     beach = pd.read_csv(last[value] / "beach.csv").query("mechanism == 'hcrm' and tail_contribution_sum == 3 * tail_endowment")
     rows.append(
         {
@@ -66,7 +67,7 @@ for value in values:
         }
     )
 table = pd.DataFrame(rows)
-data.write_table(here / "sensitivity" / "loss_sensitivity.csv", table)
+store.write_table(here / "sensitivity" / "loss_sensitivity.csv", table)
 WORDS = {
     "loss": "`loss`",
     "fig1c_participants_error": "Figure 1C, participants",
@@ -76,7 +77,7 @@ WORDS = {
     "s1b_smallest_share": "smallest share in Table S1b",
     "fig3a_head_share_below_half": "head's share below half",
 }
-with data.atomic_write(here / "sensitivity" / "summary.md") as temporary:
+with store.atomic_write(here / "sensitivity" / "summary.md") as temporary:
     temporary.write_text(figures.markdown(table[list(WORDS)].rename(columns=WORDS)) + "\n")
 table.set_index("loss").T.round(3)
 
@@ -96,4 +97,4 @@ with figures.style():
     for ax in axes:
         ax.legend(fontsize="x-small")
 figures.save(figure, here / "sensitivity" / "loss_sensitivity.svg")
-data.write_json(here / "sensitivity" / "provenance.json", data.provenance(profile=profile, seeds=[0], losses=[float(value) for value in values]))
+store.write_json(here / "sensitivity" / "provenance.json", store.provenance(profile=profile, seeds=[0], losses=[float(value) for value in values]))

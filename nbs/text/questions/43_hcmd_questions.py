@@ -46,7 +46,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from democratic_ai import data, figures, statistics
+from democratic_ai import figures, statistics
+from democratic_ai.engine import runs, store
 
 here = Path(folder) / "hcmd_questions"
 FACTORS = {"quarter": 0.25, "half": 0.5, "once": 1.0, "double": 2.0, "quadruple": 4.0}
@@ -54,7 +55,7 @@ FACTORS = {"quarter": 0.25, "half": 0.5, "once": 1.0, "double": 2.0, "quadruple"
 
 def read(arm, name):
     "Read a table of all seeds of an arm; that with Table 1's own groups is the run itself."
-    return data.read_seeds(folder, f"hcmd_zero/{name}", n_seeds) if arm == "once" else data.read_seeds(here / arm, name, n_seeds)
+    return runs.read_seeds(folder, f"hcmd_zero/{name}", n_seeds) if arm == "once" else runs.read_seeds(here / arm, name, n_seeds)
 
 
 def shares(arm, rival="liberal_egalitarian"):
@@ -70,7 +71,7 @@ def shares(arm, rival="liberal_egalitarian"):
 last = shares("once").iteration.max()
 groups = {arm: int(read(arm, "models.csv").query("seed == 0").groups.sum()) for arm in FACTORS}
 final = pd.concat(shares(arm).query("iteration == @last").assign(arm=arm, groups=groups[arm]) for arm in FACTORS)
-data.write_table(here / "groups.csv", final.drop(columns="iteration").round(5))
+store.write_table(here / "groups.csv", final.drop(columns="iteration").round(5))
 by_seed = final.pivot(index="seed", columns="arm", values="vote_share")[list(FACTORS)]
 by_seed.round(3)
 
@@ -78,7 +79,7 @@ by_seed.round(3)
 pairs = list(zip(FACTORS, list(FACTORS)[1:]))
 rows = [(less, groups[less], groups[more], *statistics.interval_over_seeds(by_seed[more] - by_seed[less])) for less, more in pairs]
 gains = pd.DataFrame(rows, columns=["arm", "groups", "doubled", "gain", "low", "high"])
-data.write_table(here / "gains.csv", gains.round(5))
+store.write_table(here / "gains.csv", gains.round(5))
 print(gains.round(3).to_string(index=False))
 enough = next((row.groups for row in gains.itertuples() if not row.low > 0), None)
 print(f"{enough} groups are enough, by the rule above" if enough else f"{groups['double']} groups are not enough, by the rule above")
@@ -91,7 +92,7 @@ for arm in FACTORS:
     won = (steps.vote_share - 0.5 > 2 * steps.error).groupby(steps.seed).mean()
     rows += [(arm, groups[arm], k, won[k], knows[knows.seed == k].taste.mean(), knows[knows.seed == k].rule.mean()) for k in range(n_seeds)]
 climbs = pd.DataFrame(rows, columns=["arm", "groups", "seed", "steps_won", "taste_knows", "rule_knows"])
-data.write_table(here / "climbs.csv", climbs.round(5))
+store.write_table(here / "climbs.csv", climbs.round(5))
 climbs.groupby(["groups", "arm"])[["steps_won", "taste_knows", "rule_knows"]].mean().round(3)
 
 # %% [markdown]
@@ -103,12 +104,12 @@ climbs.groupby(["groups", "arm"])[["steps_won", "taste_knows", "rule_knows"]].me
 # Two measures were added after looking: what the rule itself knows, since votes may have become easier to foretell, and how far it is ahead of the taste.
 
 # %%
-of_arms = climbs.merge(final[["arm", "seed", "vote_share"]]).assign(rule_ahead=lambda runs: runs.rule_knows - runs.taste_knows)
-slope = lambda runs, what: np.polyfit(np.log2(runs.groups), runs[what], 1)[0]
+of_arms = climbs.merge(final[["arm", "seed", "vote_share"]]).assign(rule_ahead=lambda each: each.rule_knows - each.taste_knows)
+slope = lambda each, what: np.polyfit(np.log2(each.groups), each[what], 1)[0]
 measures = ("vote_share", "steps_won", "taste_knows", "rule_knows", "rule_ahead")
-rows = [(what, *statistics.interval_over_seeds([slope(runs, what) for _, runs in of_arms.groupby("seed")])) for what in measures]
+rows = [(what, *statistics.interval_over_seeds([slope(each, what) for _, each in of_arms.groupby("seed")])) for what in measures]
 doubling = pd.DataFrame(rows, columns=["measure", "by_doubling", "low", "high"])
-data.write_table(here / "doubling.csv", doubling.round(5))
+store.write_table(here / "doubling.csv", doubling.round(5))
 doubling.round(4)
 
 # %% [markdown]
@@ -124,8 +125,8 @@ doubling.round(4)
 starts = pd.concat(shares(arm).assign(arm=arm) for arm in ("cold", "warm"))
 elsewhere = pd.concat(shares(arm, "libertarian").query("iteration == @last").assign(arm=arm) for arm in ("cold", "warm"))
 safety = pd.concat(read(arm, "worst_returns.csv").assign(arm=arm) for arm in ("cold", "warm"))
-data.write_table(here / "starts.csv", starts.round(5))
-data.write_table(here / "safety.csv", safety.round(5))
+store.write_table(here / "starts.csv", starts.round(5))
+store.write_table(here / "safety.csv", safety.round(5))
 print(starts.pivot_table(index="iteration", columns="arm", values="vote_share").round(3))
 safety.pivot_table(index="iteration", columns="arm", values=["worst", "losers"]).round(3)
 
@@ -139,7 +140,7 @@ measured = {
 }
 rows = [(what, x["cold"].mean(), x["warm"].mean(), *statistics.interval_over_seeds(x["warm"] - x["cold"])) for what, x in measured.items()]
 paired = pd.DataFrame(rows, columns=["measure", "cold", "warm", "difference", "low", "high"])
-data.write_table(here / "warm_start.csv", paired.round(5))
+store.write_table(here / "warm_start.csv", paired.round(5))
 paired.round(3)
 
 # %% [markdown]
@@ -147,12 +148,12 @@ paired.round(3)
 
 # %%
 rows = []
-for what, runs in (("vote_share", starts), ("worst", safety), ("losers", safety)):
-    for iteration, met in runs.groupby("iteration"):
+for what, table in (("vote_share", starts), ("worst", safety), ("losers", safety)):
+    for iteration, met in table.groupby("iteration"):
         x = met.pivot(index="seed", columns="arm", values=what)
         rows.append((what, iteration, x["cold"].mean(), x["warm"].mean(), *statistics.interval_over_seeds(x["warm"] - x["cold"])))
 by_iteration = pd.DataFrame(rows, columns=["measure", "iteration", "cold", "warm", "difference", "low", "high"])
-data.write_table(here / "by_iteration.csv", by_iteration.round(5))
+store.write_table(here / "by_iteration.csv", by_iteration.round(5))
 by_iteration.round(3)
 
 # %% [markdown]
@@ -191,8 +192,8 @@ figures.save(figure, here / "hcmd_questions.svg")
 # %%
 places = [Path(folder) / f"seed{k}" / "hcmd_zero" for k in range(n_seeds)]
 places += [here / arm / f"seed{k}" for arm in ("cold", "warm", *FACTORS) if arm != "once" for k in range(n_seeds)]
-runs = [json.loads((place / "made_by.json").read_text()) for place in places]
-made_by = [*runs, *(run["record"] for run in runs)]
-stamp = data.provenance(profile=profile, seeds=list(range(n_seeds)), commits_of_runs=sorted({made["commit"] for made in made_by}))
+made = [json.loads((place / "made_by.json").read_text()) for place in places]
+made_by = [*made, *(run["record"] for run in made)]
+stamp = store.provenance(profile=profile, seeds=list(range(n_seeds)), commits_of_runs=sorted({one["commit"] for one in made_by}))
 stamp["uncommitted_changes"] = any(made["uncommitted_changes"] for made in [stamp, *made_by])
-data.write_json(here / "provenance.json", stamp)
+store.write_json(here / "provenance.json", stamp)

@@ -33,7 +33,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.patches import ConnectionPatch, FancyArrowPatch, FancyBboxPatch, Rectangle
 
-from democratic_ai import data, figures, game, mechanisms
+from democratic_ai import figures, game, mechanisms
+from democratic_ai.engine import runs, store
 
 here = Path(folder)
 drawings, numbers = here / "results" / "figures", here / "results" / "data"
@@ -104,9 +105,9 @@ figures.save(figures.finalise(figure, None), drawings / "fig1a.svg")
 # giving.
 
 # %%
-every = data.read_seeds(here, f"iter{last_iteration}/manifold.csv", 1)
+every = runs.read_seeds(here, f"iter{last_iteration}/manifold.csv", 1)
 mapped = every[every.tail_endowment == 2]
-curves = data.read_seeds(here, f"iter{last_iteration}/manifold_payouts.csv", 1)
+curves = runs.read_seeds(here, f"iter{last_iteration}/manifold_payouts.csv", 1)
 on_the_map = {
     "libertarian": mapped[(mapped.w_bin == 10) & (mapped.v_bin == 1)],
     "liberal_egalitarian": mapped[(mapped.w_bin == 10) & (mapped.v_bin == 10)],
@@ -133,8 +134,8 @@ with figures.style():
     figure.legend(*inset.get_legend_handles_labels(), loc="outside upper right", ncols=2, title="payout / endowment of", title_fontsize=7.5)
 figure = figures.finalise(figure, "virtual players, tails of 2 coins, first run")
 figures.save(figure, drawings / "fig1b.svg")
-data.write_table(numbers / "fig1b.csv", mapped)
-data.write_table(numbers / "fig1b_payouts.csv", curves)
+store.write_table(numbers / "fig1b.csv", mapped)
+store.write_table(numbers / "fig1b_payouts.csv", curves)
 
 # %% [markdown]
 # ## 1C: contributions under three mechanisms
@@ -144,7 +145,7 @@ data.write_table(numbers / "fig1b_payouts.csv", curves)
 # while the head did not.
 
 # %%
-curves = data.read_seeds(here, "fig1c.csv", n_seeds)
+curves = runs.read_seeds(here, "fig1c.csv", n_seeds)
 curves = curves.groupby(["source", "mechanism", "tail_endowment", "role", "round"], sort=False).relative_contribution.mean().reset_index()
 played = "people" if "people" in set(curves.source) else "participants"
 figure = figures.contribution_curves(curves, note=f"{figures.behaviour_label(pd.Series([played]), n_seeds=n_seeds)}, and virtual players")
@@ -161,7 +162,7 @@ errors = pd.DataFrame(
 errors.round(3)
 
 # %%
-data.write_table(numbers / "fig1c.csv", curves)
+store.write_table(numbers / "fig1c.csv", curves)
 
 # %% [markdown]
 # ## 1D: how a mechanism is found

@@ -28,10 +28,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from democratic_ai import data, figures, statistics
+from democratic_ai import figures, statistics
+from democratic_ai.engine import published, runs, store
 
 here = Path(folder)
-cast = data.read_seeds(here, "votes.parquet", n_seeds).query("experiment in (2, 3) and vote == vote")  # a vote not cast is NaN
+cast = runs.read_seeds(here, "votes.parquet", n_seeds).query("experiment in (2, 3) and vote == vote")  # a vote not cast is NaN
 cast.groupby(["source", "experiment", "rival"], sort=False).vote.agg(["size", "mean"]).round(3)
 
 # %% [markdown]
@@ -49,13 +50,13 @@ cells = [
     for cell, groups in by_group.groupby(["rival", "tail_endowment", "role"])
 ]
 shares = pd.DataFrame(cells, columns=["rival", "tail_endowment", "role", "vote_share", "low", "high"])
-people = data.published("fig2_votes").assign(role="all", published=lambda f: f.votes_for_hcrm / f.votes_cast)
+people = published.read("fig2_votes").assign(role="all", published=lambda f: f.votes_for_hcrm / f.votes_cast)
 shares = shares.merge(people[["rival", "tail_endowment", "role", "published"]], how="left")
 
 # %%
 figure = figures.vote_bars(shares, note=figures.behaviour_label(cast.source, n_seeds=n_seeds))
 figures.save(figure, here / "results" / "figures" / "fig2.svg")
-data.write_table(here / "results" / "data" / "fig2.csv", shares.round(5))
+store.write_table(here / "results" / "data" / "fig2.csv", shares.round(5))
 
 # %% [markdown]
 # The bars of all players in numbers, and how far they are from the diamonds.

@@ -31,7 +31,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from democratic_ai import data, experiments, figures
+from democratic_ai import experiments, figures
+from democratic_ai.engine import runs, store
 
 here = Path(folder)
 drawings, numbers = here / "results" / "figures", here / "results" / "data"
@@ -44,7 +45,7 @@ drawings, numbers = here / "results" / "figures", here / "results" / "data"
 # principally the tails.
 
 # %%
-beach = pd.concat(data.read_seeds(here, file, n_seeds) for file in (f"iter{last_iteration}/beach.csv", "rational/theta1_sigma1/beach.csv"))
+beach = pd.concat(runs.read_seeds(here, file, n_seeds) for file in (f"iter{last_iteration}/beach.csv", "rational/theta1_sigma1/beach.csv"))
 axes = ["mechanism", "tail_endowment", "head_contribution", "tail_contribution_sum"]
 surface = beach.groupby(axes, sort=False).head_share.agg(["mean", "std"]).reset_index().rename(columns={"mean": "head_share"})
 figure = figures.beach_plot(surface, size=(1.3, 1.2), note="trained with networks that imitate stand-in participants; RM with rational players")
@@ -66,7 +67,7 @@ generous.groupby(["mechanism", side, "tail_endowment"], sort=False).head_share.m
 surface[surface.mechanism == "hcrm"].groupby("tail_endowment")["std"].mean().round(3)
 
 # %%
-data.write_table(numbers / "fig3a_beach.csv", surface.drop(columns="std"))
+store.write_table(numbers / "fig3a_beach.csv", surface.drop(columns="std"))
 
 # %% [markdown]
 # ## 3B: how rich and how equal
@@ -76,7 +77,7 @@ data.write_table(numbers / "fig3a_beach.csv", surface.drop(columns="std"))
 # Dark is where games are dense (in the original, light was). In the original HCRM struck the best bargain between surplus and equality.
 
 # %%
-trials = data.read_seeds(here, "trials.parquet", n_seeds).query("experiment in (2, 3) and session > 0")
+trials = runs.read_seeds(here, "trials.parquet", n_seeds).query("experiment in (2, 3) and session > 0")
 games = pd.concat([experiments.summarise_blocks(of_seed).assign(seed=seed) for seed, of_seed in trials.groupby("seed")], ignore_index=True)
 games["log_surplus"] = np.log(games.surplus)
 note = figures.behaviour_label(trials.source, n_seeds=n_seeds)
@@ -113,7 +114,7 @@ for ax, name in zip(figure.axes, figures.ordered_values(games.mechanism)):
     ax.plot(of_it.log_surplus, of_it.gini, ".", color="black", ms=2, mew=0, alpha=0.6, rasterized=True)
 figures.save(figure, drawings / "fig3b.svg")
 columns = ["experiment", "group", "mechanism", "tail_endowment", "log_surplus", "gini"]
-data.write_table(numbers / "fig3b.csv", games.loc[games.seed == 0, columns].round(4))
+store.write_table(numbers / "fig3b.csv", games.loc[games.seed == 0, columns].round(4))
 
 # %% [markdown]
 # ## 3C: what one gets for giving
@@ -137,8 +138,8 @@ figure = figures.role_scatter(
     note=f"{note}" + ("; dots: the first run, lines: all" if n_seeds > 1 else ""),
 )
 figures.save(figure, drawings / "fig3c.svg")
-data.write_table(numbers / "fig3c.csv", dots.loc[dots.seed == 0, keys[1:] + ["role", "contribution", "payout"]].round(3))
-data.write_table(numbers / "fig3c_fits.csv", fits.round(4))
+store.write_table(numbers / "fig3c.csv", dots.loc[dots.seed == 0, keys[1:] + ["role", "contribution", "payout"]].round(3))
+store.write_table(numbers / "fig3c_fits.csv", fits.round(4))
 
 # %% [markdown]
 # The slopes: coins a round for giving everything instead of nothing.

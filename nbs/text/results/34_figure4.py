@@ -30,12 +30,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from democratic_ai import data, experiments, figures, game, statistics
+from democratic_ai import experiments, figures, game, statistics
+from democratic_ai.engine import published, runs, store
 
 here = Path(folder)
 drawings, numbers = here / "results" / "figures", here / "results" / "data"
-trials = data.read_seeds(here, "trials.parquet", n_seeds).query("experiment == 4 and session > 0")
-votes = data.read_seeds(here, "votes.parquet", n_seeds).query("experiment == 4 and vote == vote")  # a vote not cast is NaN
+trials = runs.read_seeds(here, "trials.parquet", n_seeds).query("experiment == 4 and session > 0")
+votes = runs.read_seeds(here, "votes.parquet", n_seeds).query("experiment == 4 and vote == vote")  # a vote not cast is NaN
 note = figures.behaviour_label(trials.source, n_seeds=n_seeds)
 referee = note if set(trials.source) == {"people"} else f"{note}; stand-in referees"
 print(trials.groupby(["source", "seed"]).group.nunique().to_dict(), "groups by source and seed;", len(votes), "votes cast")
@@ -47,7 +48,7 @@ print(trials.groupby(["source", "seed"]).group.nunique().to_dict(), "groups by s
 # over its 219 votes (138 would be 63.0 %, 139 63.5 %).
 
 # %%
-printed = data.published("text_statistics").set_index("name").published["exp4_share"]
+printed = published.read("text_statistics").set_index("name").published["exp4_share"]
 everybody = pd.concat([votes.assign(role="all"), votes.assign(role=votes.player.eq(0).map({True: "head", False: "tail"}))])
 by_group = everybody.groupby(["rival", "tail_endowment", "role", "seed", "group"]).vote.agg(["sum", "size"]).reset_index()
 cells = [
@@ -58,7 +59,7 @@ shares = pd.DataFrame(cells, columns=["rival", "tail_endowment", "role", "vote_s
 shares["published"] = shares.role.map({"all": printed})
 figure = figures.vote_bars(shares, note=referee)
 figures.save(figure, drawings / "fig4a.svg")
-data.write_table(numbers / "fig4a.csv", shares.round(5))
+store.write_table(numbers / "fig4a.csv", shares.round(5))
 shares.round(3)
 
 # %% [markdown]
@@ -92,7 +93,7 @@ with figures.style():
     ax.legend(loc="upper right")
 figure = figures.finalise(figure, referee)
 figures.save(figure, drawings / "fig4b.svg")
-data.write_table(numbers / "fig4b.csv", frequency.round(5))
+store.write_table(numbers / "fig4b.csv", frequency.round(5))
 
 # %% [markdown]
 # ## 4C: what one got for giving
@@ -111,8 +112,8 @@ figure = figures.role_scatter(
     dots, fits, x="contribution", y="payout", labels=("relative contribution (mean of the game)", "payout (mean coins a round)"), size=(2.4, 1.5), note=referee
 )
 figures.save(figure, drawings / "fig4c.svg")
-data.write_table(numbers / "fig4c.csv", dots[[*keys, "role", "contribution", "payout"]].round(3))
-data.write_table(numbers / "fig4c_fits.csv", fits.round(4))
+store.write_table(numbers / "fig4c.csv", dots[[*keys, "role", "contribution", "payout"]].round(3))
+store.write_table(numbers / "fig4c_fits.csv", fits.round(4))
 fits.round(2)
 
 # %% [markdown]
@@ -131,7 +132,7 @@ every = pd.MultiIndex.from_product([by_cell.index.unique(0), range(game.Game.mos
 empirical = by_cell.reindex(every).reset_index().rename(columns={"mean": "head_share", "size": "rounds"}).assign(tail_endowment=tail)
 figure = figures.beach_plot(empirical, size=(2.1, 1.6), note=referee)
 figures.save(figure, drawings / "fig4d.svg")
-data.write_table(numbers / "fig4d.csv", empirical.round(5))
+store.write_table(numbers / "fig4d.csv", empirical.round(5))
 
 # %% [markdown]
 # How strongly do both respond? The head's mean share when it gave less than half of its coins, and when it gave half or more.

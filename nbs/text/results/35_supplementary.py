@@ -34,13 +34,14 @@ import pandas as pd
 from IPython.display import display
 from PIL import Image
 
-from democratic_ai import data, experiments, figures, game, graphnet, mechanisms, statistics, voting
+from democratic_ai import experiments, figures, game, graphnet, mechanisms, statistics, voting
+from democratic_ai.engine import published, runs, store
 
 here = Path(folder)
 drawings, numbers, tables = (here / "results" / kind for kind in ("figures", "data", "tables"))
-trials = data.read_seeds(here, "trials.parquet", n_seeds).query("experiment in (2, 3) and session > 0")
+trials = runs.read_seeds(here, "trials.parquet", n_seeds).query("experiment in (2, 3) and session > 0")
 trials["role"] = trials.player.eq(0).map({True: "head", False: "tail"})
-votes = data.read_seeds(here, "votes.parquet", n_seeds).query("experiment in (2, 3) and vote == vote")  # a vote not cast is NaN
+votes = runs.read_seeds(here, "votes.parquet", n_seeds).query("experiment in (2, 3) and vote == vote")  # a vote not cast is NaN
 note = figures.behaviour_label(trials.source, n_seeds=n_seeds)
 conditions = ["mechanism", "tail_endowment"]
 
@@ -64,7 +65,7 @@ def keep(figure, name):
 played = trials[trials.mechanism.isin([*mechanisms.BASELINES, "hcrm"])]
 cells = [*conditions, "role", "round"]
 given = played.groupby(cells).contribution.value_counts(normalize=True).rename("frequency").rename_axis([*cells, "coins"]).reset_index()
-virtual = data.read_seeds(here, f"iter{last_iteration}/virtual_coins.csv", n_seeds).groupby([*cells, "coins"]).frequency.mean().reset_index()
+virtual = runs.read_seeds(here, f"iter{last_iteration}/virtual_coins.csv", n_seeds).groupby([*cells, "coins"]).frequency.mean().reset_index()
 both = pd.concat([virtual.assign(source="virtual"), given.assign(source="people" if note == "people" else "participants")])
 every = virtual[[*cells, "coins"]].merge(pd.DataFrame({"source": both.source.unique()}), how="cross")
 coins = every.merge(both, how="left").fillna({"frequency": 0})
@@ -88,7 +89,7 @@ figure = figures.heat_panels(
 )
 figure.axes[0].invert_yaxis()
 keep(figure, "figS1")
-data.write_table(numbers / "figS1.csv", coins[[*cells, "source", "coins", "frequency"]].query("frequency > 0").round(4))
+store.write_table(numbers / "figS1.csv", coins[[*cells, "source", "coins", "frequency"]].query("frequency > 0").round(4))
 
 # %%
 wide = coins.pivot_table(index=[*cells, "coins"], columns="source", values="frequency").diff(axis=1).iloc[:, -1].abs()
@@ -118,8 +119,8 @@ s2 = found.groupby(["rival", "predictor"], sort=False).agg(
 )
 intervals = found.groupby(["rival", "predictor"], sort=False).t.agg(statistics.interval_over_seeds)
 s2 = s2.assign(t_low=intervals.str[1], t_high=intervals.str[2]).reset_index()
-s2 = s2.merge(data.published("figure_s2_t").rename(columns={"t": "published"}), how="left")
-data.write_table(tables / "figS2.csv", s2.round(5))
+s2 = s2.merge(published.read("figure_s2_t").rename(columns={"t": "published"}), how="left")
+store.write_table(tables / "figS2.csv", s2.round(5))
 s2.round(3)
 
 # %%
@@ -128,15 +129,15 @@ rivals = figures.ordered_values(s2.rival)
 with figures.style():
     figure, axes = plt.subplots(1, len(rivals), figsize=(figures.FULL, 2.3), sharey=True, squeeze=False)
     for ax, rival in zip(axes[0], rivals):
-        rows, runs = s2[s2.rival == rival].set_index("predictor").loc[list(names)], found[found.rival == rival]
+        rows, by_run = s2[s2.rival == rival].set_index("predictor").loc[list(names)], found[found.rival == rival]
         ax.bar(range(4), rows.coefficient, yerr=1.96 * rows.standard_error, color="#a9bfda", width=0.7, error_kw=dict(lw=1, capsize=2))
-        ax.plot(runs.predictor.map(list(names).index) + 0.22, runs.coefficient, "o", color="black", ms=1.8)
+        ax.plot(by_run.predictor.map(list(names).index) + 0.22, by_run.coefficient, "o", color="black", ms=1.8)
         ax.axhline(0, color=figures.CHANCE, lw=0.6)
         ax.set_xticks(range(4), names.values(), rotation=90)
         ax.set_title(f"against {figures.label(rival)}")
     axes[0, 0].set_ylabel("coefficient (log-odds per\nstandard deviation)")
 keep(figures.finalise(figure, note), "figS2")
-data.write_table(numbers / "figS2.csv", found.round(5))
+store.write_table(numbers / "figS2.csv", found.round(5))
 
 # %% [markdown]
 # ## S3 and S4: payouts and contributions, round by round
@@ -155,7 +156,7 @@ for name, value, label, limits in (
     curves = curves.assign(low=curves[value] - 1.96 * curves["sem"], high=curves[value] + 1.96 * curves["sem"]).drop(columns="sem")
     figure = figures.role_curves(curves, value=value, label=label, limits=limits, note=note)
     keep(figure, name)
-    data.write_table(numbers / f"{name}.csv", curves.round(4))
+    store.write_table(numbers / f"{name}.csv", curves.round(4))
 
 # %% [markdown]
 # ## S5: how unequal games ended
@@ -178,7 +179,7 @@ with figures.style():
     figure.supxlabel("Gini coefficient of the returns of a game (dashes: of the endowments)", fontsize=8)
     figure.supylabel("fraction of games", fontsize=8)
 keep(figures.finalise(figure, note), "figS5")
-data.write_table(numbers / "figS5.csv", ginis.assign(initial_gini=ginis.tail_endowment.map(initial)).round(5))
+store.write_table(numbers / "figS5.csv", ginis.assign(initial_gini=ginis.tail_endowment.map(initial)).round(5))
 
 # %% [markdown]
 # ## S6: what they said afterwards
@@ -230,7 +231,7 @@ def answers_drawn():
 with figures.style():
     figure = plt.figure(figsize=(figures.FULL, 0.5)) if answered.empty else answers_drawn()
 keep(figures.finalise(figure, figures.behaviour_label(answered.source, n_seeds=n_seeds) or "people; their answers were not released"), "figS6")
-data.write_table(numbers / "figS6.csv", named.round(4))
+store.write_table(numbers / "figS6.csv", named.round(4))
 
 # %% [markdown]
 # Which answers go with the vote? One logistic regression on all seven, over all rivals; t is the mean over runs.
@@ -240,7 +241,7 @@ predicting = [voting.determinants(rows, predictors=list(QUESTIONS)).rename_axis(
 predicting = pd.concat(predicting) if predicting else pd.DataFrame(columns=["question", "coefficient", "t", "p"])
 s6 = predicting.groupby("question", sort=False).agg(coefficient=("coefficient", "mean"), t=("t", "mean"), p=("p", "median")).reset_index()
 s6["published"] = s6.question.map({f"q{i}": "t > 4, p < .001" for i in (1, 3, 4, 5, 7)} | {"q2": "t about 26", "q6": "does not predict"})
-data.write_table(tables / "figS6.csv", s6.round(5))
+store.write_table(tables / "figS6.csv", s6.round(5))
 s6.round(3)
 
 # %% [markdown]
@@ -276,7 +277,7 @@ figure = figures.heat_panels(
     note=note,
 )
 keep(figure, "figS7")
-data.write_table(numbers / "figS7.csv", joint.query("fraction > 0").round(5))
+store.write_table(numbers / "figS7.csv", joint.query("fraction > 0").round(5))
 
 # %% [markdown]
 # ## S8: what a round leaves in the hand
@@ -304,7 +305,7 @@ figure = figures.heat_panels(
     note="trained with networks that imitate stand-in participants; RM with rational players",
 )
 keep(figure, "figS8")
-data.write_table(numbers / "figS8.csv", ended.drop(columns="head_share").round(3))
+store.write_table(numbers / "figS8.csv", ended.drop(columns="head_share").round(3))
 
 # %% [markdown]
 # ## S9: the map of the manifold, for all endowments and for each
@@ -313,7 +314,7 @@ data.write_table(numbers / "figS8.csv", ended.drop(columns="head_share").round(3
 # for each. With equal endowments v means nothing and the map shrinks to a line; as tails get poorer it opens. The original showed the same six maps.
 
 # %%
-manifold = data.read_seeds(here, f"iter{last_iteration}/manifold.csv", 1)
+manifold = runs.read_seeds(here, f"iter{last_iteration}/manifold.csv", 1)
 with figures.style():
     figure, axes = plt.subplots(2, 3, figsize=(figures.FULL, 5.0), sharex=True, sharey=True)
     together, *each = axes.flat
@@ -327,4 +328,4 @@ with figures.style():
     figure.supxlabel("first dimension (distances in payout / endowment)", fontsize=8)
     figure.supylabel("second dimension", fontsize=8)
 keep(figures.finalise(figure, "virtual players, first run"), "figS9")
-data.write_table(numbers / "figS9.csv", manifold)
+store.write_table(numbers / "figS9.csv", manifold)

@@ -34,19 +34,20 @@ import pandas as pd
 import seaborn as sns
 from scipy import stats
 
-from democratic_ai import data, experiments, figures, graphnet, hcmd_zero, mechanisms, statistics
+from democratic_ai import experiments, figures, graphnet, hcmd_zero, mechanisms, statistics
+from democratic_ai.engine import published, runs, store
 
 here = Path(folder)
 results = here / "results"
 drawings, numbers, tables = (results / name for name in ("figures", "data", "tables"))
-read = lambda name: data.read_seeds(here, f"hcmd_zero/{name}", n_seeds)
+read = lambda name: runs.read_seeds(here, f"hcmd_zero/{name}", n_seeds)
 trials, votes = read("trials.parquet"), read("votes.parquet")
 trials, votes = trials[trials.session > 0], votes[votes.vote.notna()]
 note = figures.behaviour_label(trials.source, n_seeds=n_seeds)
 modelled = f"models of stand-in participants{f', {n_seeds} runs' if n_seeds > 1 else ''}"
 metagames = read("metagame.csv")
 last = metagames.model_iteration.max()
-published = data.published("hcmd_zero").set_index("name")
+printed = published.read("hcmd_zero").set_index("name")
 ours = {}  # the same numbers, each by seed
 
 # %% [markdown]
@@ -66,7 +67,7 @@ figure = figures.role_curves(
     curves, value="relative_contribution", label="contribution (fraction of the endowment)", limits=(0, 1), note=note
 )
 figures.save(figure, drawings / "hcmd_fig3a.svg")
-data.write_table(numbers / "hcmd_fig3a.csv", curves.round(5))
+store.write_table(numbers / "hcmd_fig3a.csv", curves.round(5))
 
 # %%
 by_block = by_seed.groupby(["role", "tail_endowment", "mechanism", "seed"]).relative_contribution.mean().reset_index()
@@ -74,7 +75,7 @@ over_rounds = statistics.over_seeds(by_block, ["role", "tail_endowment", "mechan
 found = {}  # the original's findings, each a number by seed that should be above zero, or the difference of what should be equal
 mean_given = given.groupby(["seed", "mechanism"]).relative_contribution.mean().unstack()
 found["contributions_match"] = mean_given["hcmd_zero"] - mean_given["liberal_egalitarian"]
-data.write_table(tables / "hcmd_contributions.csv", over_rounds.round(5))
+store.write_table(tables / "hcmd_contributions.csv", over_rounds.round(5))
 over_rounds.pivot(index=["role", "tail_endowment"], columns="mechanism", values="relative_contribution").round(3)
 
 # %% [markdown]
@@ -89,8 +90,8 @@ cells = [
     for tail, groups in by_group.groupby("tail_endowment", sort=False)
 ]
 shares = pd.DataFrame(cells, columns=["tail_endowment", "vote_share", "low", "high"])
-shares["published"] = shares.tail_endowment.map({"all": published.published["hcmd_share_liberal_egalitarian"]})
-data.write_table(tables / "hcmd_vs_liberal_egalitarian.csv", shares.round(5))
+shares["published"] = shares.tail_endowment.map({"all": printed.published["hcmd_share_liberal_egalitarian"]})
+store.write_table(tables / "hcmd_vs_liberal_egalitarian.csv", shares.round(5))
 each = shares[shares.tail_endowment != "all"].astype({"tail_endowment": int})
 figure = figures.vote_bars(each.assign(rival="liberal_egalitarian"), agent="HCMD-zero", note=note)
 figures.save(figure, drawings / "hcmd_fig3b.svg")
@@ -102,7 +103,7 @@ ours["hcmd_share_liberal_egalitarian"] = votes.groupby("seed").vote.mean()
 ours["hcmd_p_liberal_egalitarian"] = p = of_all.groupby("seed")[["sum", "size"]].apply(lambda groups: statistics.permutation_test(groups["sum"], groups["size"]))
 found["beats_stranger"] = ours["hcmd_share_liberal_egalitarian"] - 0.5
 found["half_everywhere"] = votes.groupby(["seed", "tail_endowment"]).vote.mean().groupby("seed").min() - 0.5
-print(f"permutation of whole groups, each run by itself: p from {p.min():.4f} to {p.max():.4f} (published: p < {published.published['hcmd_p_liberal_egalitarian']:g})")
+print(f"permutation of whole groups, each run by itself: p from {p.min():.4f} to {p.max():.4f} (published: p < {printed.published['hcmd_p_liberal_egalitarian']:g})")
 pd.DataFrame({"vote_share": ours["hcmd_share_liberal_egalitarian"], "p": p}).round(4)
 
 # %% [markdown]
@@ -126,12 +127,12 @@ with figures.style():
     ax.legend(loc="upper right")
 figure = figures.finalise(figure, f"{note}; up to 250 of the groups")
 figures.save(figure, drawings / "hcmd_fig3c.svg")
-data.write_table(numbers / "hcmd_fig3c.csv", games.round(4))
+store.write_table(numbers / "hcmd_fig3c.csv", games.round(4))
 by_run = games.melt(["mechanism", "seed"], ["log_reward", "gini"], var_name="measure").groupby(["measure", "mechanism", "seed"]).value.mean().reset_index()
 paired = by_run.pivot(index=["measure", "seed"], columns="mechanism", values="value").reset_index()
 paired = paired.assign(mechanism="difference", value=paired["hcmd_zero"] - paired["liberal_egalitarian"])[list(by_run)]
 wealth = statistics.over_seeds(pd.concat([by_run, paired]), ["measure", "mechanism"], "value")
-data.write_table(tables / "hcmd_wealth.csv", wealth.round(5))
+store.write_table(tables / "hcmd_wealth.csv", wealth.round(5))
 by_measure = paired.set_index("seed").groupby("measure").value
 found["productivity_matches"], found["inequality_matches"] = by_measure.get_group("log_reward") / 4, by_measure.get_group("gini")
 wealth.round(3)
@@ -144,7 +145,7 @@ wealth.round(3)
 
 # %%
 entropy = statistics.over_seeds(read("cross_entropy.csv"), ["kind", "model_iteration", "data_iteration"], "ratio")
-data.write_table(tables / "hcmd_cross_entropy.csv", entropy.round(5))
+store.write_table(tables / "hcmd_cross_entropy.csv", entropy.round(5))
 
 
 def table_plot(axes_of, titles, labels, limits, bar):
@@ -177,7 +178,7 @@ found["models_age"] = np.minimum(ours["hcmd_model_2_on_data_4"] - ours["hcmd_mod
 
 # %%
 unmet = statistics.over_seeds(read("cross_entropy_unmet.csv"), ["kind", "model_iteration", "data_iteration"], "ratio")
-data.write_table(tables / "hcmd_cross_entropy_unmet.csv", unmet.round(5))
+store.write_table(tables / "hcmd_cross_entropy_unmet.csv", unmet.round(5))
 unmet.pivot(index=["kind", "model_iteration"], columns="data_iteration", values="ratio").round(3)
 
 # %% [markdown]
@@ -187,7 +188,7 @@ unmet.pivot(index=["kind", "model_iteration"], columns="data_iteration", values=
 
 # %%
 met = statistics.over_seeds(metagames[metagames.model_iteration == last], ["iteration_row", "iteration_col"], "vote_share")
-data.write_table(tables / "hcmd_metagame.csv", met.round(5))
+store.write_table(tables / "hcmd_metagame.csv", met.round(5))
 win = met.pivot(index="iteration_row", columns="iteration_col", values="vote_share")
 spread = max(0.05, np.abs(win.to_numpy() - 0.5).max())
 figure = table_plot([win], [""], ("against iteration", "iteration"), (0.5 - spread, 0.5 + spread), "share of the votes")
@@ -210,7 +211,7 @@ def step_table(chosen):
 
 own, newest = step_table(steps[steps.model_iteration == steps.iteration_row]), step_table(steps[steps.model_iteration == last])
 step = own.add_prefix("own_").join(newest.add_prefix("last_")).rename_axis("iteration").reset_index()
-data.write_table(tables / "hcmd_steps.csv", step.round(5))
+store.write_table(tables / "hcmd_steps.csv", step.round(5))
 n_steps = n_seeds * len(step)
 found["each_beats_the_last"] = steps[steps.model_iteration == last].groupby("seed").lead.min()
 for before in ("own", "last"):
@@ -228,7 +229,7 @@ for k in range(n_seeds):
     end = next((s for s, reason in reasons.items() if reason), str(last))
     ended.append({"seed": k, "iteration": int(end), "reason": reasons[end] or "the last iteration"})
 stop = pd.DataFrame(ended).merge(course.groupby(["seed", "iteration"]).vote_share.mean().reset_index())
-data.write_table(tables / "hcmd_stop.csv", stop.round(5))
+store.write_table(tables / "hcmd_stop.csv", stop.round(5))
 stop
 
 # %% [markdown]
@@ -242,7 +243,7 @@ stop
 # %%
 knowable = read("knowable.csv").melt(["seed", "iteration"], ["rule", "unordered", "taste"], var_name="who", value_name="knows")
 knowable = statistics.over_seeds(knowable, ["who", "iteration"], "knows")
-data.write_table(tables / "hcmd_knowable.csv", knowable.round(5))
+store.write_table(tables / "hcmd_knowable.csv", knowable.round(5))
 with figures.style():
     figure, ax = plt.subplots(figsize=(figures.COLUMN, 2.2))
     looks = {
@@ -273,7 +274,7 @@ knowable.pivot(index="iteration", columns="who", values="knows").round(1)
 beach = read("beach.csv")
 axes = ["iteration", "tail_endowment", "head_contribution", "tail_contribution_sum"]
 surface = beach.groupby(axes).head_share.mean().reset_index()
-data.write_table(numbers / "hcmd_beach.csv", surface.round(5))
+store.write_table(numbers / "hcmd_beach.csv", surface.round(5))
 rows = {s: "random" if s == 0 else f"iteration {s}" for s in range(last + 1)}
 baseline = pd.concat(graphnet.beach(mechanisms.liberal_egalitarian, tail).assign(tail_endowment=tail) for tail in surface.tail_endowment.unique())
 first = beach.query("seed == 0")
@@ -286,7 +287,7 @@ idle = read("idle_head.csv")
 for s in (4, 7):
     ours[f"hcmd_head_share_iteration_{s}"] = idle[idle.iteration == s].set_index("seed").head_share
 found["shore_grows"] = ours["hcmd_head_share_iteration_4"] - ours["hcmd_head_share_iteration_7"]
-data.write_table(tables / "hcmd_idle_head.csv", idle.pivot(index="iteration", columns="seed", values="head_share").add_prefix("seed").round(5).reset_index())
+store.write_table(tables / "hcmd_idle_head.csv", idle.pivot(index="iteration", columns="seed", values="head_share").add_prefix("seed").round(5).reset_index())
 idle.pivot(index="iteration", columns="seed", values="head_share").round(3)
 
 # %% [markdown]
@@ -298,7 +299,7 @@ idle.pivot(index="iteration", columns="seed", values="head_share").round(3)
 axes = ["rival", "iteration", "tail_endowment"]
 courses = pd.concat([courses, courses.groupby(["rival", "iteration", "seed"]).vote_share.mean().reset_index().assign(tail_endowment="all")])
 courses = statistics.over_seeds(courses, axes, "vote_share")
-data.write_table(tables / "hcmd_course.csv", courses.round(5))
+store.write_table(tables / "hcmd_course.csv", courses.round(5))
 courses.pivot(index=axes[:2], columns="tail_endowment", values="vote_share").round(3)
 
 # %% [markdown]
@@ -308,7 +309,7 @@ courses.pivot(index=axes[:2], columns="tail_endowment", values="vote_share").rou
 # %%
 came_off = read("worst_returns.csv")
 safety = statistics.over_seeds(came_off, ["iteration"], "losers").merge(came_off.groupby("iteration").worst.min().reset_index())
-data.write_table(tables / "hcmd_safety.csv", safety.round(5))
+store.write_table(tables / "hcmd_safety.csv", safety.round(5))
 safety.round(3)
 
 # %% [markdown]
@@ -317,7 +318,7 @@ safety.round(3)
 
 # %%
 taste = statistics.over_seeds(read("taste.csv"), ["quantity", "whose", "iteration"], "weight")
-data.write_table(tables / "hcmd_taste.csv", taste.round(5))
+store.write_table(tables / "hcmd_taste.csv", taste.round(5))
 taste.pivot(index="iteration", columns=["quantity", "whose"], values="weight").round(3)
 
 # %% [markdown]
@@ -338,7 +339,7 @@ highest = by_seed.groupby("iteration").agg(lambda extra: statistics.interval_ove
 better = highest.apply(lambda row: ", ".join(row.index[row < 0]), axis=1)
 penalty = read("models.csv").groupby("iteration").penalty.agg(["median", "min", "max"]).add_prefix("penalty_").reset_index()
 table1 = table1.merge(difference.add_prefix("extra_nats_").reset_index()).assign(better=better.to_numpy()).merge(penalty)
-data.write_table(tables / "hcmd_table1.csv", table1.round(5))
+store.write_table(tables / "hcmd_table1.csv", table1.round(5))
 table1.round(4)
 
 # %% [markdown]
@@ -348,18 +349,18 @@ table1.round(4)
 # not printed, but its p-value says how sure it was of its 54.3 %: at p = .06 they are 1.88 standard errors above one half. The other numbers are printed without any error; only their rounding can be allowed for.
 
 # %%
-certain = stats.norm.isf(published.published["hcmd_p_liberal_egalitarian"] / 2)
-margin = published.rounding.copy()
-margin["hcmd_share_liberal_egalitarian"] = 1.96 * (published.published["hcmd_share_liberal_egalitarian"] - 0.5) / certain
+certain = stats.norm.isf(printed.published["hcmd_p_liberal_egalitarian"] / 2)
+margin = printed.rounding.copy()
+margin["hcmd_share_liberal_egalitarian"] = 1.96 * (printed.published["hcmd_share_liberal_egalitarian"] - 0.5) / certain
 intervals = {name: statistics.interval_over_seeds(by_seed) for name, by_seed in ours.items()}
 p = ours["hcmd_p_liberal_egalitarian"]
 intervals["hcmd_p_liberal_egalitarian"] = (p.median(), p.min(), p.max())
-beside = published.drop(columns="rounding").assign(margin=margin).join(pd.DataFrame(intervals, index=["ours", "low", "high"]).T)
+beside = printed.drop(columns="rounding").assign(margin=margin).join(pd.DataFrame(intervals, index=["ours", "low", "high"]).T)
 beside["verdict"] = [
     statistics.agreement(row.published, row.ours, row.low, row.high, sign=row.sign, is_p=row.what.endswith(": p"), margin=row.margin)
     for row in beside.itertuples()
 ]
-data.write_table(tables / "hcmd_numbers.csv", beside.round(5).reset_index())
+store.write_table(tables / "hcmd_numbers.csv", beside.round(5).reset_index())
 beside[["what", "sign", "published", "margin", "ours", "low", "high", "verdict"]].round(3)
 
 # %% [markdown]
@@ -382,18 +383,18 @@ for name, what in FINDINGS.items():
     word = statistics.finding(*interval, equal_within=0.1 if name.endswith("match") or name.endswith("matches") else None)
     judgements.append({"name": name, "finding": what, **interval._asdict(), "word": word})
 judgements = pd.DataFrame(judgements).rename(columns={"value": "margin"})
-data.write_table(tables / "hcmd_findings.csv", judgements.round(5))
+store.write_table(tables / "hcmd_findings.csv", judgements.round(5))
 judgements.set_index("finding")[["margin", "low", "high", "word"]].round(3)
 
 # %%
 kept = beside.rename(columns={"ours": "value", "what": "unit"}).assign(made_by="26_hcmd_zero, 36_hcmd_zero")
 kept = kept[["value", "low", "high", "published", "unit", "made_by"]].astype(object).where(kept.notna(), None)
-data.write_json(results / "numbers" / "hcmd_zero.json", kept.T.to_dict())
+store.write_json(results / "numbers" / "hcmd_zero.json", kept.T.to_dict())
 made_by = [json.loads((here / f"seed{k}" / "hcmd_zero" / "made_by.json").read_text()) for k in range(n_seeds)]
 records = [made["record"] for made in made_by]
 took = {"minutes_of_seven_iterations": [round(record["minutes"], 2) for record in records]}
 took["gib_per_seed"] = [round(pd.read_csv(here / f"seed{k}" / "hcmd_zero" / "26_hcmd_zero.tsv", sep="\t").max_rss.item() / 1024, 2) for k in range(n_seeds)]
 commits = {f"commits_of_{what}": sorted({made["commit"] for made in by}) for what, by in (("records", records), ("seeds", made_by))}
-stamp = data.provenance(profile=profile, seeds=list(range(n_seeds)), **commits, **took)
+stamp = store.provenance(profile=profile, seeds=list(range(n_seeds)), **commits, **took)
 stamp["uncommitted_changes"] = any(made["uncommitted_changes"] for made in [stamp, *records, *made_by])
-data.write_json(results / "hcmd_provenance.json", stamp)
+store.write_json(results / "hcmd_provenance.json", stamp)

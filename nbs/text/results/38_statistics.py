@@ -36,7 +36,8 @@ import numpy as np
 import pandas as pd
 import statsmodels.api as sm
 
-from democratic_ai import data, experiments, game, mechanisms, statistics
+from democratic_ai import experiments, game, mechanisms, statistics
+from democratic_ai.engine import published, store
 
 here = Path(folder)
 seeds = [{name: pd.read_parquet(here / f"seed{k}" / f"{name}.parquet") for name in ("trials", "votes")} for k in range(n_seeds)]
@@ -183,7 +184,7 @@ def everything(trials, votes):
 
 
 found = pd.DataFrame([everything(**seed) for seed in seeds])
-published = data.published("text_statistics").set_index("name")
+printed = published.read("text_statistics").set_index("name")
 
 
 def over_seeds(name):
@@ -191,14 +192,14 @@ def over_seeds(name):
     if name not in found:
         return {"ours": np.nan, "low": np.nan, "high": np.nan}
     values = found[name].to_numpy(float)
-    if published.kind[name] == "p":
+    if printed.kind[name] == "p":
         return {"ours": np.median(values), "low": values.min(), "high": values.max()}
     return dict(zip(("ours", "low", "high"), statistics.interval_over_seeds(values)))
 
 
-table = published.join(pd.DataFrame({name: over_seeds(name) for name in published.index}).T)
+table = printed.join(pd.DataFrame({name: over_seeds(name) for name in printed.index}).T)
 assert (table.ours.notna() | table.not_comparable.notna()).all() or "people" in set(seeds[0]["trials"].source), "nothing printed is left out in silence"
-data.write_table(here / "results" / "tables" / "text_statistics.csv", table.reset_index())
+store.write_table(here / "results" / "tables" / "text_statistics.csv", table.reset_index())
 table[["what", "sign", "published", "ours", "low", "high"]].round(4)
 
 # %% [markdown]
@@ -254,5 +255,5 @@ def judged(name):
 
 
 judgements = pd.DataFrame([judged(name) for name in FINDINGS])
-data.write_table(here / "results" / "tables" / "findings.csv", judgements.round(5))
+store.write_table(here / "results" / "tables" / "findings.csv", judgements.round(5))
 judgements.set_index("finding")[["margin", "low", "high", "word"]].round(3)

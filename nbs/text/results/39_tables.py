@@ -34,7 +34,8 @@ import jax
 import numpy as np
 import pandas as pd
 
-from democratic_ai import cloning, data, figures, game, mechanisms, statistics
+from democratic_ai import cloning, figures, game, mechanisms, statistics
+from democratic_ai.engine import published, runs, store
 
 here = Path(folder)
 results = here / "results"
@@ -50,12 +51,12 @@ def number(name, value, *, made_by, low=None, high=None, published=None, unit="s
 # ## Table S1b: elections among virtual players
 
 # %%
-published = data.published("table_s1b_virtual_votes")
+printed = published.read("table_s1b_virtual_votes")
 axes = ["rival", "tail_endowment"]
-every = pd.concat([data.read_seeds(here, f"iter{i}/votes.csv", n_seeds).assign(iteration=i) for i in range(last_iteration + 1)])
+every = pd.concat([runs.read_seeds(here, f"iter{i}/votes.csv", n_seeds).assign(iteration=i) for i in range(last_iteration + 1)])
 s1b = statistics.over_seeds(every[every.iteration == last_iteration], axes, "vote_share")
-s1b = statistics.compare_with_published(s1b, published, on=axes, value="vote_share")
-data.write_table(results / "tables" / "s1b_virtual_votes.csv", s1b)
+s1b = statistics.compare_with_published(s1b, printed, on=axes, value="vote_share")
+store.write_table(results / "tables" / "s1b_virtual_votes.csv", s1b)
 s1b.round(3)
 
 # %%
@@ -71,7 +72,7 @@ for rival in mechanisms.BASELINES:
 
 # %%
 iterations = statistics.over_seeds(every, ["iteration", *axes], "vote_share").merge(s1b[[*axes, "published"]], on=axes)
-data.write_table(results / "tables" / "iterations.csv", iterations)
+store.write_table(results / "tables" / "iterations.csv", iterations)
 iterations.pivot_table(index="iteration", columns="rival", values=["vote_share", "published"], sort=False).round(3)
 
 # %% [markdown]
@@ -80,19 +81,19 @@ iterations.pivot_table(index="iteration", columns="rival", values=["vote_share",
 # The original's two sources disagree on some denominators; both stand here. Tests of whole groups are in 38_statistics.
 
 # %%
-votes = data.read_seeds(here, "votes.parquet", n_seeds).query("experiment in (2, 3)")
+votes = runs.read_seeds(here, "votes.parquet", n_seeds).query("experiment in (2, 3)")
 print("who voted:", ", ".join(votes.source.unique()))
 seeds = votes.groupby(["seed", *axes], sort=False).vote.mean().reset_index()
 s1a = statistics.over_seeds(seeds, axes, "vote").rename(columns={"vote": "vote_share"})
 for source, name in (("published", "fig2_votes"), ("published_table_s1a", "table_s1a_votes")):
-    people = data.published(name).assign(**{source: lambda f: f.votes_for_hcrm / f.votes_cast})
+    people = published.read(name).assign(**{source: lambda f: f.votes_for_hcrm / f.votes_cast})
     s1a = s1a.merge(people[[*axes, source]], on=axes)
 s1a["difference"] = s1a.vote_share - s1a.published
-data.write_table(results / "tables" / "s1a_votes.csv", s1a)
+store.write_table(results / "tables" / "s1a_votes.csv", s1a)
 s1a.round(3)
 
 # %%
-people = data.published("fig2_votes").groupby("rival")[["votes_for_hcrm", "votes_cast"]].sum()
+people = published.read("fig2_votes").groupby("rival")[["votes_for_hcrm", "votes_cast"]].sum()
 for rival in people.index:
     mean, low, high = statistics.interval_over_seeds(votes[votes.rival == rival].groupby("seed").vote.mean())
     share = people.votes_for_hcrm[rival] / people.votes_cast[rival]
@@ -104,10 +105,10 @@ number("s1a_mean_absolute_error", s1a.difference.abs().mean(), made_by="25_exper
 
 # %%
 pairs = ["row_v", "row_w", "col_v", "col_w"]
-metagame = data.read_seeds(here, f"iter{last_iteration}/metagame.csv", n_seeds)
+metagame = runs.read_seeds(here, f"iter{last_iteration}/metagame.csv", n_seeds)
 s2 = statistics.over_seeds(metagame, pairs, "win_probability")
-s2 = statistics.compare_with_published(s2, data.published("table_s2_metagame"), on=pairs, value="win_probability")
-data.write_table(results / "tables" / "s2_metagame.csv", s2)
+s2 = statistics.compare_with_published(s2, published.read("table_s2_metagame"), on=pairs, value="win_probability")
+store.write_table(results / "tables" / "s2_metagame.csv", s2)
 figures.matrix_plot(s2, note="virtual players");
 
 # %%
@@ -141,9 +142,9 @@ number("fig1c_virtual_players_from_participants", gap("virtual_players", behaved
 number("fig1c_virtual_players_error", gap("virtual_players", "published"), made_by="25_experiments, 31_figure1", **fraction)
 
 # %%
-held_out = data.read_seeds(here, f"iter{last_iteration}/cloning.csv", n_seeds)
+held_out = runs.read_seeds(here, f"iter{last_iteration}/cloning.csv", n_seeds)
 by_cell = statistics.over_seeds(held_out, ["model", "by", "at"], "cross_entropy")
-data.write_table(results / "tables" / "cloning.csv", by_cell)
+store.write_table(results / "tables" / "cloning.csv", by_cell)
 for row in by_cell[by_cell["by"] == "all"].itertuples():
     name = f"cloning_cross_entropy_{row.model.replace(' ', '_')}"
     number(name, row.cross_entropy, low=row.low, high=row.high, unit="nats a choice, held out", made_by="21_clone")
@@ -160,7 +161,7 @@ populations = ["trained_theta", "trained_sigma", "evaluated_theta", "evaluated_s
 elections = votes_of_rm.groupby(["seed", *populations]).vote_share.mean().reset_index()
 elections = elections.groupby("seed").filter(lambda rows: len(rows) == 16)  # seeds in which all four were trained
 st2 = statistics.over_seeds(elections, populations, "vote_share")
-data.write_table(results / "tables" / "st2.csv", st2)
+store.write_table(results / "tables" / "st2.csv", st2)
 st2.pivot_table(index=populations[:2], columns=populations[2:], values="vote_share", margins=True).round(3)
 
 # %%
@@ -170,7 +171,7 @@ for file in (path for k in range(n_seeds) for path in sorted(here.glob(f"seed{k}
     share = pd.read_csv(file).vote_share.rolling(100).mean()
     trainings.append(dict(trained_theta=theta, trained_sigma=sigma, seed=int(file.parts[-4][4:]), highest=share.max(), last=share.iloc[-1]))
 trainings = pd.DataFrame(trainings)
-data.write_table(results / "tables" / "st2_training.csv", trainings)
+store.write_table(results / "tables" / "st2_training.csv", trainings)
 trainings.round(3)
 
 # %% [markdown]
@@ -181,13 +182,13 @@ trainings.round(3)
 # %%
 first = here / "seed0" / "iter0"
 number("pilot_blocks", len(pd.read_parquet(first / "plays.parquet")) // (game.Game.n_rounds * game.Game.n_players), unit="blocks", made_by="20_acquire")
-players = data.load_parameters(first / "players.safetensors", cloning.init(jax.random.key(0)))
+players = store.load_parameters(first / "players.safetensors", cloning.init(jax.random.key(0)))
 number("virtual_player_parameters", sum(x.size for x in jax.tree.leaves(players)), unit="parameters", made_by="21_clone")
 beach = pd.read_csv(results / "data" / "fig3a_beach.csv").query("mechanism == 'hcrm' and tail_contribution_sum == 3 * tail_endowment")
 for below, word in ((True, "below"), (False, "from")):
     share = beach[(beach.head_contribution < 5) == below].head_share.mean()
     number(f"fig3a_head_share_{word}_half", share, unit="fraction of the fund, tails giving everything", made_by="24_elect, 33_figure3")
-ends = data.read_seeds(here, "rational/theta1_sigma1/training.csv", n_seeds).groupby("seed").vote_share.agg(lambda share: share.tail(100).mean())
+ends = runs.read_seeds(here, "rational/theta1_sigma1/training.csv", n_seeds).groupby("seed").vote_share.agg(lambda share: share.tail(100).mean())
 number("rm_share_in_training", ends.mean(), low=ends.min(), high=ends.max(), unit="share of the votes, last 100 updates, smallest and largest seed", made_by="27_rational")
 everything = pd.read_csv(results / "data" / "fig3a_beach.csv").query("head_contribution == 10 and tail_contribution_sum == 3 * tail_endowment")
 for row in everything[everything.mechanism.isin(["hcrm", "rational"]) & everything.tail_endowment.isin([2, 10])].itertuples():
@@ -230,7 +231,7 @@ for row in s1b.itertuples():
     put_beside(name, "Table S1b", what, (row.vote_share, row.low, row.high), row.published, margin=margin)
 
 # %%
-cast = data.published("fig2_votes").set_index(axes).votes_cast
+cast = published.read("fig2_votes").set_index(axes).votes_cast
 for row in s1a.itertuples():
     name, what = f"s1a_{row.rival}_{row.tail_endowment}", f"votes against {figures.label(row.rival)}, tails of {row.tail_endowment}"
     margin = binomial_margin(row.published, cast[row.rival, row.tail_endowment])
@@ -253,7 +254,7 @@ for row in pd.read_csv(results / "tables" / "text_statistics.csv").itertuples():
 # %%
 beside = pd.DataFrame(beside)
 assert beside.name.is_unique and len(beside) >= 120
-data.write_table(results / "tables" / "published_beside_ours.csv", beside.round(5))
+store.write_table(results / "tables" / "published_beside_ours.csv", beside.round(5))
 for verdict, count in beside.verdict.value_counts().items():
     number(f"published_numbers_that_{verdict.replace(' ', '_')}", int(count), unit=f"of {len(beside)} published numbers", made_by="39_tables")
 beside.groupby(["section", "verdict"], sort=False).size().unstack(fill_value=0)
@@ -306,7 +307,7 @@ lines = [
     for text, n in ((text, numbers[name]) for name, text in SUMMARY.items())
 ]
 summary = figures.markdown(pd.DataFrame(lines))
-with data.atomic_write(results / "summary.md") as temporary:
+with store.atomic_write(results / "summary.md") as temporary:
     temporary.write_text(summary + "\n")
 print(summary)
 
@@ -314,10 +315,10 @@ print(summary)
 last = f"iter{last_iteration}"
 for role, source in (("players", f"{last}/players"), ("hcrm", f"{last}/mechanism"), ("rm", "rational/theta1_sigma1/mechanism")):
     parameters = (here / "seed0" / f"{source}.safetensors").read_bytes()
-    with data.atomic_write(results / "parameters" / f"{role}.safetensors") as temporary:
+    with store.atomic_write(results / "parameters" / f"{role}.safetensors") as temporary:
         temporary.write_bytes(parameters)
-data.write_json(results / "numbers" / "democratic_ai.json", numbers)
-data.write_json(
+store.write_json(results / "numbers" / "democratic_ai.json", numbers)
+store.write_json(
     results / "provenance.json",
-    data.provenance(profile=profile, behaviour=behaved, seeds=list(range(n_seeds)), iterations=last_iteration + 1, minutes_per_step=minutes, gib_per_step=memory),
+    store.provenance(profile=profile, behaviour=behaved, seeds=list(range(n_seeds)), iterations=last_iteration + 1, minutes_per_step=minutes, gib_per_step=memory),
 )

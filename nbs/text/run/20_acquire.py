@@ -44,6 +44,7 @@ from pathlib import Path
 import jax
 
 from democratic_ai import data, graphnet, mechanisms, participants
+from democratic_ai.engine import store
 
 here = Path(folder)
 population = replace(participants.calibrated(), loss=loss)
@@ -54,7 +55,7 @@ if iteration == 0:
     plays = participants.pilot(key, population, n_blocks=pilot_blocks)
 else:
     before = here.parent / f"iter{iteration - 1}" / "mechanism.safetensors"
-    hcrm = graphnet.mechanism(data.load_parameters(before, graphnet.init(jax.random.key(0))))
+    hcrm = graphnet.mechanism(store.load_parameters(before, graphnet.init(jax.random.key(0))))
     share = -(-repeat_groups // len(mechanisms.BASELINES))
     plays = data.concatenate(
         [
@@ -75,6 +76,6 @@ summary.round(2)
 # `answered` is the share of answers that virtual players may learn from; the rest are those of players who dropped out.
 
 # %%
-data.write_table(here / "plays.parquet", table)
-data.write_table(here / "holdout.parquet", data.plays_to_table(holdout))
+store.write_table(here / "plays.parquet", table)
+store.write_table(here / "holdout.parquet", data.plays_to_table(holdout))
 print(f"{len(plays)} blocks, {len(holdout)} held out")

@@ -39,6 +39,7 @@ from pathlib import Path
 import jax
 
 from democratic_ai import cloning, data
+from democratic_ai.engine import store
 
 here, there = Path(folder), Path(results or folder)
 key = jax.random.fold_in(jax.random.key(seed), 2100 + iteration)
@@ -53,7 +54,7 @@ if changed:
     if name not in asdict(config):
         raise ValueError(f"{name} is no hyper-parameter of virtual players: choose one of {', '.join(asdict(config))}")
     config = replace(config, **{name: type(asdict(config)[name])(value)})
-params = cloning.fit(key, plays, config=config, checkpoint=there / "checkpoints")
+params, _ = cloning.fit(key, plays, config=config, checkpoint=there / "checkpoints")
 
 # %% [markdown]
 # How well do they predict people they have never met? Cross-entropy in nats a choice, next to guesses that need no network.
@@ -63,5 +64,5 @@ evaluation = cloning.evaluate(params, holdout, plays)
 evaluation.pivot_table(index=["by", "at"], columns="model", values="cross_entropy", sort=False).round(3)
 
 # %%
-data.write_table(there / "cloning.csv", evaluation)
-data.save_parameters(there / "players.safetensors", params)
+store.write_table(there / "cloning.csv", evaluation)
+store.save_parameters(there / "players.safetensors", params)

@@ -37,11 +37,12 @@ import numpy as np
 import pandas as pd
 from sklearn.manifold import MDS
 
-from democratic_ai import cloning, data, mechanisms, metagame
+from democratic_ai import cloning, mechanisms, metagame
+from democratic_ai.engine import store
 
 here = Path(folder)
 key = jax.random.fold_in(jax.random.key(seed), 2200 + iteration)
-params = data.load_parameters(here / "players.safetensors", cloning.init(jax.random.key(0)))
+params = store.load_parameters(here / "players.safetensors", cloning.init(jax.random.key(0)))
 players = cloning.virtual_players(params)
 
 # %%
@@ -71,8 +72,8 @@ outcome = {
 outcome
 
 # %%
-data.write_table(here / "metagame.csv", table.assign(error=pairing.error.ravel()))
-data.write_json(here / "metagame.json", outcome)
+store.write_table(here / "metagame.csv", table.assign(error=pairing.error.ravel()))
+store.write_json(here / "metagame.json", outcome)
 
 # %% [markdown]
 # ## A map of the manifold
@@ -113,5 +114,5 @@ curves = pd.MultiIndex.from_product(axes.values(), names=axes).to_frame(index=Fa
 curves[curves["round"].isin((1, 10))].pivot_table(index=["mechanism", "tail_endowment"], columns=["role", "round"], sort=False).round(2)
 
 # %%
-data.write_table(here / "manifold.csv", manifold.sort_values(["tail_endowment", "w_bin", "v_bin"]).round(5))
-data.write_table(here / "manifold_payouts.csv", curves.round(5))
+store.write_table(here / "manifold.csv", manifold.sort_values(["tail_endowment", "w_bin", "v_bin"]).round(5))
+store.write_table(here / "manifold_payouts.csv", curves.round(5))

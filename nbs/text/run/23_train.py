@@ -33,11 +33,12 @@ from pathlib import Path
 
 import jax
 
-from democratic_ai import cloning, data, figures, graphnet, mechanisms, training
+from democratic_ai import cloning, figures, mechanisms, training
+from democratic_ai.engine import store
 
 here = Path(folder)
 key = jax.random.fold_in(jax.random.key(seed), 2300 + iteration)
-params = data.load_parameters(here / "players.safetensors", cloning.init(jax.random.key(0)))
+params = store.load_parameters(here / "players.safetensors", cloning.init(jax.random.key(0)))
 opponent = json.loads((here / "metagame.json").read_text())["opponent"]
 opponent
 
@@ -58,5 +59,5 @@ figures.learning_curve(history, value="vote_share", label="expected share of the
 # flattering. The elections in 24_elect use games of their own.
 
 # %%
-data.write_table(here / "training.csv", history)
-data.save_parameters(here / "mechanism.safetensors", learned)
+store.write_table(here / "training.csv", history)
+store.save_parameters(here / "mechanism.safetensors", learned)

@@ -33,12 +33,13 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from democratic_ai import cloning, data, figures, game, graphnet, mechanisms, metagame
+from democratic_ai import cloning, figures, game, graphnet, mechanisms, metagame
+from democratic_ai.engine import devices, store
 
 here = Path(folder)
 key = jax.random.fold_in(jax.random.key(seed), 2400 + iteration)
-players = cloning.virtual_players(data.load_parameters(here / "players.safetensors", cloning.init(jax.random.key(0))))
-hcrm = graphnet.mechanism(data.load_parameters(here / "mechanism.safetensors", graphnet.init(jax.random.key(0))))
+players = cloning.virtual_players(store.load_parameters(here / "players.safetensors", cloning.init(jax.random.key(0))))
+hcrm = graphnet.mechanism(store.load_parameters(here / "mechanism.safetensors", graphnet.init(jax.random.key(0))))
 
 # %% [markdown]
 # Three rivals, five endowments, as in Table S1b. Interval: over blocks of this run; the one over seeds is made in 39_tables.
@@ -62,8 +63,8 @@ beach = pd.concat(
 figures.beach_plot(beach[beach.mechanism == "hcrm"], note="trained with stand-in participants");
 
 # %%
-data.write_table(here / "votes.csv", votes)
-data.write_table(here / "beach.csv", beach)
+store.write_table(here / "votes.csv", votes)
+store.write_table(here / "beach.csv", beach)
 
 # %% [markdown]
 # What do virtual players give under these four, coin by coin? Figure S1 sets it beside what participants gave. A few thousand blocks are
@@ -85,9 +86,9 @@ def frequency(key, players, mechanism):
 
 shown = {**mechanisms.BASELINES, "hcrm": hcrm}
 keys = jax.random.split(jax.random.fold_in(key, 1), len(shown))
-given = [frequency(k, players, game.as_pytree(mechanism)) for k, mechanism in zip(keys, shown.values())]
+given = [frequency(k, players, devices.as_pytree(mechanism)) for k, mechanism in zip(keys, shown.values())]
 axes = {"mechanism": list(shown), "tail_endowment": mechanisms.TAILS, "role": ["head", "tail"], "round": range(1, 11), "coins": coins.tolist()}
 virtual = pd.MultiIndex.from_product(axes.values(), names=axes).to_frame(index=False).assign(frequency=np.stack(given).ravel())
 virtual = virtual[(virtual.coins <= virtual.tail_endowment) | (virtual.role == "head")]
 assert np.allclose(virtual.groupby(["mechanism", "tail_endowment", "role", "round"]).frequency.sum(), 1, atol=1e-4)
-data.write_table(here / "virtual_coins.csv", virtual.round(5))
+store.write_table(here / "virtual_coins.csv", virtual.round(5))

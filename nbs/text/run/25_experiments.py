@@ -37,7 +37,8 @@ import jax
 import pandas as pd
 from IPython.display import Markdown
 
-from democratic_ai import cloning, data, experiments, figures, graphnet, participants
+from democratic_ai import cloning, experiments, figures, graphnet, participants
+from democratic_ai.engine import published, store
 
 here = Path(folder)
 last = here / f"iter{last_iteration}"
@@ -59,11 +60,11 @@ if people:
 else:
     population = replace(participants.calibrated(), loss=loss)
     template = graphnet.init(jax.random.key(0))
-    hcrm, rm = (graphnet.mechanism(data.load_parameters(path, template)) for path in (last / "mechanism.safetensors", rational))
+    hcrm, rm = (graphnet.mechanism(store.load_parameters(path, template)) for path in (last / "mechanism.safetensors", rational))
     trials, votes = experiments.run(key_run, population, hcrm, rm, groups=experiments.plan(fraction=group_fraction))
 source = trials.source[0]
-data.write_table(here / "trials.parquet", trials)
-data.write_table(here / "votes.parquet", votes)
+store.write_table(here / "trials.parquet", trials)
+store.write_table(here / "votes.parquet", votes)
 experiments.count_votes(trials, votes).round(3)
 
 # %%
@@ -85,7 +86,7 @@ blocks[blocks.session > 0].groupby(["experiment", "mechanism"])[shown].mean().ro
 # present; they roll out freely, fed with nothing but their own play.
 
 # %%
-virtual = cloning.virtual_players(data.load_parameters(last / "players.safetensors", cloning.init(jax.random.key(0))))
+virtual = cloning.virtual_players(store.load_parameters(last / "players.safetensors", cloning.init(jax.random.key(0))))
 if people:
     participants_curves = experiments.contribution_means(trials)
 else:
@@ -96,12 +97,12 @@ curves = pd.concat(
         participants.fig1c_curves(key_virtual, lambda referee: virtual, n_games=curve_games).assign(source="virtual_players"),
     ]
 )
-published = data.published("fig1c_relative_contribution").assign(source="published")
-curves = pd.concat([published, curves], join="inner", ignore_index=True)
+printed = published.read("fig1c_relative_contribution").assign(source="published")
+curves = pd.concat([printed, curves], join="inner", ignore_index=True)
 figures.contribution_curves(curves, note="people, from the released files" if people else "stand-in participants");
 
 # %%
 cells = curves.pivot_table(index=["mechanism", "tail_endowment", "role", "round"], columns="source", values="relative_contribution")
 print(f"{source} against published     ", round((cells[source] - cells.published).abs().mean(), 4))
 print(f"virtual players against {source}", round((cells.virtual_players - cells[source]).abs().mean(), 4))
-data.write_table(here / "fig1c.csv", curves)
+store.write_table(here / "fig1c.csv", curves)

@@ -43,7 +43,8 @@ import jax
 import numpy as np
 import pandas as pd
 
-from democratic_ai import data, experiments, figures, graphnet, hcmd_zero, mechanisms, participants
+from democratic_ai import experiments, figures, graphnet, hcmd_zero, mechanisms, participants
+from democratic_ai.engine import store
 
 here = Path(folder)
 key_run, key_play, key_vote, key_sizes, key_course, key_rule = jax.random.split(jax.random.fold_in(jax.random.key(seed), 2600), 6)
@@ -73,14 +74,14 @@ config
 
 # %%
 blank = graphnet.init(jax.random.key(0), n_features=config.n_features)
-first = data.load_parameters(first_mechanism, blank) if first_mechanism else None
+first = store.load_parameters(first_mechanism, blank) if first_mechanism else None
 kept = here / "checkpoints"
 begun, made_by = time.monotonic(), kept / code / "made_by.json"
-made = json.loads(made_by.read_text()) if made_by.exists() else data.provenance(seed=seed, minutes=0.0)
-data.write_json(made_by, made)
+made = json.loads(made_by.read_text()) if made_by.exists() else store.provenance(seed=seed, minutes=0.0)
+store.write_json(made_by, made)
 acquire, model, optimise = partial(hcmd_zero.acquire, population=population), *(partial(step, checkpoint=kept) for step in (hcmd_zero.fit_models, hcmd_zero.optimise))
 record = hcmd_zero.run(config, acquire, model, optimise, hcmd_zero.converge, key=key_run, first=first, folder=kept / code, settings=population)
-data.write_json(made_by, made | {"minutes": made["minutes"] + (time.monotonic() - begun) / 60})
+store.write_json(made_by, made | {"minutes": made["minutes"] + (time.monotonic() - begun) / 60})
 
 # %% [markdown]
 # What it all came to, and where the stop rule would have ended it. (The cells from here on look at the record; the pipeline may run them again without making it anew.)
@@ -219,19 +220,19 @@ trials = trials.assign(mechanism=trials.mechanism.replace(experiments.AGENT, "hc
 votes.groupby("tail_endowment").vote.agg(["mean", "size"]).round(3)
 
 # %%
-data.write_table(here / "metagame.csv", met)
-data.write_table(here / "cross_entropy.csv", surprised)
-data.write_table(here / "cross_entropy_unmet.csv", unmet)
-data.write_table(here / "knowable.csv", knowable)
-data.write_table(here / "models.csv", models)
-data.write_table(here / "sizes.csv", sizes)
-data.write_table(here / "worst_returns.csv", came_off)
-data.write_table(here / "idle_head.csv", idle)
-data.write_table(here / "taste.csv", taste)
-data.write_table(here / "course.csv", course)
-data.write_table(here / "beach.csv", beach)
-data.write_table(here / "trials.parquet", trials)
-data.write_table(here / "votes.parquet", votes)
-data.write_json(here / "stop.json", {str(s): reason for s, reason in reasons.items()})
-data.write_json(here / "made_by.json", data.provenance(seed=seed, record=json.loads(made_by.read_text())))
-data.save_parameters(here / "mechanism.safetensors", record["mechanism"][str(n_iterations)])
+store.write_table(here / "metagame.csv", met)
+store.write_table(here / "cross_entropy.csv", surprised)
+store.write_table(here / "cross_entropy_unmet.csv", unmet)
+store.write_table(here / "knowable.csv", knowable)
+store.write_table(here / "models.csv", models)
+store.write_table(here / "sizes.csv", sizes)
+store.write_table(here / "worst_returns.csv", came_off)
+store.write_table(here / "idle_head.csv", idle)
+store.write_table(here / "taste.csv", taste)
+store.write_table(here / "course.csv", course)
+store.write_table(here / "beach.csv", beach)
+store.write_table(here / "trials.parquet", trials)
+store.write_table(here / "votes.parquet", votes)
+store.write_json(here / "stop.json", {str(s): reason for s, reason in reasons.items()})
+store.write_json(here / "made_by.json", store.provenance(seed=seed, record=json.loads(made_by.read_text())))
+store.save_parameters(here / "mechanism.safetensors", record["mechanism"][str(n_iterations)])

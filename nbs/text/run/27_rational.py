@@ -36,7 +36,8 @@ from pathlib import Path
 import jax
 import pandas as pd
 
-from democratic_ai import data, figures, graphnet, mechanisms, metagame, rational, training
+from democratic_ai import figures, graphnet, mechanisms, metagame, rational, training
+from democratic_ai.engine import store
 
 here = Path(folder)
 key_training, *keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), 2700), 5)
@@ -77,7 +78,7 @@ beach = pd.concat(graphnet.beach(rm, tail).assign(mechanism="rational", tail_end
 figures.beach_plot(beach, note="trained with rational players");
 
 # %%
-data.write_table(here / "training.csv", history)
-data.write_table(here / "votes.csv", votes)
-data.write_table(here / "beach.csv", beach)
-data.save_parameters(here / "mechanism.safetensors", learned)
+store.write_table(here / "training.csv", history)
+store.write_table(here / "votes.csv", votes)
+store.write_table(here / "beach.csv", beach)
+store.save_parameters(here / "mechanism.safetensors", learned)

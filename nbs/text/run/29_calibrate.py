@@ -35,14 +35,16 @@ seed = 0
 
 # %%
 import time
+from pathlib import Path
 
 import jax
 import numpy as np
 import pandas as pd
 
-from democratic_ai import data, participants
+from democratic_ai import participants
+from democratic_ai.engine import store
 
-there, ledgers, started = data.ROOT / folder, data.ROOT / "runs" / "calibrate", time.process_time()
+there, ledgers, started = Path(folder), Path("runs") / "calibrate", time.process_time()
 searches = [participants.Search(loss=loss, n_games=n_games, n_candidates=n_candidates, n_generations=n_generations, seed=seed) for loss in losses]
 found = [participants.calibrate(search, ledger=ledgers / f"loss{search.loss}.json") for search in searches]
 
@@ -70,13 +72,13 @@ print(f"mean absolute error {error.mean():.4f}, largest {error.max():.3f}")
 error.groupby([fit.mechanism, fit.tail_endowment, fit.role], sort=False).mean().unstack().round(3)
 
 # %%
-data.write_table(there / "fit.csv", fit.round(5))
+store.write_table(there / "fit.csv", fit.round(5))
 content = {
     "population": participants.as_dict(population),
     "error_fitted_draw": rows[0]["error_fitted_draw"],
     "error_fresh_games": rows[0]["error_fresh_games"],
     "by_loss": rows,
     "settings": {"n_games": n_games, "n_candidates": n_candidates, "n_generations": n_generations, "ridge": searches[0].ridge, "fresh_games": fresh_games, "seed": seed},
-    "made_by": data.provenance(fitted_to="data/published/fig1c_relative_contribution.csv", cpu_minutes=(time.process_time() - started) / 60),
+    "made_by": store.provenance(fitted_to="data/published/fig1c_relative_contribution.csv", cpu_minutes=(time.process_time() - started) / 60),
 }
-data.write_json(there / "calibration.json", content)
+store.write_json(there / "calibration.json", content)

@@ -1,0 +1,137 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,-all
+#     notebook_metadata_filter: kernelspec,jupytext,-all
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: python3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Any number of devices, one compiled program
+#
+# > Arrays and functions go in; arrays cut into chunks that devices share, and functions whose numbers are data, come out.
+
+# %%
+#| default_exp engine.devices
+
+# %% [markdown]
+# *In this notebook*: how a batch is cut into chunks and spread over devices, and how one compiled program serves many networks. It uses
+# nothing of ours; everything that plays or trains many games at once uses it.
+
+# %%
+#| export
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.tree_util import Partial
+
+
+# %% [markdown]
+# ## Four thousand tables, any number of devices
+#
+# Take 4,096 tables that know nothing of one another. A machine with two graphics cards could seat half of them at each, and so could
+# a processor that JAX has been told to take for two. It is enough to say once along which axis an array may be cut; the compiler
+# works out the rest, sums over all tables included.
+
+# %%
+#| export
+def shard(
+    x: Array,  # games along `axis`
+    axis: int,
+) -> Array:  # the same numbers
+    "Spread an axis over all devices that JAX finds, if it can be cut into equal parts."
+    n_devices = jax.device_count()
+    if n_devices == 1 or x.shape[axis] % n_devices:
+        return x
+    mesh = Mesh(np.array(jax.devices()), ("games",))
+    along = PartitionSpec(*[None] * (axis % x.ndim), "games")
+    return jax.lax.with_sharding_constraint(x, NamedSharding(mesh, along))
+
+
+# %%
+tables = jnp.tile(jnp.array([10.0, 2, 2, 2]), (4096, 1))
+spread = shard(tables, 0)
+print(f"{len(tables):,} tables on {jax.device_count()} device: {len(spread.addressable_shards[0].data):,} on the first")
+assert jnp.array_equal(spread, tables)
+
+
+# %% [markdown]
+# ## Chunks that fit the cache
+#
+# All 4,096 tables at once would be slow on a processor: their numbers do not fit its cache. So a batch is cut into chunks, and the
+# chunks follow one another. What if the batch is no multiple of the chunk? Three chunks of 512 and one of 5 would compile two programs and leave
+# devices idle. So the chunks are made equal, and what is missing from the last one is filled up.
+
+# %%
+#| export
+def chunk(
+    x: Array,  # [N, ...]
+    most: int,  # rows of one chunk, over all devices
+    *,
+    mode: str = "edge",  # what fills the last chunk: the last row again; "wrap": the first rows; "constant": zeros
+    equal: bool = True,  # shrink all chunks alike, so that little is filled up; otherwise each has `most` rows
+) -> Array:  # [K, size, ...]
+    "Cut a batch into chunks of one size that all devices can share."
+    n_chunks, devices = -(-len(x) // most), jax.device_count()
+    size = -(-len(x) // (n_chunks * devices)) * devices if equal else most
+    filled = jnp.pad(x, [(0, n_chunks * size - len(x)), *[(0, 0)] * (x.ndim - 1)], mode=mode)
+    return filled.reshape(n_chunks, size, *x.shape[1:])
+
+
+# %%
+seats = jnp.arange(1541)
+for most in (512, 1541, 4096):
+    print(f"at most {most}: {chunk(seats, most).shape[0]} chunks of {chunk(seats, most).shape[1]}")
+assert chunk(seats, 512).shape[0] == 4 and chunk(seats, 512).size - seats.size < 4 * jax.device_count()
+assert (chunk(seats, 512).ravel()[: len(seats)] == seats).all() and chunk(seats, 512, equal=False).shape == (4, 512)
+
+
+# %% [markdown]
+# ## One program for all networks
+#
+# JAX compiles a function for the players it is given. Two networks of one architecture differ in their numbers alone, and still each would be
+# compiled anew: seconds for nothing, in every one of a hundred seeds. So functions that own numbers are made with
+# `jax.tree_util.Partial`, which hands the numbers to the compiled program as arguments. Functions without numbers stand for themselves:
+
+# %%
+#| export
+def as_pytree(
+    functions: Any,  # players, a mechanism, a referee, or a container of these
+) -> Any:  # the same, to be passed to a compiled function as an argument; dictionaries are sorted, as by all of JAX
+    "Turn the numbers that functions own (`Partial`) into data, and the functions themselves into what is compiled."
+    return jax.tree.map(lambda leaf: Partial(leaf) if callable(leaf) else leaf, functions)
+
+
+# %% [markdown]
+# A part of the fund goes to the first seat before the rest is split equally. How large a part? The program need not know:
+
+# %%
+def seat_of_honour(part, contribution):
+    "Compiled once, for every `part`."
+    compiled_for.append(part)
+    first = (jnp.arange(contribution.shape[-1]) == 0).astype(float)
+    return 1.6 * contribution.sum(-1, keepdims=True) * (part * first + (1 - part) / contribution.shape[-1])
+
+
+compiled_for, paid = [], jax.jit(lambda mechanism: mechanism(tables[0]))
+for part in (0.1, 0.2, 0.4):
+    print(f"{part} of the fund to Ann before the split:", np.asarray(paid(as_pytree(Partial(seat_of_honour, part)))).round(2))
+assert len(compiled_for) == 1 and jnp.allclose(paid(as_pytree(Partial(seat_of_honour, 0.0))), 6.4)
+
+# %% [markdown]
+# ## Recap
+#
+# `shard` spreads an axis over devices, `chunk` cuts a batch into equal parts, `as_pytree` lets one compiled program serve all players and mechanisms of a
+# kind.
