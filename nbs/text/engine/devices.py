@@ -99,6 +99,23 @@ assert (chunk(seats, 512).ravel()[: len(seats)] == seats).all() and chunk(seats,
 
 
 # %% [markdown]
+# At larger tables fewer fit, since arrays between players multiply: four players have 12 ordered pairs, eight have 56.
+
+# %%
+#| export
+def rows_at_once(
+    most: int,  # rows of four players on each device
+    n_players: int,
+) -> int:  # over all devices
+    "Count how many rows of a table of players are computed side by side."
+    return max(1, min(most, most * 12 // (n_players * (n_players - 1)))) * jax.device_count()
+
+
+# %%
+assert rows_at_once(128, 4) == 128 * jax.device_count() and rows_at_once(128, 8) == 27 * jax.device_count()
+
+
+# %% [markdown]
 # ## One program for all networks
 #
 # JAX compiles a function for the players it is given. Two networks of one architecture differ in their numbers alone, and still each would be
@@ -133,5 +150,5 @@ assert len(compiled_for) == 1 and jnp.allclose(paid(as_pytree(Partial(seat_of_ho
 # %% [markdown]
 # ## Recap
 #
-# `shard` spreads an axis over devices, `chunk` cuts a batch into equal parts, `as_pytree` lets one compiled program serve all players and mechanisms of a
+# `shard` spreads an axis over devices, `chunk` cuts a batch into equal parts of `rows_at_once`, `as_pytree` lets one compiled program serve all players and mechanisms of a
 # kind.
