@@ -154,8 +154,17 @@ def main():
             operations, curves = work(step, answered)
             limit = operations / 1e9 * rates["gemm"] + curves / 1e9 * rates["tanh"]  # the rates are ms for a thousand million
             eager = next(row for row in rows if row["implementation"] == "eager")["wall_ms"]
-            for row in rows:
-                table.append({"cores": cores, "step": step, **row, "eager_over_this": eager / row["wall_ms"], "limit_ms": limit, "of_the_limit": limit / row["wall_ms"]})
+            table += [
+                {
+                    "cores": cores,
+                    "step": step,
+                    **row,
+                    "eager_over_this": eager / row["wall_ms"],
+                    "limit_ms": limit,
+                    "of_the_limit": limit / row["wall_ms"],
+                }
+                for row in rows
+            ]
             shown = ", ".join(f"{row['implementation']} {row['wall_ms']:.1f} ms" for row in rows)
             print(f"{step}, cores: {cores}: {shown}, limit {limit:.1f} ms", file=sys.stderr, flush=True)
     frame = pd.DataFrame(table).drop(columns="checked").round(3)

@@ -70,20 +70,20 @@ def log_probabilities(logits, endowment):
     return torch.log_softmax(logits.masked_fill(coins > endowment[..., None], -1e9), -1)
 
 
-def stories(endowment, contribution, payout):
-    """Tell once and for all what every player of blocks [B, ...] saw and did: [B, P, T, 16], endowment and contribution [B, P, T]."""
+def examples(endowment, contribution, payout):
+    """List what every player of blocks [B, ...] knew and did: [B, P, T, 16], endowment and contribution [B, P, T]."""
     now = endowment[:, None].expand_as(contribution)
     seen = features(now, contribution, payout)[:, :-1]
     first = features(endowment, torch.zeros_like(endowment), torch.zeros_like(endowment))[:, None]
     return torch.cat([first, seen], 1).transpose(1, 2), now.transpose(1, 2), contribution.transpose(1, 2)
 
 
-def cloning_loss(player, story, endowment, contribution, answered, *, entropy_weight=0.1, l2=1e-5):
-    """Imitation's loss on some blocks of `stories`, players with all ten answers only."""
-    log_p = log_probabilities(player(story[answered]), endowment[answered])
-    wrong = -log_p.gather(-1, contribution[answered].long()[..., None]).mean()
+def cloning_loss(player, known, endowment, contribution, answered, *, entropy_weight=0.1, l2=1e-5):
+    """Imitation's loss on some blocks of `examples`, players with all ten answers only."""
+    log_p = log_probabilities(player(known[answered]), endowment[answered])
+    cross_entropy = -log_p.gather(-1, contribution[answered].long()[..., None]).mean()
     entropy = -(log_p.exp() * log_p).sum(-1).mean()
-    return wrong - entropy_weight * entropy + l2 * sum((x**2).sum() for x in player.parameters() if x.requires_grad)
+    return cross_entropy - entropy_weight * entropy + l2 * sum((x**2).sum() for x in player.parameters() if x.requires_grad)
 
 
 class Mechanism(nn.Module):
@@ -193,18 +193,18 @@ def rational_objective(mechanism, opponent, endowment, own, rival, *, slope=1.4)
     return torch.sigmoid(slope * ahead).sum(-1).mean()
 
 
-def liking(taste, endowment, contribution, payout):
-    """Say how much each player likes a block, taste [T, 3, P]: [G, P], [G, T, P] twice -> [G, P]."""
+def utility(vote_weights, endowment, contribution, payout):
+    """Say how much each player likes a block, vote weights [T, 3, P]: [G, P], [G, T, P] twice -> [G, P]."""
     seen = torch.stack([endowment[:, None].expand_as(payout), contribution, payout], -2) / 10
-    return torch.einsum("gtqsp,tqp->gs", from_every_seat(seen), taste)
+    return torch.einsum("gtqsp,tqp->gs", from_every_seat(seen), vote_weights)
 
 
-def self_play_objective(player, mechanism, taste, endowment, own_draws, rival_draws):
-    """Play HCMD-zero against its copy and count votes by taste."""
+def self_play_objective(player, mechanism, vote_weights, endowment, own_draws, rival_draws):
+    """Play HCMD-zero against its copy and count votes by the vote model."""
     with torch.no_grad():
-        rival = liking(taste, endowment, *roll_out(player, mechanism, endowment, rival_draws)[:2])
+        rival = utility(vote_weights, endowment, *roll_out(player, mechanism, endowment, rival_draws)[:2])
     contribution, payout, log_likelihood = roll_out(player, mechanism, endowment, own_draws, scored=True)
-    return surrogate(torch.sigmoid(liking(taste, endowment, contribution, payout) - rival).sum(-1), log_likelihood)
+    return surrogate(torch.sigmoid(utility(vote_weights, endowment, contribution, payout) - rival).sum(-1), log_likelihood)
 
 
 @torch.no_grad()

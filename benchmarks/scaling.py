@@ -21,7 +21,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from democratic_ai.engine import store
+from democratic_ai.engine import runs, store
 
 HERE = Path(__file__).parent
 SIZES = {
@@ -41,9 +41,9 @@ def training_update(n_games, n_players):
     """Prepare one update of HCRM on so many pairs of games."""
     import jax
 
-    from democratic_ai import cloning, graphnet, mechanisms, training
+    from democratic_ai import cloning, game, graphnet, mechanisms, training
 
-    config = training.Training(games_per_endowment=n_games // 8, n_players=n_players)
+    config = training.Training(games_per_endowment=n_games // 8, rules=game.Game(n_players=n_players))
     players, params = cloning.init(jax.random.key(0), n_players=n_players), graphnet.init(jax.random.key(1))
     update = jax.jit(partial(training.vote_gradient, opponent=mechanisms.liberal_egalitarian, config=config))
     return lambda i: jax.block_until_ready(update(params, jax.random.key(i), players))
@@ -80,16 +80,16 @@ def tournament(n):
     from democratic_ai import metagame
 
     simulate = simulation(n, 4096)
-    return lambda i: metagame.win_matrix(simulate(i))
+    return lambda i: metagame.pair_blocks(simulate(i)).win
 
 
 def seeds(n):
     """Run n seeds through the pipeline, profile smoke, one step at a time from the pilot to the votes, in the clone that `main` has made."""
     clone = Path(os.environ["CLONE"])
-    wanted = " ".join(f"runs/smoke/seed{k}/iter0/votes.csv" for k in range(n))
+    wanted = " ".join(str(runs.of_profile("smoke") / runs.seed(k) / runs.iteration(0) / "votes.csv") for k in range(n))
 
     def run(i):
-        shutil.rmtree(clone / "runs", ignore_errors=True)
+        shutil.rmtree(clone / runs.of_profile("smoke"), ignore_errors=True)
         make(clone, "steps", "PROFILE=smoke", f"SEEDS={n}", "CORES=1", f"FILES={wanted}")
 
     return run

@@ -4,29 +4,16 @@
 updates on its standard input, the processor milliseconds and the milliseconds of one update.
 """
 
-import ast
-import itertools
 import json
 import os
 import resource
 import sys
 import time
-from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
-TEXTS = Path(__file__).parent.parent / "nbs" / "text" / "method"
 PILOT_BLOCKS, BATCH = 1000, 512
-
-
-def lifted(notebook, name, names):
-    """Take the readable form of a function from the notebook that explains it."""
-    tree = ast.parse((TEXTS / f"{notebook}.py").read_text())
-    found = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name]
-    exec(compile(ast.Module(found, []), notebook, "exec"), names)  # noqa: S102  (our own notebook)
-    return names[name]
 
 
 def norm(tree):
@@ -79,15 +66,15 @@ def cloning_jax():
 
     from democratic_ai import cloning
 
-    world, config = given(), cloning.Cloning()
-    taught = cloning.make_examples(given_pilot())
-    seat_order = replace(taught, story=taught.story[: len(taught.chosen)])
-    (loss, _), gradient = jax.jit(cloning.imitation_gradient)(world["players"], seat_order, jnp.arange(BATCH), jax.random.key(5))
-    return (float(loss), norm(gradient)), updates(Partial(cloning.batch_gradient, examples=taught, config=config), world["players"], cloning.optimiser(config))
+    world, config, pilot = given(), cloning.Cloning(), given_pilot()
+    examples, by_seat = cloning.make_examples(pilot), cloning.make_examples(pilot, shuffle_others=False)
+    (loss, _), gradient = jax.jit(cloning.imitation_gradient)(world["players"], by_seat, jnp.arange(BATCH), jax.random.key(5))
+    estimate = Partial(cloning.batch_gradient, examples=examples, config=config)
+    return (float(loss), norm(gradient)), updates(estimate, world["players"], cloning.optimiser(config))
 
 
 def cloning_readable():
-    """Imitate with the loss as 04 writes it down first."""
+    """Imitate by the loss in its readable form."""
     import jax
     import jax.numpy as jnp
     import optax
@@ -95,8 +82,7 @@ def cloning_readable():
     from democratic_ai import cloning
 
     world, config, adam = given(), cloning.Cloning(), optax.adam(cloning.Cloning.learning_rate)
-    loss = lifted("04_cloning", "readable_loss", {"jax": jax, "jnp": jnp, **vars(cloning)})
-    pilot = given_pilot()
+    loss, pilot = partial(cloning.imitation_loss, fused=False), given_pilot()
     batch = lambda blocks: (jax.tree.map(lambda x: x[blocks], pilot.block), jnp.asarray(pilot.answered)[blocks])
 
     @jax.jit
@@ -123,13 +109,14 @@ def cloning_eager():
 
     world = given()
     player, pilot = eager.Player(world["players"]), given_pilot()
-    told = *eager.stories(*map(eager.tensor, (pilot.block.endowment, pilot.block.contribution, pilot.block.payout))), eager.tensor(pilot.answered)
+    block = map(eager.tensor, (pilot.block.endowment, pilot.block.contribution, pilot.block.payout))
+    examples = *eager.examples(*block), eager.tensor(pilot.answered)
     learned = [x for x in player.parameters() if x.requires_grad]
     adam = torch.optim.Adam(learned, lr=4e-4)
 
     def update(blocks):
         adam.zero_grad()
-        loss = eager.cloning_loss(player, *(x[blocks] for x in told))
+        loss = eager.cloning_loss(player, *(x[blocks] for x in examples))
         loss.backward()
         return loss
 
@@ -147,8 +134,8 @@ def cloning_eager():
 # --- training -------------------------------------------------------------------------------------------------------------------
 
 
-def climber(estimate, first, optimiser):
-    """Climb by an estimate (parameters, key) -> votes, gradient: what one update computes, and a way to do many."""
+def train(estimate, first, optimiser):
+    """Train by an estimate (parameters, key) -> votes, gradient: what one update computes, and a way to do many."""
     import jax
     import optax
 
@@ -183,24 +170,22 @@ def training_jax():
 
 
 def training_readable():
-    """Train HCRM with the gradient as 09 writes it down first."""
-    import jax
-
+    """Train HCRM with the readable gradient of 09."""
     from democratic_ai import mechanisms, training
 
     world, config = given(), training.Training()
-    gradient_of = lifted("09_training", "readable_gradient", {"jax": jax, **vars(training)})
-    estimate = lambda params, key: gradient_of(params, key, world["players"], mechanisms.manifold(1.0, 1.0), config=config)
-    return climber(estimate, world["mechanism"], training.optimiser(config))
+    asked = {"players": world["players"], "opponent": mechanisms.manifold(1.0, 1.0), "config": config}
+    estimate = partial(training.vote_gradient, **asked, fused=False)
+    return train(estimate, world["mechanism"], training.optimiser(config))
 
 
-def eager_ascent(objective, mechanism, optimiser, shape):
-    """Climb in PyTorch: what one update computes from our draws, and a way to do many from its own."""
+def train_eager(objective, mechanism, optimiser, shape):
+    """Train in PyTorch: what one update computes from our draws, and a way to do many from its own."""
     import eager
     import jax
     import torch
 
-    from democratic_ai import training
+    from democratic_ai.engine import fused_players
 
     def update(own, rival):
         optimiser.zero_grad()
@@ -208,7 +193,7 @@ def eager_ascent(objective, mechanism, optimiser, shape):
         (-surrogate).backward()
         return votes
 
-    own, rival = (eager.tensor(training.uniform_draws(key, shape)) for key in jax.random.split(jax.random.key(6)))
+    own, rival = (eager.tensor(fused_players.uniform_draws(key, shape, n_rounds=eager.ROUNDS)) for key in jax.random.split(jax.random.key(6)))
     votes = float(update(own, rival).detach())
     checked = votes, norm([x.grad for x in mechanism.parameters()])
 
@@ -231,7 +216,7 @@ def training_eager():
     rmsprop = torch.optim.RMSprop(mechanism.parameters(), lr=4e-4, alpha=0.99, eps=1e-5)
 
     objective = lambda own, rival: eager.training_objective(player, mechanism, opponent, seated, own, rival)
-    return eager_ascent(objective, mechanism, rmsprop, world["seated"].shape)
+    return train_eager(objective, mechanism, rmsprop, world["seated"].shape)
 
 
 # --- training RM ----------------------------------------------------------------------------------------------------------------
@@ -256,14 +241,13 @@ def rational_jax():
 
 
 def rational_readable():
-    """Train RM with the gradient as 09 writes it down first."""
-    import jax
-
+    """Train RM with the readable gradient of 09."""
     from democratic_ai import mechanisms, rational, training
 
-    gradient_of = lifted("09_training", "readable_rational", {"jax": jax, **vars(training)})
-    estimate = lambda params, key: gradient_of(params, key, rational.Population(), mechanisms.liberal_egalitarian)
-    return climber(estimate, given()["mechanism"], training.optimiser(training.Training(clip=CLIP)))
+    config = training.Training(clip=CLIP)
+    asked = {"players": rational.Population(), "opponent": mechanisms.liberal_egalitarian, "config": config}
+    estimate = partial(training.rational_gradient, **asked, fused=False)
+    return train(estimate, given()["mechanism"], training.optimiser(config))
 
 
 def rational_eager():
@@ -307,7 +291,7 @@ def rational_eager():
 
 
 def self_play_given():
-    """Make the players and the taste of an iteration, a mechanism, and seats."""
+    """Make the players and the vote weights of an iteration, a mechanism, and seats."""
     import jax
     import jax.numpy as jnp
 
@@ -315,8 +299,8 @@ def self_play_given():
 
     config = hcmd_zero.HcmdZero()
     size = cloning.Cloning(embed=max(config.embed), hidden=max(config.hidden))
-    taste = jax.random.normal(jax.random.key(7), (10, 3, 4)) / 10
-    fitted = {"players": cloning.init(jax.random.key(0), config=size), "taste": taste}
+    vote_weights = jax.random.normal(jax.random.key(7), (10, 3, 4)) / 10
+    fitted = {"players": cloning.init(jax.random.key(0), config=size), "vote_weights": vote_weights}
     seated = mechanisms.head_and_tails(jnp.repeat(jnp.array(config.tails, float), config.games // len(config.tails)))
     return config, fitted, graphnet.init(jax.random.key(8), n_features=config.n_features), seated
 
@@ -331,20 +315,19 @@ def self_play_jax():
 
     config, fitted, params, _ = self_play_given()
     votes, gradient = jax.jit(partial(hcmd_zero.self_play_gradient, config=config))(params, jax.random.key(6), fitted)
-    step = Partial(hcmd_zero.self_play_descent, fitted=fitted, config=config, liking=devices.as_pytree(hcmd_zero.utility))
+    step = Partial(hcmd_zero.self_play_descent, fitted=fitted, config=config, utility_function=devices.as_pytree(hcmd_zero.utility))
     return (float(votes), norm(gradient)), updates(step, params, hcmd_zero.optimiser(config))
 
 
 def self_play_readable():
-    """Improve HCMD-zero with the step as 12 writes it down first."""
-    import jax
+    """Improve HCMD-zero with the formula of 12."""
     import optax
 
-    from democratic_ai import hcmd_zero, scg
+    from democratic_ai import hcmd_zero
 
-    config, fitted, params, seated = self_play_given()
-    gradient_of = lifted("12_hcmd_zero", "readable_self_play", {"jax": jax, "scg": scg, **vars(hcmd_zero)})
-    return climber(lambda params, key: gradient_of(params, key, fitted, seated), params, optax.adam(config.learning_rate))
+    config, fitted, params, _ = self_play_given()
+    estimate = lambda params, key: hcmd_zero.self_play_gradient(params, key, fitted, config=config, fused=False)
+    return train(estimate, params, optax.adam(config.learning_rate))
 
 
 def self_play_eager():
@@ -354,11 +337,11 @@ def self_play_eager():
 
     config, fitted, params, seats = self_play_given()
     player, mechanism = eager.Player(fitted["players"]).requires_grad_(False), eager.Mechanism(params)
-    taste, seated = eager.tensor(fitted["taste"]), eager.tensor(seats)
+    vote_weights, seated = eager.tensor(fitted["vote_weights"]), eager.tensor(seats)
     adam = torch.optim.Adam(mechanism.parameters(), lr=config.learning_rate)
 
-    objective = lambda own, rival: eager.self_play_objective(player, mechanism, taste, seated, own, rival)
-    return eager_ascent(objective, mechanism, adam, seats.shape)
+    objective = lambda own, rival: eager.self_play_objective(player, mechanism, vote_weights, seated, own, rival)
+    return train_eager(objective, mechanism, adam, seats.shape)
 
 
 # --- metagame -------------------------------------------------------------------------------------------------------------------
@@ -372,43 +355,25 @@ def summed_up(win):
     return float(win[0, -1]), float(np.sqrt(((np.asarray(win, np.float64) - 0.5) ** 2).sum()))
 
 
-def metagame_jax():
-    """Hold the tournament, as 22_metagame does."""
+def tournament(fused):
+    """Hold the tournament of Table S2."""
     import jax
 
     from democratic_ai import cloning, metagame
 
     players, grid = cloning.virtual_players(given()["players"]), metagame.grid(3)
-    hold = lambda i: metagame.win_matrix(metagame.simulate(jax.random.key(i), players, grid, n_blocks=BLOCKS))
+    hold = lambda i: metagame.round_robin(jax.random.key(i), players, grid, n_blocks=BLOCKS, fused=fused).win
     return summed_up(hold(6)), lambda k: [hold(i) for i in range(k)]
+
+
+def metagame_jax():
+    """Hold the tournament, as 22_metagame does."""
+    return tournament(fused=True)
 
 
 def metagame_readable():
-    """Hold the tournament as 10 says first: two blocks of every group for every two mechanisms."""
-    import jax
-    import jax.numpy as jnp
-
-    from democratic_ai import cloning, mechanisms, metagame
-
-    players, seats = cloning.virtual_players(given()["players"]), metagame.deal_endowments(metagame.EVALUATION_ENDOWMENTS, BLOCKS)
-    election = lifted("10_metagame", "readable_election", vars(metagame).copy())
-    by_chunk = seats.reshape(-1, metagame.CHUNK, seats.shape[-1])
-
-    @jax.jit
-    def hold_one(key_a, key_b, a, b):
-        keys = [jax.random.split(key, len(by_chunk)) for key in (key_a, key_b)]
-        rules = [mechanisms.manifold(*at) for at in (a, b)]
-        return jax.vmap(lambda key_a, key_b, seats: election(key_a, key_b, players, seats, *rules))(*keys, by_chunk).mean()
-
-    def hold(i):
-        keys = jax.random.split(jax.random.key(i), len(POINTS))
-        win = np.full((len(POINTS), len(POINTS)), 0.5)
-        for a, b in itertools.combinations(range(len(POINTS)), 2):
-            win[a, b] = hold_one(keys[a], keys[b], jnp.array(POINTS[a]), jnp.array(POINTS[b]))
-            win[b, a] = 1 - win[a, b]
-        return win
-
-    return summed_up(hold(6)), lambda k: [hold(i) for i in range(k)]
+    """Hold every election of the tournament anew: two blocks of every group for every two mechanisms."""
+    return tournament(fused=False)
 
 
 def metagame_eager():
@@ -417,13 +382,16 @@ def metagame_eager():
     import jax
     import torch
 
-    from democratic_ai import metagame, training
+    from democratic_ai import metagame
+    from democratic_ai.engine import devices, fused_players
 
     player, seated = eager.Player(given()["players"]), eager.tensor(metagame.deal_endowments(metagame.EVALUATION_ENDOWMENTS, BLOCKS))
     candidates = [eager.manifold(v, w) for w, v in POINTS]
     hold = lambda draws: eager.metagame(player, candidates, seated, draws)
-    one_chunk = lambda key: np.asarray(training.uniform_draws(key, (metagame.CHUNK, seated.shape[1])))
-    same = [np.concatenate([one_chunk(k) for k in jax.random.split(key, BLOCKS // metagame.CHUNK)], 1) for key in jax.random.split(jax.random.key(6), len(POINTS))]
+    n_chunks, shape = BLOCKS // devices.ROWS_PER_CHUNK, (devices.ROWS_PER_CHUNK, seated.shape[1])
+    one_chunk = lambda key: np.asarray(fused_players.uniform_draws(key, shape, n_rounds=eager.ROUNDS))
+    drawn = lambda key: np.concatenate([one_chunk(k) for k in jax.random.split(key, n_chunks)], 1)
+    same = [drawn(key) for key in jax.random.split(jax.random.key(6), len(POINTS))]
     return summed_up(hold(eager.tensor(same))), lambda k: [hold(torch.rand(len(POINTS), eager.ROUNDS, *seated.shape)) for _ in range(k)]
 
 

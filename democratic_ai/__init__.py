@@ -1,1 +1,82 @@
+"""Democratic AI and HCMD-zero as a package, by task.
+
+Play
+    `game` (sessions, blocks, votes), `mechanisms` (referees), `participants` (stand-ins for people),
+    `calibration` (of the stand-ins), `rational` (players who follow the gradient of their returns)
+Clone
+    `data` (blocks of play and where they come from), `cloning` (virtual players)
+Vote
+    `voting` (from payouts to votes), `metagame` (every mechanism against every other one)
+Train
+    `graphnet` (the mechanism network), `scg` (gradients through sampled play), `training` (HCRM, RM),
+    `hcmd_zero` (the second system), `hcmd_evaluation` (how far its models can be trusted)
+Elect
+    `metagame.elect` (put a mechanism up for election), `experiments` (the paper's with participants),
+    `released` (the authors' files)
+Test
+    `statistics` (the paper's tests), `figures` (its drawings)
+
+`engine` makes these fast, resumable and stored; `engine.published.network("hcrm")` is the file of a
+trained network. A module is loaded when it is first used, and none of them starts a device.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from . import (
+        calibration,
+        cloning,
+        data,
+        engine,
+        experiments,
+        figures,
+        game,
+        graphnet,
+        hcmd_evaluation,
+        hcmd_zero,
+        mechanisms,
+        metagame,
+        participants,
+        rational,
+        released,
+        scg,
+        statistics,
+        training,
+        voting,
+    )
+
 __version__ = "0.1.0"
+__all__ = [
+    "game",
+    "mechanisms",
+    "participants",
+    "calibration",
+    "rational",
+    "data",
+    "cloning",
+    "voting",
+    "metagame",
+    "graphnet",
+    "scg",
+    "training",
+    "hcmd_zero",
+    "hcmd_evaluation",
+    "experiments",
+    "released",
+    "statistics",
+    "figures",
+    "engine",
+]
+
+
+def __getattr__(name):
+    """Load a module of the package when it is first used (PEP 562)."""
+    if name in __all__:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    """List the modules, loaded or not."""
+    return sorted([*globals(), *__all__])

@@ -5,32 +5,54 @@
 # %% auto #0
 __all__ = ['StatisticsError', 'naive_binomial', 'permutation_test', 'Interval', 'interval_over_groups', 'interval_over_seeds',
            'over_seeds', 'interval_over_groups_and_seeds', 'Trend', 'effect_of_time', 'FTest', 'f_test', 'TTest',
-           'paired_t_test', 'interaction_test', 'compare_with_published', 'mean_absolute_error', 'agreement', 'finding']
+           'paired_t_test', 'interaction_test', 'compare_with_published', 'mean_absolute_error', 'agreement', 'finding',
+           'group_contributions', 'experiment1_tests', 'votes_by_group', 'vote_test', 'experiment2_tests',
+           'experiment3_tests', 'head_share_profiles', 'experiment4_tests', 'p_value_over_seeds', 'judge_findings']
 
 # %% ../nbs/method/11_statistics.ipynb #bb3a7421
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
+from . import mechanisms
+
 # %% ../nbs/method/11_statistics.ipynb #3b1e6457
 class StatisticsError(ValueError):
-    "Numbers from which a test or an interval cannot be computed."
+    """Numbers from which a test or an interval cannot be computed."""
 
 
 def naive_binomial(
-    votes_for: np.ndarray,  # [G] votes for the agent in each group
-    votes_cast: np.ndarray | int,  # [G] votes cast in each group, or one number for all
-) -> float:  # two-sided p-value
-    "Test the votes as if each were cast alone, which Koster et al. warn of; raise a StatisticsError for impossible counts."
+    votes_for: np.ndarray,
+    votes_cast: np.ndarray | int,
+) -> float:
+    """Test votes as if cast alone, which Koster et al. warn of.
+
+    Parameters
+    ----------
+    votes_for : np.ndarray
+        [G] votes for the agent in each group
+    votes_cast : np.ndarray | int
+        [G] votes cast in each group, or one number for all
+
+    Returns
+    -------
+    float
+        two-sided p-value
+
+    Raises
+    ------
+    StatisticsError
+    """
     votes_for, votes_cast = _counted(votes_for, votes_cast)
     return float(stats.binomtest(int(votes_for.sum()), int(votes_cast.sum())).pvalue)
 
 
 def _counted(votes_for, votes_cast):
-    "Check the votes of each group, and return both counts as [G] whole numbers."
+    """Check the votes of each group, and return both counts as [G] whole numbers."""
     votes_for = np.asarray(votes_for)
     if votes_for.ndim != 1 or votes_for.size == 0:
         raise StatisticsError(f"votes_for has shape {votes_for.shape}: give one number of votes for each group")
@@ -43,13 +65,38 @@ def _counted(votes_for, votes_cast):
 
 # %% ../nbs/method/11_statistics.ipynb #2ee361af
 def permutation_test(
-    votes_for: np.ndarray,  # [G] votes for the agent in each group
-    votes_cast: np.ndarray | int,  # [G] votes cast in each group, or one number for all
+    votes_for: np.ndarray,
+    votes_cast: np.ndarray | int,
     *,
-    rng: np.random.Generator | int = 0,  # consumed by the shuffles
+    rng: np.random.Generator | int = 0,
     n_shuffles: int = 10_000,
-) -> float:  # two-sided p-value, at least 1 / n_shuffles
-    "Flip the votes of whole groups; raise a StatisticsError for impossible counts (Koster et al., \"Data pre-processing\")."
+) -> float:
+    """Flip votes of whole groups.
+
+    Parameters
+    ----------
+    votes_for : np.ndarray
+        [G] votes for the agent in each group
+    votes_cast : np.ndarray | int
+        [G] votes cast in each group, or one number for all
+    rng : np.random.Generator | int, default: 0
+        consumed by the shuffles
+    n_shuffles : int, default: 10000
+        with fewer the smallest p is larger
+
+    Returns
+    -------
+    float
+        two-sided p-value, at least 1 / n_shuffles
+
+    Raises
+    ------
+    StatisticsError
+
+    Notes
+    -----
+    Source: Koster et al., Exp. 2.
+    """
     votes_for, votes_cast = _counted(votes_for, votes_cast)
     lead = (2 * votes_for - votes_cast).astype(float)
     flips = 1.0 - 2 * np.random.default_rng(rng).integers(0, 2, (n_shuffles, len(lead)), dtype=np.int8)
@@ -58,7 +105,14 @@ def permutation_test(
 
 # %% ../nbs/method/11_statistics.ipynb #960ea5a3
 class Interval(NamedTuple):
-    "A value between two bounds; floats, or arrays of one shape."
+    """A value between two bounds; floats, or arrays of one shape.
+
+    Attributes
+    ----------
+    value : np.ndarray | float
+    low : np.ndarray | float
+    high : np.ndarray | float
+    """
 
     value: np.ndarray | float
     low: np.ndarray | float
@@ -66,14 +120,37 @@ class Interval(NamedTuple):
 
 
 def interval_over_groups(
-    total: np.ndarray,  # [G] what a group adds up to, for example its votes for the agent
-    count: np.ndarray | int,  # [G] over how many, for example its votes cast
+    total: np.ndarray,
+    count: np.ndarray | int,
     *,
     level: float = 0.95,
-    rng: np.random.Generator | int = 0,  # consumed by the resampling
+    rng: np.random.Generator | int = 0,
     n_resamples: int = 4000,
-) -> Interval:  # of the sum of totals over the sum of counts
-    "Resample whole groups for the interval of a share or a mean; raise a StatisticsError for fewer than two groups."
+) -> Interval:
+    """Resample whole groups for a share or a mean.
+
+    Parameters
+    ----------
+    total : np.ndarray
+        [G] what a group adds up to, for example its votes for the agent
+    count : np.ndarray | int
+        [G] over how many, for example its votes cast
+    level : float, default: 0.95
+        of confidence
+    rng : np.random.Generator | int, default: 0
+        consumed by the resampling
+    n_resamples : int, default: 4000
+        of all groups, with replacement
+
+    Returns
+    -------
+    Interval
+        of the sum of totals over the sum of counts
+
+    Raises
+    ------
+    StatisticsError
+    """
     total = np.asarray(total, float)
     if total.ndim != 1 or len(total) < 2 or np.shape(count) not in ((), total.shape):
         raise StatisticsError(f"totals have shape {total.shape}, counts {np.shape(count)}: give one of each for two or more groups")
@@ -88,11 +165,28 @@ def interval_over_groups(
 
 # %% ../nbs/method/11_statistics.ipynb #a40682aa
 def interval_over_seeds(
-    values: np.ndarray | Sequence,  # [S] or [S, ...] the same number from S independent runs
+    values: np.ndarray | Sequence,
     *,
     level: float = 0.95,
-) -> Interval:  # bounds are NaN for a single seed
-    "Put Student's t interval around the mean over seeds, which keeps its level for as few as two."
+) -> Interval:
+    """Put Student's t interval around the mean over seeds.
+
+    Parameters
+    ----------
+    values : np.ndarray | Sequence
+        [S] or [S, ...] the same number from S independent runs
+    level : float, default: 0.95
+        of confidence
+
+    Returns
+    -------
+    Interval
+        bounds are NaN for a single seed
+
+    Raises
+    ------
+    StatisticsError
+    """
     values = np.asarray(values, float)
     if values.ndim == 0 or len(values) == 0 or not np.isfinite(values).all():
         raise StatisticsError(f"values of shape {values.shape} are not one finite number for each seed: leave out runs that failed")
@@ -104,25 +198,65 @@ def interval_over_seeds(
 
 
 def over_seeds(
-    frame: pd.DataFrame,  # one row a cell and seed
-    axes: list[str],  # the columns that name a cell
-    value: str,  # the column to average
-) -> pd.DataFrame:  # axes, value, low, high; one row a cell, in the order of their first rows
-    "Average every cell of a table over seeds, with Student's interval."
+    frame: pd.DataFrame,
+    axes: list[str],
+    value: str,
+) -> pd.DataFrame:
+    """Average every cell of a table over seeds, with Student's interval.
+
+    Parameters
+    ----------
+    frame : pd.DataFrame
+        one row a cell and seed
+    axes : list[str]
+        the columns that name a cell
+    value : str
+        the column to average
+
+    Returns
+    -------
+    pd.DataFrame
+        axes, value, low, high; one row a cell, in the order of their first rows
+    """
     rows = [(*cell, *interval_over_seeds(rows[value])) for cell, rows in frame.groupby(axes, sort=False)]
     return pd.DataFrame(rows, columns=[*axes, value, "low", "high"])
 
 # %% ../nbs/method/11_statistics.ipynb #ee1cb9a0
 def interval_over_groups_and_seeds(
-    total: np.ndarray,  # [G] what a group adds up to, for example its votes for the agent
-    count: np.ndarray | int,  # [G] over how many, for example its votes cast
-    seed: np.ndarray,  # [G] the run that the group belongs to
+    total: np.ndarray,
+    count: np.ndarray | int,
+    seed: np.ndarray,
     *,
     level: float = 0.95,
-    rng: np.random.Generator | int = 0,  # consumed by the resampling
+    rng: np.random.Generator | int = 0,
     n_resamples: int = 2000,
-) -> Interval:  # of the sum of totals over the sum of counts
-    "Resample runs, and whole groups within each, for a share or a mean; raise a StatisticsError for fewer than two groups."
+) -> Interval:
+    """Resample runs and groups within, for a share or a mean.
+
+    Parameters
+    ----------
+    total : np.ndarray
+        [G] what a group adds up to, for example its votes for the agent
+    count : np.ndarray | int
+        [G] over how many, for example its votes cast
+    seed : np.ndarray
+        [G] the run that the group belongs to
+    level : float, default: 0.95
+        of confidence
+    rng : np.random.Generator | int, default: 0
+        consumed by the resampling
+    n_resamples : int, default: 2000
+        of runs and of groups within them
+
+    Returns
+    -------
+    Interval
+        of the sum of totals over the sum of counts
+
+    Raises
+    ------
+    StatisticsError
+    """
     total, count = np.asarray(total, float), np.broadcast_to(np.asarray(count, float), np.shape(total))
     if total.ndim != 1 or len(total) < 2 or np.shape(seed) != total.shape:
         raise StatisticsError(f"totals have shape {total.shape}, seeds {np.shape(seed)}: give one of each for two or more groups")
@@ -140,18 +274,47 @@ def interval_over_groups_and_seeds(
 
 # %% ../nbs/method/11_statistics.ipynb #1294480f
 class Trend(NamedTuple):
-    "A change per round, with the test of its being none."
+    """A change per round, with the test of its being none.
 
-    slope: float  # per round
+    Attributes
+    ----------
+    slope : float
+        per round
+    t : float
+    df : int
+    p : float
+        two-sided
+    """
+
+    slope: float
     t: float
     df: int
-    p: float  # two-sided
+    p: float
 
 
 def effect_of_time(
-    value: np.ndarray,  # [G, T] one curve per group, for example the mean relative contribution of its tails
+    value: np.ndarray,
 ) -> Trend:
-    "Fit a line to every group's curve and test the mean slope; StatisticsError for fewer than two (Koster et al., Results, Exp. 1)."
+    """Test the mean slope of groups.
+
+    Parameters
+    ----------
+    value : np.ndarray
+        [G, T] one curve per group, for example the mean relative contribution of its tails
+
+    Returns
+    -------
+    Trend
+        mean slope over groups
+
+    Raises
+    ------
+    StatisticsError
+
+    Notes
+    -----
+    Source: Koster et al., Exp. 1.
+    """
     value = np.asarray(value, float)
     if value.ndim != 2 or min(value.shape) < 2 or not np.isfinite(value).all():
         raise StatisticsError(f"curves of shape {value.shape} are not two or more groups by two or more rounds, all finite")
@@ -162,7 +325,15 @@ def effect_of_time(
 
 # %% ../nbs/method/11_statistics.ipynb #45b5ba5b
 class FTest(NamedTuple):
-    "A ratio of variances between and within samples, with its degrees of freedom."
+    """A ratio of variances between and within samples, with its degrees of freedom.
+
+    Attributes
+    ----------
+    f : float
+    df_between : float
+    df_within : float
+    p : float
+    """
 
     f: float
     df_between: float
@@ -171,9 +342,28 @@ class FTest(NamedTuple):
 
 
 def f_test(
-    *samples: np.ndarray,  # one per condition, [N] each: a value per group, for example its head's mean contribution
+    *samples: np.ndarray,
 ) -> FTest:
-    "Ask whether conditions share one mean, by analysis of variance; StatisticsError without variance (Koster et al., Results, Exp. 1)."
+    """Test conditions for one mean.
+
+    Parameters
+    ----------
+    *samples : np.ndarray
+        one per condition, [N] each: a value per group, for example its head's mean contribution
+
+    Returns
+    -------
+    FTest
+        degrees of freedom: conditions - 1, groups - conditions
+
+    Raises
+    ------
+    StatisticsError
+
+    Notes
+    -----
+    Source: Koster et al., Exp. 1.
+    """
     samples = [np.asarray(sample, float) for sample in samples]
     if len(samples) < 2 or any(s.ndim != 1 or len(s) < 2 or not np.isfinite(s).all() for s in samples):
         raise StatisticsError("an F test needs two or more samples of two or more finite values each")
@@ -184,19 +374,49 @@ def f_test(
 
 # %% ../nbs/method/11_statistics.ipynb #13bc815f
 class TTest(NamedTuple):
-    "A mean difference within groups, with the test of its being none."
+    """A mean difference within groups, with the test of its being none.
+
+    Attributes
+    ----------
+    difference : float
+    t : float
+    df : int
+    p : float
+        two-sided
+    """
 
     difference: float
     t: float
     df: int
-    p: float  # two-sided
+    p: float
 
 
 def paired_t_test(
-    first: np.ndarray,  # [G] a value per group under one mechanism, for example its surplus
-    second: np.ndarray,  # [G] and under the other
+    first: np.ndarray,
+    second: np.ndarray,
 ) -> TTest:
-    "Test the mean difference within groups; StatisticsError for fewer than two or no variance (Koster et al., Results, Exp. 3)."
+    """Test differences within groups.
+
+    Parameters
+    ----------
+    first : np.ndarray
+        [G] a value per group under one mechanism, for example its surplus
+    second : np.ndarray
+        [G] and under the other
+
+    Returns
+    -------
+    TTest
+        first minus second, G - 1 degrees of freedom
+
+    Raises
+    ------
+    StatisticsError
+
+    Notes
+    -----
+    Source: Koster et al., Exp. 3.
+    """
     difference = np.asarray(first, float) - np.asarray(second, float)
     if difference.ndim != 1 or len(difference) < 2 or not np.isfinite(difference).all() or difference.std() == 0:
         raise StatisticsError(f"differences of shape {difference.shape} are not two or more finite values that vary: give one per group")
@@ -205,10 +425,31 @@ def paired_t_test(
 
 # %% ../nbs/method/11_statistics.ipynb #910927a0
 def interaction_test(
-    first: np.ndarray,  # [G, K] a profile over K bins for every group under one treatment
-    second: np.ndarray,  # [G, K] and under the other
-) -> FTest:  # degrees of freedom corrected, so not whole
-    "Ask whether two profiles differ in shape: repeated measures, Greenhouse-Geisser; StatisticsError if none does (Koster et al., Exp. 4)."
+    first: np.ndarray,
+    second: np.ndarray,
+) -> FTest:
+    """Test profiles for one shape.
+
+    Parameters
+    ----------
+    first : np.ndarray
+        [G, K] a profile over K bins for every group under one treatment
+    second : np.ndarray
+        [G, K] and under the other
+
+    Returns
+    -------
+    FTest
+        degrees of freedom corrected, so not whole
+
+    Raises
+    ------
+    StatisticsError
+
+    Notes
+    -----
+    Source: Koster et al., Exp. 4.
+    """
     difference = np.asarray(first, float) - np.asarray(second, float)
     if difference.ndim != 2 or min(difference.shape) < 2 or not np.isfinite(difference).all():
         raise StatisticsError(f"profiles of shape {difference.shape} are not two or more groups by two or more bins, all finite")
@@ -225,13 +466,35 @@ def interaction_test(
 
 # %% ../nbs/method/11_statistics.ipynb #8651b87b
 def compare_with_published(
-    ours: pd.DataFrame,  # key columns and a value column, perhaps more
-    published: pd.DataFrame,  # the same keys, once each, and the value column
+    ours: pd.DataFrame,
+    published: pd.DataFrame,
     *,
-    on: Sequence[str],  # key columns
-    value: str,  # column to compare
-) -> pd.DataFrame:  # ours with the columns published and difference (ours minus published)
-    "Set our numbers beside the published ones; raise a StatisticsError unless every row has exactly one partner."
+    on: Sequence[str],
+    value: str,
+) -> pd.DataFrame:
+    """Join ours and published by row.
+
+    Parameters
+    ----------
+    ours : pd.DataFrame
+        key columns and a value column, perhaps more
+    published : pd.DataFrame
+        the same keys, once each, and the value column
+    on : Sequence[str]
+        key columns
+    value : str
+        column to compare
+
+    Returns
+    -------
+    pd.DataFrame
+        ours with the columns published and difference (ours minus published)
+
+    Raises
+    ------
+    StatisticsError
+        for rows without partner
+    """
     keys = list(on)
     for name, frame in (("our numbers", ours), ("the published numbers", published)):
         if missing := [column for column in (*keys, value) if column not in frame]:
@@ -248,9 +511,27 @@ def compare_with_published(
 # %% ../nbs/method/11_statistics.ipynb #b4ed83b9
 def mean_absolute_error(
     ours: np.ndarray,
-    published: np.ndarray,  # of the same shape
+    published: np.ndarray,
 ) -> float:
-    "Average the sizes of the differences; raise a StatisticsError for different shapes or numbers that are missing."
+    """Average absolute differences.
+
+    Parameters
+    ----------
+    ours : np.ndarray
+        of any shape
+    published : np.ndarray
+        of the same shape
+
+    Returns
+    -------
+    float
+        in the numbers' own unit
+
+    Raises
+    ------
+    StatisticsError
+        for unlike shapes and NaN
+    """
     ours, published = np.asarray(ours, float), np.asarray(published, float)
     if ours.shape != published.shape or ours.size == 0 or not np.isfinite(ours - published).all():
         raise StatisticsError(f"numbers of shapes {ours.shape} and {published.shape} cannot be compared one by one, or one is missing")
@@ -259,15 +540,38 @@ def mean_absolute_error(
 # %% ../nbs/method/11_statistics.ipynb #5aba7a0d
 def agreement(
     published: float,
-    value: float,  # ours
-    low: float,  # our interval; NaN where there is none
+    value: float,
+    low: float,
     high: float,
     *,
-    sign: str = "=",  # what is printed: the value (=), or an upper (<) or lower (>) bound
-    is_p: bool = False,  # whether it is a p-value
-    margin: float = 0.0,  # the published value's own 95 % sampling error, and its rounding
-) -> str:  # agree | differ
-    "Compare a published number with ours by a rule that does not depend on the outcome."
+    sign: str = "=",
+    is_p: bool = False,
+    margin: float = 0.0,
+) -> str:
+    """Compare a published number with ours, by the rule above.
+
+    Parameters
+    ----------
+    published : float
+        the printed value or bound
+    value : float
+        ours
+    low : float
+        of our interval; NaN where there is none
+    high : float
+        of our interval; NaN where there is none
+    sign : str, default: '='
+        what is printed: the value (=), or an upper (<) or lower (>) bound
+    is_p : bool, default: False
+        whether it is a p-value
+    margin : float, default: 0.0
+        the published value's own 95 % sampling error, and its rounding
+
+    Returns
+    -------
+    str
+        agree | differ
+    """
     if is_p:
         agree = (value < 0.05) == (published < 0.05 and sign != ">")
     elif sign == "=":
@@ -279,13 +583,331 @@ def agreement(
 
 # %% ../nbs/method/11_statistics.ipynb #a3bc5f07
 def finding(
-    margin: float,  # ours: above zero if it is as the paper says; of a finding of equality, the difference
-    low: float,  # our interval; NaN where there is none, and the number decides
+    margin: float,
+    low: float,
     high: float,
     *,
-    equal_within: float | None = None,  # of a finding of equality: what difference is none
-) -> str:  # found | opposite | undecided
-    "Say whether a paper's finding is ours: found where the whole interval says so, opposite where all of it says otherwise."
+    equal_within: float | None = None,
+) -> str:
+    """Judge a finding by where its whole interval lies.
+
+    Parameters
+    ----------
+    margin : float
+        ours: above zero if it is as the paper says; of a finding of equality, the difference
+    low : float
+        of our interval; NaN where there is none, and the margin decides
+    high : float
+        of our interval, likewise
+    equal_within : float | None, default: None
+        of a finding of equality: what difference is none
+
+    Returns
+    -------
+    str
+        found | opposite | undecided
+    """
     low, high = (margin if np.isnan(bound) else bound for bound in (low, high))
     least, most = (low, high) if equal_within is None else (equal_within - max(abs(low), abs(high)), equal_within - max(low, -high, 0.0))
     return "found" if least > 0 else "opposite" if most < 0 else "undecided"
+
+# %% ../nbs/method/11_statistics.ipynb #cc96e180
+def group_contributions(
+    trials: pd.DataFrame,
+    mechanism: str,
+    role: str,
+) -> pd.DataFrame:
+    """Average relative contributions within group and round.
+
+    Parameters
+    ----------
+    trials : pd.DataFrame
+        one row per experiment, group, session, round and player
+    mechanism : str
+        which of the mechanisms of Experiment 1
+    role : str
+        head | tail | all
+
+    Returns
+    -------
+    pd.DataFrame
+        [G, T] fraction of the endowment; rows (tail_endowment, group)
+
+    Notes
+    -----
+    Source: Koster et al., Exp. 1.
+    """
+    rows = trials[(trials.experiment == 1) & (trials.mechanism == mechanism)]
+    seats = {"head": rows.player == 0, "tail": rows.player > 0, "all": rows.player >= 0}
+    rows = rows.assign(value=rows.contribution / rows.endowment)[seats[role]]
+    group = ["tail_endowment", "group"]
+    return rows.pivot_table(index=group, columns="round", values="value")
+
+# %% ../nbs/method/11_statistics.ipynb #1863be69
+def experiment1_tests(
+    trials: pd.DataFrame,
+) -> dict[str, float]:
+    """Compute the tests of time and of tail endowment.
+
+    Parameters
+    ----------
+    trials : pd.DataFrame
+        as `group_contributions`
+
+    Returns
+    -------
+    dict[str, float]
+        name in the published table -> value
+
+    Notes
+    -----
+    Source: Koster et al., Results, Exp. 1.
+    """
+    over_time = [(name, "all") for name in ("strict_egalitarian", "libertarian")]
+    over_time += [("liberal_egalitarian", role) for role in ("tail", "head")]
+    found = {}
+    for mechanism, role in over_time:
+        curves = group_contributions(trials, mechanism, role).to_numpy()
+        of_role = "" if role == "all" else f"_{role}"
+        found[f"exp1_time_{mechanism}{of_role}_p"] = effect_of_time(curves).p
+    for mechanism in mechanisms.BASELINES:
+        heads = group_contributions(trials, mechanism, "head").mean(axis=1)
+        test = f_test(*(cell.to_numpy() for _, cell in heads.groupby("tail_endowment")))
+        name = f"exp1_heads_{mechanism}"
+        found |= {f"{name}_f": test.f, f"{name}_p": test.p}
+    first = trials[trials.experiment == 1]
+    return found | {"exp1_players": len(first.drop_duplicates(["group", "player"]))}
+
+# %% ../nbs/method/11_statistics.ipynb #8de8880e
+def votes_by_group(
+    votes: pd.DataFrame,
+) -> pd.DataFrame:
+    """Count the votes of every group in which somebody voted.
+
+    Parameters
+    ----------
+    votes : pd.DataFrame
+        rival, tail_endowment, group, vote (1: agent, NaN: not cast)
+
+    Returns
+    -------
+    pd.DataFrame
+        [G] sum (votes for the agent), count (votes cast, at least 1)
+    """
+    groups = votes.groupby(["rival", "tail_endowment", "group"])
+    counted = groups.vote.agg(["sum", "count"])
+    return counted[counted["count"] > 0]
+
+# %% ../nbs/method/11_statistics.ipynb #84d928a1
+def vote_test(
+    votes: pd.DataFrame,
+    name: str,
+) -> dict[str, float]:
+    """Give the share of votes for the agent and its p-value by flipping whole groups.
+
+    Parameters
+    ----------
+    votes : pd.DataFrame
+        as `votes_by_group`
+    name : str
+        the first part of both names
+
+    Returns
+    -------
+    dict[str, float]
+        name_share, name_p
+    """
+    groups = votes_by_group(votes)
+    votes_for, cast = groups["sum"].astype(int).to_numpy(), groups["count"].to_numpy()
+    share = groups["sum"].sum() / groups["count"].sum()
+    return {f"{name}_share": share, f"{name}_p": permutation_test(votes_for, cast)}
+
+# %% ../nbs/method/11_statistics.ipynb #545a947b
+def experiment2_tests(
+    votes: pd.DataFrame,
+) -> dict[str, float]:
+    """Compute shares and tests against the baselines.
+
+    Parameters
+    ----------
+    votes : pd.DataFrame
+        as `votes_by_group`, with the column experiment
+
+    Returns
+    -------
+    dict[str, float]
+        name in the published table -> value
+
+    Notes
+    -----
+    Source: Koster et al., Results, Exp. 2.
+    """
+    found = {}
+    for rival in mechanisms.BASELINES:
+        cast = votes[(votes.experiment == 2) & (votes.rival == rival)]
+        shares = cast.groupby("tail_endowment").vote.mean()
+        found |= vote_test(cast, f"exp2_{rival}")
+        found[f"exp2_{rival}_lowest"] = shares.min()
+        found[f"exp2_{rival}_highest"] = shares.max()
+    conditions = {"equal": [10], "moderate": [6, 8], "extreme": [2, 4]}
+    for condition, tails in conditions.items():
+        of_condition = cast[cast.tail_endowment.isin(tails)]  # of the last rival
+        found |= vote_test(of_condition, f"exp2_{rival}_{condition}")
+    return found | {"exp2_players": _n_voters(votes, 2)}
+
+# %% ../nbs/method/11_statistics.ipynb #c3a3e139
+def experiment3_tests(
+    votes: pd.DataFrame,
+    blocks: pd.DataFrame,
+) -> dict[str, float]:
+    """Compute shares and tests against RM.
+
+    Parameters
+    ----------
+    votes : pd.DataFrame
+        as `experiment2_tests`
+    blocks : pd.DataFrame
+        group, mechanism, surplus; one row per block of Exp. 3
+
+    Returns
+    -------
+    dict[str, float]
+        name in the published table -> value
+
+    Notes
+    -----
+    Source: Koster et al., Results, Exp. 3.
+    """
+    cast = votes[votes.experiment == 3]
+    equal = cast[cast.tail_endowment == 10]
+    surplus = blocks.pivot(index="group", columns="mechanism", values="surplus")
+    test = paired_t_test(surplus.hcrm, surplus.rational)
+    found = vote_test(cast, "exp3") | vote_test(equal, "exp3_equal")
+    found |= {"exp3_surplus_t": test.t, "exp3_surplus_p": test.p}
+    return found | {"exp3_players": _n_voters(votes, 3)}
+
+# %% ../nbs/method/11_statistics.ipynb #10c48098
+def _n_voters(votes, experiment):
+    """Count the players of one experiment, whether or not they cast their vote."""
+    cast = votes[votes.experiment == experiment]
+    return len(cast.drop_duplicates(["rival", "group", "player"]))
+
+# %% ../nbs/method/11_statistics.ipynb #b22e733a
+def head_share_profiles(
+    trials: pd.DataFrame,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Bin the head's share of a round's payouts in sixths.
+
+    Parameters
+    ----------
+    trials : pd.DataFrame
+        as `group_contributions`, with session and payout
+
+    Returns
+    -------
+    tuple[np.ndarray, np.ndarray]
+        HCRM's, the referee's [G, 6]; rows sum to 1
+
+    Notes
+    -----
+    Source: Koster et al., Figure 4B.
+    """
+    rows = trials[(trials.experiment == 4) & (trials.session > 0)]
+    cell = ["mechanism", "group", "round"]
+    payout = rows.pivot_table(index=cell, columns="player", values="payout")
+    share = (payout[0] / payout.sum(axis=1)).dropna()
+    sixth = np.minimum((share * 6).astype(int), 5)
+    games = [share.index.get_level_values(name) for name in cell[:2]]
+    counts = pd.crosstab(games, sixth.to_numpy())
+    counts = counts.reindex(columns=range(6), fill_value=0)
+    frequency = counts.div(counts.sum(axis=1), axis=0)
+    hcrm, referee = frequency.loc["hcrm"], frequency.loc["human_referee"]
+    both = hcrm.index.intersection(referee.index)
+    return hcrm.loc[both].to_numpy(), referee.loc[both].to_numpy()
+
+# %% ../nbs/method/11_statistics.ipynb #dc96bba3
+def experiment4_tests(
+    trials: pd.DataFrame,
+    votes: pd.DataFrame,
+) -> dict[str, float]:
+    """Compute shares and tests against human referees.
+
+    Parameters
+    ----------
+    trials : pd.DataFrame
+        as `head_share_profiles`
+    votes : pd.DataFrame
+        as `experiment2_tests`
+
+    Returns
+    -------
+    dict[str, float]
+        name in the published table -> value
+
+    Notes
+    -----
+    Source: Koster et al., Results, Exp. 4.
+    """
+    fourth = votes[votes.experiment == 4]
+    cast = fourth.groupby("group").vote.count()
+    complete = fourth[fourth.group.isin(cast[cast == 4].index)]
+    groups = votes_by_group(complete)
+    votes_for = groups["sum"].astype(int).to_numpy()
+    test = interaction_test(*head_share_profiles(trials))
+    return vote_test(fourth, "exp4") | {
+        "exp4_complete_share": complete.vote.mean(),
+        "exp4_complete_p": naive_binomial(votes_for, groups["count"].to_numpy()),
+        "exp4_votes": int(cast.sum()),
+        "exp4_games": len(cast),
+        "exp4_sextile_f": test.f,
+        "exp4_sextile_p": test.p,
+    }
+
+# %% ../nbs/method/11_statistics.ipynb #62e191de
+def p_value_over_seeds(
+    values: np.ndarray | Sequence,
+) -> Interval:
+    """Take the median p-value over seeds, between the smallest and the largest.
+
+    Parameters
+    ----------
+    values : np.ndarray | Sequence
+        [S] the p-values of one test in S runs
+
+    Returns
+    -------
+    Interval
+        value, low and high are p-values
+    """
+    values = np.asarray(values, float)
+    return Interval(np.median(values), values.min(), values.max())
+
+# %% ../nbs/method/11_statistics.ipynb #1477469b
+def judge_findings(
+    margins: Mapping[str, np.ndarray],
+    findings: Mapping[str, str],
+    *,
+    equal_within: Mapping[str, float] = MappingProxyType({}),
+) -> pd.DataFrame:
+    """Judge findings by their margins over seeds, by the rule of `finding`.
+
+    Parameters
+    ----------
+    margins : Mapping[str, np.ndarray]
+        name -> [S] one margin per seed
+    findings : Mapping[str, str]
+        name -> what was found, in words
+    equal_within : Mapping[str, float], default: MappingProxyType({})
+        of those of equality
+
+    Returns
+    -------
+    pd.DataFrame
+        name, finding, margin, low, high, word; one row per finding
+    """
+    columns, rows = ["name", "finding", "margin", "low", "high", "word"], []
+    for name, sentence in findings.items():
+        interval = interval_over_seeds(np.asarray(margins[name]))
+        word = finding(*interval, equal_within=equal_within.get(name))
+        rows.append((name, sentence, *interval, word))
+    return pd.DataFrame(rows, columns=columns)

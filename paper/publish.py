@@ -1,7 +1,10 @@
 """Take over finished runs: results into paper/results/, their summary into README.md, outputs into the run notebooks.
 
 Results are those of the profile `paper`; the sensitivity analysis, one seed for each value of `loss`, the questions that HCMD-zero
-leaves open, five paired seeds, and the sweep over hyper-parameters are those of `laptop`.
+leaves open, five paired seeds, and the sweep over hyper-parameters are those of `laptop`. What made each of them, the recipes of its
+steps, goes into paper/results/code.json.
+
+With the argument `stale`: say which committed results the checkout would make otherwise.
 With two arguments, a notebook and its executed copy: take over the outputs of that one.
 """
 
@@ -13,17 +16,29 @@ from pathlib import Path
 
 import nbformat
 
+from democratic_ai.engine import runs, stale
+
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "paper" / "results"
-RUN = ROOT / "runs" / "paper"
-SENSITIVITY = ROOT / "runs" / "laptop" / "sensitivity"
-ASIDE = {"hcmd_questions": "43_hcmd_questions.ipynb", "sweep": "40_sweep.ipynb"}  # of the profile laptop, each by itself
+RUN = ROOT / runs.of_profile("paper")
+ASIDE_RUN = ROOT / runs.of_profile("laptop")
 SYSTEMS = {"democratic_ai": "provenance.json", "hcmd_zero": "hcmd_provenance.json"}  # each is run and published by itself
-KEPT = ("tables", "data", "figures", "parameters", "numbers", "summary.md", *SYSTEMS.values())
+ASIDE = {  # of the profile laptop, each by itself, with the notebooks that made it
+    runs.SENSITIVITY: ("41_readings", "42_sensitivity"),
+    runs.QUESTIONS: ("43_hcmd_questions",),
+    runs.SWEEP: ("40_sweep",),
+}
+FROM = {  # the folders of a run in which each result has its steps
+    "democratic_ai": (runs.seed("*") / "**", runs.RESULTS / "**"),
+    "hcmd_zero": (runs.seed("*") / "**", runs.RESULTS / "**"),
+    "sensitivity": (runs.SENSITIVITY, runs.seed(0) / "**", runs.of_loss("*") / "**"),
+    "hcmd_questions": (runs.QUESTIONS / "**", runs.seed("*") / "**"),
+    "sweep": (runs.SWEEP / "**", runs.seed(0) / runs.iteration(0)),
+}
 
 
 def system_of(name):
-    """Say which system a file or notebook belongs to."""
+    """Say which system a step or a result belongs to."""
     return "hcmd_zero" if "hcmd" in name else "democratic_ai"
 
 
@@ -37,16 +52,11 @@ def provenance(folder, file="provenance.json"):
     return made
 
 
-def executed_copy(name, last_iteration):
-    """Find the executed copy of a run notebook: that of the first seed, in its last iteration."""
-    places = (
-        RUN / "seed0" / f"iter{last_iteration}",
-        RUN / "seed0",
-        RUN / "seed0" / "rational" / "theta1_sigma1",
-        RUN / "seed0" / "hcmd_zero",
-        RUN / "results" / "notebooks",
-    )
-    return next((place / name for place in places if (place / name).exists()), None)
+def executed_copy(step, last_iteration):
+    """Find the executed copy of a step's notebook: that of the first seed, in its last iteration."""
+    first = RUN / runs.seed(0)
+    places = (first / runs.iteration(last_iteration), first, first / runs.rational(), first / runs.HCMD_ZERO, RUN / runs.RESULTS)
+    return next((copy for place in places if (copy := runs.executed(step, place)).exists()), None)
 
 
 def code_cells(cells):
@@ -56,11 +66,10 @@ def code_cells(cells):
 
 def take_outputs(notebook, executed):
     """Copy the outputs of an executed notebook cell by cell; its prose may have changed since, its code may not."""
-    ours = nbformat.read(notebook, 4)
-    own, done = code_cells(ours.cells), code_cells(nbformat.read(executed, 4).cells)
-    if [cell.source for cell in own] != [cell.source for cell in done]:
+    if stale.cell_hashes(notebook) != stale.cell_hashes(executed):
         sys.exit(f"publish: {notebook.name} has changed since the run; run 'make reproduce PROFILE=paper' again.")
-    for cell, source in zip(own, done):
+    ours = nbformat.read(notebook, 4)
+    for cell, source in zip(code_cells(ours.cells), code_cells(nbformat.read(executed, 4).cells), strict=True):
         cell.outputs = source.outputs
         for output in cell.outputs:
             output.pop("execution_count", None)
@@ -76,55 +85,84 @@ def put_into_readme(name, summary):
     readme.write_text(re.sub(marks, lambda found: found[1] + summary + found[2], readme.read_text(), flags=re.DOTALL))
 
 
+def take_files(steps, folder, there):
+    """Copy what some steps wrote into a folder."""
+    for name in (name for step in steps for name in runs.WRITES[step]):
+        (there / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(folder / name, there / name)
+
+
+def keep_recipes(name, run, made):
+    """Keep in code.json what made a result: its commit, its profile and the different recipes of its steps."""
+    steps = {}
+    for path in sorted({path for pattern in FROM[name] for path in run.glob(f"{pattern}/*.recipe.json")}):
+        step, recipe = path.name.split(".")[0], json.loads(path.read_text())
+        if system_of(step) == system_of(name) and recipe not in steps.setdefault(step, []):
+            steps[step].append(recipe)
+    file = RESULTS / "code.json"
+    kept = json.loads(file.read_text()) if file.exists() else {}
+    kept[name] = {"commit": made["commit"], "profile": made["profile"], "steps": steps}
+    file.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
+
+
 def take_results(system, made):
     """Copy a system's results of the paper profile, and the outputs of the notebooks that made them."""
-    for source in sorted((RUN / "results").rglob("*")):
-        name = source.relative_to(RUN / "results")
-        if source.is_file() and name.parts[0] in KEPT and system_of(name.name) == system:
-            (RESULTS / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(source, RESULTS / name)
+    steps = [step for step in runs.WRITES if system_of(step) == system and step[0] in "23"]
+    take_files([step for step in steps if step[0] == "3"], RUN / runs.RESULTS, RESULTS)
     parts = [json.loads(part.read_text()) for part in sorted((RESULTS / "numbers").glob("*.json"))]
     (RESULTS / "numbers.json").write_text(json.dumps({name: number for part in parts for name, number in part.items()}, indent=1) + "\n")
     if system == "democratic_ai":
-        put_into_readme("results", (RUN / "results" / "summary.md").read_text())
-    for notebook in sorted([*(ROOT / "nbs" / "run").glob("*.ipynb"), *(ROOT / "nbs" / "results").glob("*.ipynb")]):
-        if system_of(notebook.name) == system and (executed := executed_copy(notebook.name, made.get("iterations", 1) - 1)):
-            take_outputs(notebook, executed)
+        put_into_readme("results", (RESULTS / "summary.md").read_text())
+    for step in steps:
+        if executed := executed_copy(step, made.get("iterations", 1) - 1):
+            take_outputs(ROOT / runs.notebook(step), executed)
+    keep_recipes(system, RUN, made)
 
 
-def take_sensitivity():
-    """Copy tables, figure and provenance of the sensitivity analysis, and its notebooks' outputs."""
-    (RESULTS / "sensitivity").mkdir(parents=True, exist_ok=True)
-    for file in ("loss_sensitivity.csv", "loss_sensitivity.svg", "summary.md", "readings.csv", "slopes.csv", "provenance.json"):
-        shutil.copy(SENSITIVITY / file, RESULTS / "sensitivity" / file)
-    put_into_readme("sensitivity", (SENSITIVITY / "summary.md").read_text())
-    for name in ("41_readings.ipynb", "42_sensitivity.ipynb"):
-        take_outputs(ROOT / "nbs" / "questions" / name, SENSITIVITY / name)
-
-
-def take_aside(folder, notebook):
-    """Copy what a run beside the method made (tables, pictures, provenance), and its notebook's outputs."""
-    (RESULTS / folder.name).mkdir(parents=True, exist_ok=True)
-    for file in sorted(folder.glob("*.*")):
-        if file.is_file() and file.suffix != ".ipynb":
-            shutil.copy(file, RESULTS / folder.name / file.name)
-    take_outputs(ROOT / "nbs" / "questions" / notebook, folder / notebook)
+def take_aside(part, made):
+    """Copy what a run beside the method made (tables, pictures, provenance), and its notebooks' outputs."""
+    take_files(ASIDE[part], ASIDE_RUN / part, RESULTS / part)
+    if part == runs.SENSITIVITY:
+        put_into_readme("sensitivity", (RESULTS / part / "summary.md").read_text())
+    for step in ASIDE[part]:
+        take_outputs(ROOT / runs.notebook(step), runs.executed(step, ASIDE_RUN / part))
+    keep_recipes(str(part), ASIDE_RUN, made)
 
 
 def main():
     """Publish what is finished, or say in one sentence why nothing is."""
-    results = {system: provenance(RUN / "results", file) for system, file in SYSTEMS.items()}
-    sensitivity, aside = provenance(SENSITIVITY), [name for name in ASIDE if provenance(SENSITIVITY.parent / name)]
-    if not (any(results.values()) or sensitivity or aside):
+    results = {system: provenance(RUN / runs.RESULTS, file) for system, file in SYSTEMS.items()}
+    aside = {part: provenance(ASIDE_RUN / part) for part in ASIDE}
+    if not any([*results.values(), *aside.values()]):
         sys.exit("publish: no run is finished; run 'make reproduce PROFILE=paper' or 'make sensitivity' first.")
-    for system, made in results.items():
-        if made:
-            take_results(system, made)
-    if sensitivity:
-        take_sensitivity()
-    for name in aside:
-        take_aside(SENSITIVITY.parent / name, ASIDE[name])
+    for take, finished in ((take_results, results), (take_aside, aside)):
+        for name, made in finished.items():
+            if made:
+                take(name, made)
+
+
+def report():
+    """Say of each committed result whether this checkout would make it otherwise, and by what."""
+    checkout, file = stale.Checkout(ROOT), RESULTS / "code.json"
+    kept = json.loads(file.read_text()) if file.exists() else {}
+    for name, place in (SYSTEMS | {str(part): part / "provenance.json" for part in ASIDE}).items():
+        if name not in kept:
+            commit = json.loads((RESULTS / place).read_text())["commit"]
+            print(f"{name}: made before hashes of code were kept, at commit {commit[:10]}.")
+            continue
+        settings = stale.read_settings(ROOT / "settings.ini", kept[name]["profile"])
+        changed = {
+            step: sorted({change for made in recipes for change in stale.differences(checkout, step, made, settings)})
+            for step, recipes in kept[name]["steps"].items()
+        }
+        changed = [f"  {step}: {', '.join(changes)}" for step, changes in changed.items() if changes]
+        print(f"{name}: {'stale' if changed else 'up to date'}, made at commit {kept[name]['commit'][:10]}.", *changed, sep="\n")
 
 
 if __name__ == "__main__":
-    take_outputs(*map(Path, sys.argv[1:])) if sys.argv[1:] else main()
+    if sys.argv[1:] == ["stale"]:
+        report()
+    elif sys.argv[1:]:
+        take_outputs(*map(Path, sys.argv[1:]))
+    else:
+        main()

@@ -1,5 +1,6 @@
-"Virtual players: the fast form against the flax module, the rules no forecast may break, learning, and resuming to the last bit."
-from dataclasses import replace
+"""Virtual players: the fused form against flax, what no forecast may break, learning, resuming."""
+
+import itertools
 from functools import partial
 
 import jax
@@ -12,86 +13,45 @@ from hypothesis import strategies as st
 from jax.tree_util import Partial
 
 from democratic_ai import cloning, data, game, mechanisms
-from democratic_ai.engine import loop, store
 from democratic_ai.cloning import Cloning
+from democratic_ai.engine import fused_players, loop, store
 
 SEEDS = st.integers(0, 2**31 - 1)
 N_GROUPS = 8
 examples = partial(settings, deadline=None)
 
 
-@partial(jax.jit, static_argnums=1)
-def random_block(seed, n_groups=N_GROUPS):
+@partial(jax.jit, static_argnums=(1, 2))
+def random_block(seed, n_groups=N_GROUPS, n_players=4):
     "Bots with random endowments under a random point of the manifold."
     key_endowment, key_point, key_play = jax.random.split(jax.random.key(seed), 3)
-    endowment = jax.random.randint(key_endowment, (n_groups, 4), 1, 11).astype(float)
+    endowment = jax.random.randint(key_endowment, (n_groups, n_players), 1, 11).astype(float)
     w, v = jax.random.uniform(key_point, (2, n_groups, 1))
     return game.play(key_play, game.random_bots(), endowment, mechanisms.manifold(w, v))
 
 
-def some_params(seed):
+def some_params(seed, n_players=4):
     "Parameters far from the small ones that training starts with."
-    return jax.tree.map(lambda x: 2 * x, cloning.init(jax.random.key(seed)))
+    return jax.tree.map(lambda x: 2 * x, cloning.init(jax.random.key(seed), n_players=n_players))
 
 
-def specified(params, block):
-    "All log-probabilities [G, T, P, 11], by the flax module, one game, player and choice after the other in the axes."
-    story = jnp.swapaxes(cloning.features(block.endowment, block.contribution, block.payout), -3, -2)
-    logits = jnp.swapaxes(cloning.VirtualPlayer().apply(params, story), -3, -2)
-    out_of_reach = jnp.arange(11) > block.endowment[:, None, :, None]
-    return jax.nn.log_softmax(jnp.where(out_of_reach, -jnp.inf, logits))
-
-
-def chosen(log_p, block):
-    return jnp.take_along_axis(log_p, block.contribution.astype(int)[..., None], -1)[..., 0]
-
-
-@jax.jit
-def objective(params, block, answered):
-    log_p = specified(params, block)
-    wrong = -(chosen(log_p, block).mean(1) * answered).sum() / answered.sum()
-    entropy = -(jnp.exp(log_p) * jnp.where(jnp.isfinite(log_p), log_p, 0)).sum(-1).mean(1)
-    squares = sum((x**2).sum() for x in jax.tree.leaves(params))
-    return wrong - 0.1 * (entropy * answered).sum() / answered.sum() + 1e-5 * squares, wrong
-
-
-slow_gradient = jax.jit(jax.value_and_grad(objective, has_aux=True))
-fast_gradient = jax.jit(cloning.imitation_gradient)
-log_probability = jax.jit(cloning.log_probability)
-forecasts = jax.jit(specified)
-
-
-def slope(log_probability):
+def slope(params, block, weight, *, fused):
     "The derivative in the payouts of a weighted sum of log-probabilities."
-    weighted = lambda payout, weight, params, block: (weight * log_probability(params, game.Block(block.endowment, block.contribution, payout))).sum()
-    return jax.jit(jax.grad(weighted))
+    replay = lambda payout: game.Block(block.endowment, block.contribution, payout)
+    weighted = lambda payout: (weight * cloning.log_probability(params, replay(payout), fused=fused)).sum()
+    return jax.grad(weighted)(block.payout)
 
 
-slow_slope = slope(lambda params, block: chosen(specified(params, block), block))
-fast_slope = slope(cloning.log_probability)
+log_probability = jax.jit(cloning.log_probability, static_argnames="fused")
+payout_slope = jax.jit(slope, static_argnames="fused")
+readable_loss = jax.jit(jax.value_and_grad(cloning.imitation_loss), static_argnames=("config", "fused"))
+batch_loss = jax.jit(cloning.imitation_gradient, static_argnames="config")
 
 
-@jax.jit
-def forecasts_in_play(params, block):
-    "All probabilities [G, T, P, 11] as `act` would have them, if the players happened to play this block."
-    players, w = cloning.virtual_players(params), cloning.feature_major(params)
-    memory, rounds = players.init(None, block.endowment), []
-    for t in range(10):
-        logits = [w["choice"] @ hidden + w["choice_bias"] for hidden, _ in memory]
-        log_p = [cloning.masked_log_softmax(*each) for each in zip(logits, block.endowment.T)]
-        rounds.append(jnp.exp(jnp.stack(log_p)).transpose(2, 0, 1))
-        memory = players.update(memory, block.endowment, block.contribution[:, t], block.payout[:, t], game.equal_split)
-    return jnp.stack(rounds, 1)
-
-
-def blocks_answered(seed):
-    answered = jax.random.bernoulli(jax.random.key(seed + 1), 0.8, (N_GROUPS, 4)).at[0, 0].set(True)
-    return data.label_blocks(random_block(seed), "random", answered=answered)
-
-
-def in_seat_order(taught):
-    "Only the first of the orders of the others."
-    return replace(taught, story=taught.story[: len(taught.chosen)])
+def random_plays(seed, n_players=4):
+    "Blocks in which one player of five did not answer all rounds, but the first one did."
+    answered = jax.random.bernoulli(jax.random.key(seed + 1), 0.8, (N_GROUPS, n_players)).at[:2, 0].set(True)
+    return data.label_blocks(random_block(seed, N_GROUPS, n_players), "random", answered=answered)
 
 
 def relative(a, b):
@@ -101,7 +61,7 @@ def relative(a, b):
 def test_number_of_parameters():
     params = cloning.init(jax.random.key(0))
     assert sum(x.size for x in jax.tree.leaves(params)) == 6459
-    assert sum(x.size for x in cloning.concatenate_weights(params).values()) == 6459
+    assert sum(x.size for x in fused_players.concatenate_weights(params).values()) == 6459
     assert set(params["params"]["lstm"]["hf"]["bias"].tolist()) == {1.0}, "forget gates start open"
 
 
@@ -109,43 +69,78 @@ def test_number_of_parameters():
 @given(SEEDS)
 def test_own_numbers_come_first_and_seats_do_not_matter(seed):
     block = random_block(seed)
-    story = cloning.features(block.endowment, block.contribution, block.payout)
-    assert story.shape == (N_GROUPS, 10, 4, 16)
-    assert (story[:, 0, :, 4:] == 0).all(), "nothing was seen before round 1"
-    assert jnp.allclose(story[:, :, :, 0] * 10, block.endowment[:, None])
-    assert jnp.allclose(story[:, 1:, :, 4] * 10, block.contribution[:, :-1])
-    assert jnp.allclose(story[:, 1:, :, 8], block.relative_contribution[:, :-1])
-    assert jnp.allclose(story[:, 1:, :, 12] * 10, block.payout[:, :-1])
+    known = cloning.features(block)
+    assert known.shape == (N_GROUPS, 10, 4, 16)
+    assert (known[:, 0, :, 4:] == 0).all(), "nothing was observed before round 1"
+    assert jnp.allclose(known[:, :, :, 0] * 10, block.endowment[:, None])
+    assert jnp.allclose(known[:, 1:, :, 4] * 10, block.contribution[:, :-1])
+    assert jnp.allclose(known[:, 1:, :, 8], block.relative_contribution[:, :-1])
+    assert jnp.allclose(known[:, 1:, :, 12] * 10, block.payout[:, :-1])
+    seen = cloning.observation(block.endowment, block.contribution[:, 3], block.payout[:, 3])
+    assert jnp.allclose(known[:, 4], seen), "before round 5 stands what round 4 showed"
     swapped = jnp.array([1, 0, 2, 3])
-    moved = cloning.features(block.endowment[:, swapped], block.contribution[..., swapped], block.payout[..., swapped])
-    assert (moved[:, :, 0] == story[:, :, 1]).all(), "two players who change seats read each other's page"
-    alone = cloning.features(block.endowment[0], block.contribution[0], block.payout[0])
-    assert (alone == story[0]).all()
+    moved = game.Block(block.endowment[:, swapped], block.contribution[..., swapped], block.payout[..., swapped])
+    assert (cloning.features(moved)[:, :, 0] == known[:, :, 1]).all(), "two players who change seats change features"
+    alone = cloning.features(jax.tree.map(lambda x: x[0], block))
+    assert (alone == known[0]).all()
 
 
-@examples(max_examples=4)
-@given(SEEDS)
-def test_fast_loss_and_gradient_are_the_readable_ones(seed):
-    params, plays, order = some_params(seed % 100), blocks_answered(seed), jnp.array([5, 0, 3, 3, 7, 1])
-    picked = jax.tree.map(lambda x: x[order], plays.block)
-    answered = plays.answered.at[5].set(True)[order]
-    taught = in_seat_order(cloning.make_examples(data.label_blocks(plays.block, "random", answered=plays.answered.at[5].set(True))))
-    slow, gradient = slow_gradient(params, picked, answered)
-    fast, fast_gradient_ = fast_gradient(params, taught, order, jax.random.key(seed))
-    assert np.allclose(slow, fast, rtol=1e-5)
-    assert relative(fast_gradient_, gradient) < 1e-5
+SIZES = st.sampled_from((3, 4, 6))
+CONFIGS = {3: Cloning(entropy_weight=0, l2=0), 4: Cloning(), 6: Cloning(entropy_weight=-0.3, l2=0.01)}
 
 
-@examples(max_examples=4)
-@given(SEEDS)
-def test_log_probability_and_its_slope_in_the_payouts(seed):
-    params, block = some_params(seed % 100), random_block(seed)
-    assert jnp.allclose(log_probability(params, block), chosen(forecasts(params, block), block), rtol=1e-5, atol=1e-5)
+@examples(max_examples=6)
+@given(SEEDS, SIZES)
+def test_the_fused_loss_and_gradient_are_the_readable_ones(seed, n_players):
+    "Of the whole loss, and of a batch in which blocks come back."
+    params, plays, config = some_params(seed % 100, n_players), random_plays(seed, n_players), CONFIGS[n_players]
+    drawn = jnp.array([5, 0, 3, 3, 7, 1])
+    block, answered = jax.tree.map(lambda x: x[drawn], (plays.block, plays.answered))
+    value, gradient = readable_loss(params, block, answered, config=config, fused=False)
+    fused_value, fused_gradient = readable_loss(params, block, answered, config=config)
+    by_seat = cloning.make_examples(plays, shuffle_others=False)
+    (batch_value, cross_entropy), batch_gradient = batch_loss(params, by_seat, drawn, jax.random.key(seed), config=config)
+    assert np.allclose([fused_value, batch_value], value, rtol=1e-5)
+    assert relative(fused_gradient, gradient) < 1e-5 and relative(batch_gradient, gradient) < 1e-5
+    by_player = -log_probability(params, plays.block, fused=False).mean(1)[drawn]
+    assert np.allclose(cross_entropy, by_player[answered].mean(), rtol=1e-5)
+
+
+@examples(max_examples=6)
+@given(SEEDS, SIZES)
+def test_the_fused_log_probability_and_its_slope_are_the_readable_ones(seed, n_players):
+    params, block = some_params(seed % 100, n_players), random_block(seed, N_GROUPS, n_players)
+    fused, readable = (log_probability(params, block, fused=fused) for fused in (True, False))
+    assert jnp.allclose(fused, readable, rtol=1e-5, atol=1e-5)
     weight = jax.random.normal(jax.random.key(seed), block.contribution.shape)
-    fast, slow = (f(block.payout, weight, params, block) for f in (fast_slope, slow_slope))
-    assert relative(fast, slow) < 1e-5
-    assert (fast[:, -1] == 0).all(), "nobody chooses after the last payout"
-    assert log_probability(params, jax.tree.map(lambda x: x[0], block)).shape == (10, 4)
+    fused, readable = (payout_slope(params, block, weight, fused=fused) for fused in (True, False))
+    assert relative(fused, readable) < 1e-5
+    assert (fused[:, -1] == 0).all(), "nobody chooses after the last payout"
+    assert log_probability(params, jax.tree.map(lambda x: x[0], block)).shape == (10, n_players)
+
+
+@examples(max_examples=4)
+@given(SEEDS)
+def test_the_readable_forecast_is_the_networks(seed):
+    "One game, player and choice after the other in the axes; minus infinity for what cannot be paid."
+    params, block = some_params(seed % 100), random_block(seed)
+    _, logits = cloning.VirtualPlayer().apply(params, cloning.features(block).swapaxes(-3, -2))  # [G, P, T, 11]
+    log_p = jax.nn.log_softmax(jnp.where(jnp.arange(11) > block.endowment[..., None, None], -jnp.inf, logits))
+    chosen = jnp.take_along_axis(log_p, block.contribution.swapaxes(-2, -1).astype(int)[..., None], -1)
+    expected = chosen[..., 0].swapaxes(-2, -1)
+    assert jnp.allclose(log_probability(params, block, fused=False), expected, rtol=1e-5, atol=1e-5)
+
+
+@examples(max_examples=4)
+@given(SEEDS)
+def test_the_loss_is_the_formula(seed):
+    params, plays = some_params(seed % 100), random_plays(seed)
+    log_p = cloning.forecast_choices(params, plays.block, fused=False)
+    entropy = -(jnp.exp(log_p) * log_p).sum(1).mean(0).reshape(plays.answered.shape)
+    cross_entropy = -log_probability(params, plays.block, fused=False).mean(1)
+    squares = sum((x**2).sum() for x in jax.tree.leaves(params))
+    expected = (cross_entropy - 0.1 * entropy)[plays.answered].mean() + 1e-5 * squares
+    assert np.allclose(cloning.imitation_loss(params, plays.block, plays.answered, fused=False), expected, rtol=1e-5)
 
 
 @examples(max_examples=10)
@@ -157,69 +152,127 @@ def test_forecasts_are_probabilities_of_what_is_affordable(seed, size):
     p = jnp.exp(cloning.masked_log_softmax(logits, endowment))
     assert jnp.allclose(p.sum(0), 1, atol=1e-5)
     assert (p[jnp.arange(11)[:, None] > endowment] == 0).all()
-    drawn, log_p = cloning.sample_contribution(jax.random.uniform(key_draw, endowment.shape), logits, endowment)
-    assert jnp.allclose(log_p, cloning.gather_log_prob(cloning.masked_log_softmax(logits, endowment), drawn), atol=1e-4)
+    drawn, log_p = fused_players.sample_contribution(jax.random.uniform(key_draw, endowment.shape), logits, endowment)
+    assert jnp.allclose(log_p, cloning.choice_log_prob(cloning.masked_log_softmax(logits, endowment), drawn), atol=1e-4)
     assert (drawn == jnp.round(drawn)).all() and (drawn >= 0).all() and (drawn <= endowment).all()
 
 
 def test_draws_come_as_often_as_they_should():
     logits = jax.random.normal(jax.random.key(0), (11, 1)) * jnp.ones((1, 100_000))
-    drawn = cloning.sample_contribution(jax.random.uniform(jax.random.key(1), (100_000,)), logits, jnp.full(100_000, 6.0))[0].astype(int)
+    drawn = fused_players.sample_contribution(jax.random.uniform(jax.random.key(1), (100_000,)), logits, jnp.full(100_000, 6.0))[0].astype(int)
     expected = jnp.exp(cloning.masked_log_softmax(logits[:, :1], jnp.array([6.0])))[:, 0]
     assert jnp.abs(jnp.bincount(drawn, length=11) / 100_000 - expected).max() < 0.006
 
 
-@examples(max_examples=3)
-@given(SEEDS)
-def test_play_and_replay_agree(seed):
-    "The memory that play carries from round to round is the one that the replay goes through."
-    params, block = some_params(seed % 100), random_block(seed)
-    assert jnp.allclose(forecasts_in_play(params, block), jnp.exp(forecasts(params, block)), atol=1e-5)
+def log_p_in_play(params, block, *, fused):
+    "All probabilities [G, T, P, 11] as `act` would have them, if the players happened to play this block."
+    players, rounds = cloning.virtual_players(params, fused=fused), []
+    state = players.init(None, block.endowment)
+    for t in range(10):
+        if fused:
+            w = fused_players.feature_major(params)
+            log_p = [cloning.masked_log_softmax(w["choice"] @ h + w["choice_bias"], e) for (h, _), e in zip(state, block.endowment.T)]
+            rounds.append(jnp.stack(log_p).transpose(2, 0, 1))
+        else:
+            rounds.append(state[1].swapaxes(-1, -2))
+        state = players.update(state, block.endowment, block.contribution[:, t], block.payout[:, t], game.equal_split)
+    return jnp.stack(rounds, 1)
+
+
+in_play = jax.jit(log_p_in_play, static_argnames="fused")
+
+
+@examples(max_examples=4)
+@given(SEEDS, SIZES)
+def test_play_and_replay_agree(seed, n_players):
+    "The state that play carries from round to round is the one that the replay goes through, in both forms."
+    params, block = some_params(seed % 100, n_players), random_block(seed, N_GROUPS, n_players)
+    replayed = cloning.forecast_choices(params, block, fused=False).reshape(10, 11, N_GROUPS, n_players)
+    for fused in (True, False):
+        played = in_play(params, block, fused=fused)
+        assert jnp.allclose(jnp.exp(played), jnp.exp(replayed.transpose(2, 0, 3, 1)), atol=1e-5)
+
+
+@partial(jax.jit, static_argnames="fused")
+def free_play(key, params, endowment, fused):
+    return game.play(key, cloning.virtual_players(params, fused=fused), endowment, mechanisms.libertarian)
+
+
+@examples(max_examples=4)
+@given(SEEDS, SIZES)
+def test_the_fused_players_play_as_the_readable_ones(seed, n_players):
+    "The same key, the same coins, except where a uniform number falls within rounding of a step."
+    params, endowment = some_params(seed % 100, n_players), random_block(seed, 64, n_players).endowment
+    fused, readable = (free_play(jax.random.key(seed), params, endowment, fused) for fused in (True, False))
+    same = (fused.contribution == readable.contribution).all((-2, -1))
+    assert same.mean() > 0.95 and jnp.allclose(fused.payout[same], readable.payout[same], rtol=1e-5)
+    for block in (fused, readable):
+        assert (block.contribution <= endowment[:, None]).all() and (block.contribution >= 0).all()
+        assert (block.contribution == jnp.round(block.contribution)).all()
 
 
 def test_orders_of_the_others_are_all_there():
-    taught = cloning.make_examples(blocks_answered(3))
-    story = np.asarray(taught.story).reshape(6, N_GROUPS * 4, 10, 4, 4)
-    assert (story[:, ..., 0] == story[:1, ..., 0]).all(), "the own numbers stay in front"
-    assert len({story[k, :, :, :, 1:].tobytes() for k in range(6)}) == 6
-    assert (np.sort(story[..., 1:], -1) == np.sort(story[:1, ..., 1:], -1)).all(), "same facts"
+    examples = cloning.make_examples(random_plays(3))
+    known = np.asarray(examples.features).reshape(6, N_GROUPS * 4, 10, 4, 4)
+    assert (known[..., 0] == known[:1, ..., 0]).all(), "the own numbers stay in front"
+    assert len({known[k, ..., 1:].tobytes() for k in range(6)}) == 6
+    assert (np.sort(known[..., 1:], -1) == np.sort(known[:1, ..., 1:], -1)).all(), "same facts"
+    by_seat = cloning.make_examples(random_plays(3), shuffle_others=False)
+    assert (by_seat.features.reshape(known.shape[1:]) == known[0]).all(), "the first is that of the seats"
 
 
 def test_at_a_larger_table_some_orders_must_do():
-    rng, seats = np.random.default_rng(0), 6
-    endowment = jnp.array(rng.integers(1, 11, (3, seats)), float)
-    contribution = jnp.floor(rng.random((3, 10, seats)) * (endowment[:, None] + 1))
-    plays = data.label_blocks(game.Block(endowment, contribution, contribution * 1.5), "anything")
-    story = np.asarray(cloning.make_examples(plays).story).reshape(cloning.N_ORDERS, 3 * seats, 10, 4, seats)
-    assert (story[..., 0] == story[:1, ..., 0]).all(), "the own numbers come first"
-    assert np.allclose(np.sort(story, -1), np.sort(story[:1], -1)), "and all the others are there"
-    assert len({order.tobytes() for order in story}) == cloning.N_ORDERS
+    known = np.asarray(cloning.make_examples(random_plays(0, 6)).features).reshape(6, N_GROUPS * 6, 10, 4, 6)
+    assert (known[..., 0] == known[:1, ..., 0]).all(), "the own numbers come first"
+    assert np.allclose(np.sort(known, -1), np.sort(known[:1], -1)), "and all the others are there"
+    assert len({order.tobytes() for order in known}) == 6
+
+
+def test_each_player_reads_about_the_others_in_an_order_drawn_at_random():
+    "With one player to learn from, the loss is that of one of the six orders; over keys, each comes up."
+    answered = jnp.zeros((N_GROUPS, 4), bool).at[2, 1].set(True)
+    examples = cloning.make_examples(data.label_blocks(random_block(3), "random", answered=answered))
+    params, blocks, config = some_params(3), jnp.array([2]), Cloning(l2=0)
+    loss = jax.jit(lambda key: cloning.imitation_gradient(params, examples, blocks, key, config=config)[0][0])
+    losses = np.array([loss(jax.random.key(seed)) for seed in range(60)])
+    own, others = cloning.features(random_block(3))[2, :, 1].reshape(10, 4, 4), np.array(list(itertools.permutations((1, 2, 3))))
+
+    def of_order(order):
+        known = own[..., np.r_[0, order]].reshape(1, 10, 16)
+        log_p = jax.nn.log_softmax(cloning.VirtualPlayer().apply(params, known)[1][0][:, : int(random_block(3).endowment[2, 1]) + 1])
+        chosen = random_block(3).contribution[2, :, 1].astype(int)
+        entropy = -(jnp.exp(log_p) * log_p).sum(-1)
+        return float((-log_p[jnp.arange(10), chosen] - 0.1 * entropy).mean())
+
+    possible = np.array([of_order(order) for order in others])
+    nearest = np.abs(losses[:, None] - possible).argmin(1)
+    assert np.allclose(losses, possible[nearest], rtol=1e-5) and set(nearest) == set(range(6))
 
 
 def test_bots_are_not_imitated():
-    plays, params = blocks_answered(4), some_params(4)
+    plays, params = random_plays(4), some_params(4)
     other = plays.block.contribution.at[:, -1].set(0.0)  # the last round is nobody's input
     changed = game.Block(plays.block.endowment, jnp.where(plays.answered[:, None], plays.block.contribution, other), plays.block.payout)
     same = data.label_blocks(changed, "random", answered=plays.answered)
     blocks = jnp.array([0, 1, 2, 4, 6, 7])
-    both = [fast_gradient(params, in_seat_order(cloning.make_examples(p)), blocks, jax.random.key(0)) for p in (plays, same)]
+    both = [batch_loss(params, cloning.make_examples(p), blocks, jax.random.key(0)) for p in (plays, same)]
     assert (changed.contribution != plays.block.contribution).any()
     assert jax.tree.all(jax.tree.map(lambda a, b: (a == b).all(), *both))
 
 
 def test_room_for_more_changes_nothing():
     config = Cloning(4, 3, batch=8, updates=20)
-    trained = [cloning.fit(jax.random.key(1), blocks_answered(5), config=config, room=room)[0] for room in (None, 3 * N_GROUPS + 1)]
+    trained = [cloning.fit(jax.random.key(1), random_plays(5), config=config, room=room)[0] for room in (None, 3 * N_GROUPS + 1)]
     assert jax.tree.all(jax.tree.map(lambda a, b: (a == b).all(), *trained)), "to the last digit"
 
 
 def test_nobody_to_imitate():
     plays = data.label_blocks(random_block(0), "random", answered=jnp.zeros((N_GROUPS, 4), bool))
-    with pytest.raises(ValueError, match="nobody to imitate"):
+    with pytest.raises(ValueError, match=r"plays.answered.*nobody to imitate"):
         cloning.fit(jax.random.key(0), plays)
 
 
-class Stop(Exception):
+class StopError(Exception):
     pass
 
 
@@ -237,11 +290,11 @@ def test_a_broken_training_ends_where_an_unbroken_one_does(tmp_path, monkeypatch
         if not isinstance(steps, jax.core.Tracer):
             calls.append(int(steps[0]))
             if calls[-1] >= 10 * survived and not (tmp_path / "reopened").exists():
-                raise Stop
+                raise StopError
         return train_steps(estimate, state, steps, **others)
 
     monkeypatch.setattr(loop, "train_steps", counted)
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         run(checkpoint=tmp_path / "saved", every=0)
     assert len(list((tmp_path / "saved").iterdir())) == 1
     (tmp_path / "reopened").touch()
@@ -289,7 +342,7 @@ def test_training_finds_what_there_is_to_find():
 
 
 def test_evaluation_counts_answers_only():
-    plays = blocks_answered(5)
+    plays = random_plays(5)
     judged = cloning.evaluate(some_params(0), plays, plays)
     n = judged[judged.by == "all"].n
     assert (n == int(plays.answered.sum()) * 10).all()

@@ -15,25 +15,26 @@ from functools import partial
 import jax
 import numpy as np
 
+from democratic_ai import cloning, graphnet, hcmd_zero, mechanisms, metagame, participants, rational, training
 
 flat = lambda tree: np.concatenate([np.asarray(x, np.float64).ravel() for x in jax.tree.leaves(tree)])
 players, params = cloning.init(jax.random.key(0)), graphnet.init(jax.random.key(1))
 
-taught = cloning.lessons(participants.pilot(jax.random.key(2), participants.fitted(), n_blocks=200))
+examples = cloning.make_examples(participants.pilot(jax.random.key(2), participants.calibrated(), n_blocks=200))
 imitate = jax.jit(cloning.imitation_gradient)
-(loss, _), imitation = imitate(players, taught, jax.random.randint(jax.random.key(3), (512,), 0, 200), jax.random.key(4))
+(loss, _), imitation = imitate(players, examples, jax.random.randint(jax.random.key(3), (512,), 0, 200), jax.random.key(4))
 
 config = training.Training(games_per_endowment=8)
 train = jax.jit(partial(training.vote_gradient, opponent=mechanisms.liberal_egalitarian, config=config))
 votes, vote_gradient = train(params, jax.random.key(5), players)
 
-climb = jax.jit(partial(training.rational_gradient, population=rational.Population(), opponent=mechanisms.liberal_egalitarian, config=config))
-_, rational_gradient = climb(params, jax.random.key(10))
+learn = jax.jit(partial(training.rational_gradient, players=rational.Population(), opponent=mechanisms.liberal_egalitarian, config=config))
+_, rational_gradient = learn(params, jax.random.key(10))
 
 sums = metagame.simulate(jax.random.key(6), cloning.virtual_players(players), metagame.grid(2), n_blocks=160)
 
 small = hcmd_zero.HcmdZero(games=40)
-fitted = {"players": players, "taste": jax.random.normal(jax.random.key(7), (10, 3, 4)) / 10}
+fitted = {"players": players, "vote_weights": jax.random.normal(jax.random.key(7), (10, 3, 4)) / 10}
 self_play = jax.jit(partial(hcmd_zero.self_play_gradient, config=small))
 _, own = self_play(graphnet.init(jax.random.key(8), n_features=2), jax.random.key(9), fitted)
 

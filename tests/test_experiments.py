@@ -1,4 +1,4 @@
-"The four experiments: numbers of groups and votes, referees with a memory, who leaves, and the way to the authors' files and back."
+"The four experiments: numbers of groups and votes, referees with a memory, and who leaves."
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from democratic_ai import data, experiments, game, mechanisms, participants
+from democratic_ai import experiments, game, mechanisms, participants
 from democratic_ai.engine import published, store
 
 POPULATION = participants.calibrated()
@@ -45,42 +45,42 @@ def played_by_hand(key, players, endowment, mechanism):
 @pytest.mark.parametrize("name", mechanisms.BASELINES)
 def test_a_plain_mechanism_plays_as_it_always_did(name):
     endowment = mechanisms.head_and_tails(jnp.array([2.0, 6, 10]))
-    key, mechanism, players = jax.random.key(3), mechanisms.BASELINES[name], participants.participants(POPULATION)
+    key, mechanism, players = jax.random.key(3), mechanisms.BASELINES[name], participants.players(POPULATION)
     by_hand = jax.jit(lambda key: played_by_hand(key, players, endowment, mechanism))(key)
-    for seated in (mechanism, game.as_referee(mechanism)):
-        block = jax.jit(lambda key, seated=seated: game.play(key, players, endowment, seated, n_rounds=3))(key)
+    for referee in (mechanism, game.as_referee(mechanism)):
+        block = jax.jit(lambda key, referee=referee: game.play(key, players, endowment, referee, n_rounds=3))(key)
         assert jnp.array_equal(block.contribution, by_hand[0])
         np.testing.assert_allclose(block.payout, by_hand[1], rtol=1e-6)
 
 
 def test_a_referee_pays_out_the_whole_fund():
     endowment = jnp.repeat(mechanisms.head_and_tails(jnp.array(mechanisms.TAILS, float)), 40, 0)
-    for players in (game.random_bots(), participants.participants(POPULATION)):
+    for players in (game.random_bots(), participants.players(POPULATION)):
         block = jax.jit(lambda p=players: game.play(jax.random.key(0), p, endowment, experiments.human_referee()))()
         assert (block.payout >= 0).all()
         np.testing.assert_allclose(block.payout.sum(-1), 1.6 * block.contribution.sum(-1), rtol=1e-5)
 
 
 REFEREE = experiments.human_referee()
-LEARN_AND_SHARE = jax.jit(lambda policy, e, c, now: REFEREE.share(REFEREE.update(policy, e, c, c), e, now))
+LEARN_AND_SHARE = jax.jit(lambda state, e, c, now: REFEREE.share(REFEREE.update(state, e, c, c), e, now))
 
 
 @few
 @given(seed=st.integers(0, 2**31 - 1), order=st.permutations(range(4)))
-def test_a_referee_does_not_care_who_sits_where(seed, order):
+def test_a_referee_does_not_depend_on_the_order_of_players(seed, order):
     key, order = jax.random.key(seed), np.array(order)
     endowment = jnp.array([10.0, 4, 4, 4])
     before, now = jnp.floor(jax.random.uniform(key, (2, 4)) * (endowment + 1))
-    policy = REFEREE.init(key, endowment)
-    later = REFEREE.update(policy, endowment, before, before)
-    seated = REFEREE.share(later, endowment, now)
+    state = REFEREE.init(key, endowment)
+    later = REFEREE.update(state, endowment, before, before)
+    here = REFEREE.share(later, endowment, now)
     moved = later._replace(record=later.record[order], tremble=later.tremble[order])
-    np.testing.assert_allclose(REFEREE.share(moved, endowment[order], now[order]), seated[order], rtol=1e-5)
-    np.testing.assert_allclose(LEARN_AND_SHARE(policy, endowment, before, now), seated, rtol=1e-5)
+    np.testing.assert_allclose(REFEREE.share(moved, endowment[order], now[order]), here[order], rtol=1e-5)
+    np.testing.assert_allclose(LEARN_AND_SHARE(state, endowment, before, now), here, rtol=1e-5)
 
 
 def test_a_steady_referee_without_memory_is_a_point_of_the_manifold():
-    plain = experiments.HumanReferee(timid=0.4, bold=0.4, relative=(0.7, 0.7), memory=0.0, tremble=0.0)
+    plain = experiments.HumanReferee(departure=(0.4, 0.4), relative=(0.7, 0.7), memory=0.0, tremble=0.0)
     endowment = jnp.tile(mechanisms.head_and_tails(4.0), (50, 1))
     here, there = (
         game.play(jax.random.key(1), game.random_bots(), endowment, m)
@@ -90,12 +90,12 @@ def test_a_steady_referee_without_memory_is_a_point_of_the_manifold():
     np.testing.assert_allclose(here.payout, there.payout, atol=1e-4)
 
 
-def test_players_are_told_the_rule_that_is_in_force():
+def test_players_are_given_the_mechanism_that_is_in_force():
     endowment = jnp.tile(mechanisms.head_and_tails(4.0), (20, 1))
     parrots = game.Players(
         init=lambda key, endowment: jnp.zeros_like(endowment),
-        act=lambda key, told, endowment: 1 + told,
-        update=lambda told, endowment, contribution, payout, mechanism: mechanism(endowment, contribution),
+        act=lambda key, share, endowment: 1 + share,
+        update=lambda share, endowment, contribution, payout, mechanism: mechanism(endowment, contribution),
     )
     block = game.play(jax.random.key(2), parrots, endowment, REFEREE)
     share = block.payout / block.payout.sum(-1, keepdims=True)
@@ -104,11 +104,11 @@ def test_players_are_told_the_rule_that_is_in_force():
 
 
 def test_every_group_has_its_own_referee_in_a_mixed_company():
-    steady = experiments.human_referee(experiments.HumanReferee(timid=0.5, bold=0.5, relative=(0.5, 0.5), tremble=0.0))
+    steady = experiments.human_referee(experiments.HumanReferee(departure=(0.5, 0.5), relative=(0.5, 0.5), tremble=0.0))
     endowment, which = jnp.tile(mechanisms.head_and_tails(4.0), (6, 1)), jnp.array([0, 1, 2, 2, 1, 0])
     choices = [mechanisms.libertarian, steady, game.equal_split]
     play = lambda mechanism: game.play(jax.random.key(5), game.random_bots(), endowment, mechanism)
-    mixed, alone = play(participants.mechanism_by_group(choices, which)), [play(choice) for choice in choices]
+    mixed, alone = play(game.mechanism_by_group(choices, which)), [play(choice) for choice in choices]
     for group, code in enumerate(which):
         np.testing.assert_allclose(mixed.payout[group], alone[code].payout[group], atol=1e-5)
 
@@ -147,17 +147,17 @@ def test_blocks_come_in_the_order_of_the_paper():
 
 def test_the_pattern_of_votes_cast_is_exact():
     for seed in range(3):
-        leaves = experiments.draw_dropouts(jax.random.key(seed), 61)
+        leaves = experiments.experiment4_dropouts(jax.random.key(seed), 61)
         stay = np.isinf(leaves)
         assert np.bincount(stay.sum(-1), minlength=5).tolist() == [0, 2, 3, 13, 43] and stay.sum() == 219
         gone = np.asarray(leaves)[~stay]
         assert (gone >= 1).all() and (gone < 30).all() and (gone == np.round(gone)).all()
-    assert not np.array_equal(stay, np.isinf(experiments.draw_dropouts(jax.random.key(0), 61)))
+    assert not np.array_equal(stay, np.isinf(experiments.experiment4_dropouts(jax.random.key(0), 61)))
 
 
 @pytest.mark.parametrize("n_groups", [1, 6, 80])
 def test_fewer_games_keep_the_pattern_in_proportion(n_groups):
-    stay = np.isinf(experiments.draw_dropouts(jax.random.key(0), n_groups)).sum(-1)
+    stay = np.isinf(experiments.experiment4_dropouts(jax.random.key(0), n_groups)).sum(-1)
     assert len(stay) == n_groups and (stay >= 1).all()
     assert abs((stay == 4).sum() - 43 / 61 * n_groups) <= 1
 
@@ -190,13 +190,13 @@ def test_who_left_does_not_vote_and_who_stayed_does(tables):
     assert (votes[QUESTIONS].notna().all(axis=1) == votes.vote.notna()).all()
     assert votes.loc[[2, 3]].vote.notna().all() and votes.vote.dropna().isin([0, 1]).all()
     census = experiments.count_votes(trials, votes.reset_index())
-    assert census.votes[4] == np.isinf(experiments.draw_dropouts(jax.random.key(0), 2)).sum() and census.votes[1] == 0
+    assert census.votes[4] == np.isinf(experiments.experiment4_dropouts(jax.random.key(0), 2)).sum() and census.votes[1] == 0
 
 
 def test_the_same_key_gives_the_same_tables_and_another_key_others(tables):
     groups = experiments.plan(fraction=0.03).query("experiment == 4")
-    for here, there, other in zip(tables, run(groups), run(groups, seed=1)):
-        here = here[here.experiment == 4].reset_index(drop=True)
+    for whole, there, other in zip(tables, run(groups), run(groups, seed=1)):
+        here = whole[whole.experiment == 4].reset_index(drop=True)
         pd.testing.assert_frame_equal(here, there)
         assert not here.equals(other)
 
@@ -258,87 +258,6 @@ def test_a_halo_shines_on_whom_one_voted_for_and_question_six_has_none():
     expected = [1 / (1 + np.exp(-question.halo)) for question in experiments.QUESTIONS.values()]
     np.testing.assert_allclose(shares[True], expected, atol=0.02)
     assert np.argmax(shares[True]) == 1 and abs(shares[True][5] - 0.5) < 0.02
-
-
-# --- the authors' files -------------------------------------------------------------------------------------------
-
-
-def of_people(trials, votes):
-    "What the authors' form can tell of tables: who was real in a whole evening, and no answers."
-    stayed = trials.groupby(["experiment", "group", "player"]).answered.transform("all")
-    return trials.assign(answered=stayed, source="people"), votes.assign(**dict.fromkeys(QUESTIONS, np.nan), source="people")
-
-
-def test_there_and_back(tmp_path, tables):
-    experiments.to_released(tmp_path, *tables)
-    assert all(path.exists() for path in experiments.released_files(tmp_path)) and len(list(tmp_path.iterdir())) == 5
-    for here, there in zip(of_people(*tables), experiments.from_released(tmp_path)):
-        pd.testing.assert_frame_equal(here, there)
-
-
-def lines_of(path):
-    return path.read_text().splitlines()
-
-
-def test_the_files_have_the_authors_quirks(tmp_path, tables):
-    experiments.to_released(tmp_path, *tables)
-    for path in experiments.released_files(tmp_path):
-        assert lines_of(path)[0].split(",")[0] != data.RELEASED[path.name].columns[0], "no header"
-        assert {len(line.split(",")) for line in lines_of(path)} == {len(data.RELEASED[path.name].columns)}
-    rows = [dict(zip(data.RELEASED["data_exp2.csv"].columns, line.split(","))) for line in lines_of(tmp_path / "data_exp2.csv")]
-    assert {row["vote"] for row in rows if row["session"] == "0"} == {""} and {row["head"] for row in rows} == {"True", "False"}
-    assert all("." in row["participant_id"] for row in rows) and {row["mechanism_code"] for row in rows if row["session"] == "0"} == {"1"}
-
-
-def test_bonus_blocks_and_the_early_hcrm_are_left_out(tmp_path, tables):
-    experiments.to_released(tmp_path, *tables)
-    path, columns = tmp_path / "data_exp1.csv", list(data.RELEASED["data_exp1.csv"].columns)
-    frame = pd.read_csv(path, names=columns)
-    early = frame[frame.session == 1].assign(session=2, mechanism_code=4)
-    bonus = frame[(frame.session == 3) & (frame.timestep < 4)].assign(session=5)
-    pd.concat([frame, early, bonus]).to_csv(path, header=False, index=False)
-    pd.testing.assert_frame_equal(experiments.from_released(tmp_path)[0], of_people(*tables)[0])
-
-
-def test_votes_that_do_not_count_are_empty(tmp_path, tables):
-    experiments.to_released(tmp_path, *tables)
-    path, columns = tmp_path / "players_exp2.csv", list(data.RELEASED["players_exp2.csv"].columns)
-    players = pd.read_csv(path, names=columns)
-    players.loc[0, "real"], players.loc[5, "vote_cast"] = False, False
-    players.to_csv(path, header=False, index=False)
-    trials, votes = experiments.from_released(tmp_path)
-    second = votes[votes.experiment == 2].reset_index(drop=True)
-    assert second.vote.isna().to_numpy().nonzero()[0].tolist() == [0, 5]
-    unreal = trials[~trials.answered & (trials.experiment == 2)]
-    assert set(zip(unreal.group, unreal.player)) == {(0, 0)} and len(unreal) == 30
-
-
-def test_a_person_who_comes_back_is_in_two_groups(tmp_path, tables):
-    trials, votes = tables
-    experiments.to_released(tmp_path, trials, votes)
-    for name, scale in (("data_exp2.csv", 1), ("players_exp2.csv", 10_000)):
-        columns = list(data.RELEASED[name].columns)
-        frame = pd.read_csv(tmp_path / name, names=columns)
-        person = (frame.participant_id * scale).round()
-        rival_1 = frame.baseline == 1
-        again = person.where(rival_1, person - person[~rival_1].min() + person[rival_1].min())
-        frame.assign(participant_id=again / scale).to_csv(tmp_path / name, header=False, index=False)
-    for here, there in zip(of_people(trials, votes), experiments.from_released(tmp_path)):
-        pd.testing.assert_frame_equal(here, there)
-
-
-@pytest.mark.parametrize("name", [path.name for path in experiments.released_files(".")])
-def test_a_broken_row_is_named(tmp_path, tables, name):
-    experiments.to_released(tmp_path, *tables)
-    path = tmp_path / name
-    lines = lines_of(path)
-    lines[6] = lines[6].rsplit(",", 1)[0]
-    path.write_text("\n".join(lines))
-    with pytest.raises(store.DataError, match=rf"{name}, row 7, column"):
-        experiments.from_released(tmp_path)
-    path.unlink()
-    with pytest.raises(store.DataError, match=rf"{name}: there is no such file"):
-        experiments.from_released(tmp_path)
 
 
 def test_tables_that_are_not_whole_are_refused(tables):

@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from democratic_ai import figures, mechanisms
@@ -331,7 +331,7 @@ def test_a_failed_save_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         figures.save(figure, tmp_path / "a.svg")
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(ValueError, match="figures are saved as .svg"):
+    with pytest.raises(ValueError, match=r"figures are saved as \.svg"):
         figures.save(figure, tmp_path / "a.png")
 
 
@@ -344,23 +344,6 @@ def test_the_readers_style_is_left_alone(curves):
     before = dict(mpl.rcParams)
     figures.contribution_curves(curves)
     assert dict(mpl.rcParams) == before
-
-
-@settings(deadline=None, max_examples=30)
-@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=8))
-def test_table_is_ours_minus_published(values):
-    frame = pd.DataFrame(values, columns=["vote_share", "published"]).assign(rival="x", low=0.0)
-    table = figures.comparison_table(frame, ours="vote_share", keep=["low"])
-    assert list(table) == ["rival", "vote_share", "low", "published", "difference"]
-    assert (table["difference"] == frame["vote_share"] - frame["published"]).all()
-    written = figures.markdown(table).split("\n")
-    assert len(written) == len(values) + 2 and {line.count("|") for line in written} == {6}
-    assert written[2].split(" | ")[1] == f"{values[0][0]:.3f}"
-
-
-def test_table_names_the_missing_column():
-    with pytest.raises(ValueError, match="table needs the column 'published'"):
-        figures.comparison_table(pd.DataFrame({"ours": [1.0]}), ours="ours")
 
 
 @given(st.permutations(["strict_egalitarian", "libertarian", "liberal_egalitarian", "hcrm", "mine"]))

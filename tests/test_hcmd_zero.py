@@ -1,4 +1,4 @@
-"HCMD-zero: tastes are logistic regressions, self-play is the formula, the record survives a kill, and nonsense is refused."
+"HCMD-zero: vote weights are logistic regressions, self-play is the formula, the record survives a kill, and nonsense is refused."
 
 from dataclasses import replace
 from functools import partial
@@ -11,8 +11,19 @@ import pytest
 import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jax.tree_util import Partial
 
-from democratic_ai import cloning, game, graphnet, hcmd_zero, mechanisms, participants, scg, training
+from democratic_ai import (
+    cloning,
+    game,
+    graphnet,
+    hcmd_evaluation,
+    hcmd_zero,
+    mechanisms,
+    participants,
+    training,
+)
+from democratic_ai.engine import devices, fused_mechanism, loop, store
 
 PEOPLE = participants.Population()
 CONFIG = hcmd_zero.HcmdZero(
@@ -28,8 +39,8 @@ CONFIG = hcmd_zero.HcmdZero(
     repetitions=8,
 )
 FIRST = graphnet.init(jax.random.key(0), n_features=2)
-ROUNDS = hcmd_zero.round_table(mechanisms.TAILS)
-EVENING = hcmd_zero.acquire(jax.random.key(1), {"mechanism": {"0": FIRST}}, 1, population=PEOPLE, config=CONFIG)
+ROUNDS = fused_mechanism.round_table(mechanisms.TAILS, most=10, n_players=4)
+DATA_SET = hcmd_zero.acquire(jax.random.key(1), {"mechanism": {"0": FIRST}}, 1, population=PEOPLE, config=CONFIG)
 
 
 STEPS = [partial(hcmd_zero.acquire, population=PEOPLE), hcmd_zero.fit_models, hcmd_zero.optimise, hcmd_zero.converge]
@@ -49,8 +60,8 @@ def test_sizes_are_the_originals():
     assert config.tails == (2, 4, 6, 8, 10) and config.embed == (8,) * 3 + (32,) * 4 and config.hidden == (4,) * 3 + (8,) * 4
 
 
-def test_both_blocks_of_an_evening_are_played_by_the_same_people_under_the_same_mechanism():
-    first, second = hcmd_zero.split_blocks(EVENING)
+def test_both_blocks_of_a_session_are_played_by_the_same_people_under_the_same_mechanism():
+    first, second = hcmd_zero.split_blocks(DATA_SET)
     shares = graphnet.mechanism(FIRST)
     for block in (first, second):
         assert np.allclose(block.payout, game.payout(block.endowment[:, None], block.contribution, shares), atol=1e-4)
@@ -60,72 +71,64 @@ def test_both_blocks_of_an_evening_are_played_by_the_same_people_under_the_same_
     first, second = (np.asarray(block.relative_contribution.mean(1))[:, 1] for block in hcmd_zero.split_blocks(many))
     assert np.corrcoef(first, second)[0, 1] > 0.3, "persons differ, and are the same twice"
     assert abs(np.corrcoef(first, np.roll(second, 1))[0, 1]) < 0.1, "and other groups are others"
-    assert len(EVENING["vote"]) == 20 and (np.unique(EVENING["endowment"][:, 1], return_counts=True)[1] == 4).all()
+    assert len(DATA_SET["vote"]) == 20 and (np.unique(DATA_SET["endowment"][:, 1], return_counts=True)[1] == 4).all()
 
 
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**31))
-def test_a_block_is_told_from_every_seat_with_the_own_numbers_first(seed):
+def test_a_block_is_seen_from_every_seat_with_the_own_numbers_first(seed):
     rng = np.random.default_rng(seed)
-    block, taste = random_block(rng), rng.normal(size=(10, 3, 4)).astype(np.float32)
-    told = np.asarray(hcmd_zero.vote_features(block))
+    block, weights = random_block(rng), rng.normal(size=(10, 3, 4)).astype(np.float32)
+    seen = np.asarray(hcmd_zero.vote_features(block))
     group, player, turn = rng.integers(6), rng.integers(4), rng.integers(10)
     others = [p for p in range(4) if p != player]
-    seen = [np.broadcast_to(block.endowment[:, None], block.contribution.shape), block.contribution, block.payout]
-    expected = np.stack([np.asarray(x)[group, turn, [player, *others]] for x in seen]) / 10
-    assert np.allclose(told[group, player, turn], expected)
-    assert np.allclose(hcmd_zero.utility(taste, block), (told * taste).sum((-3, -2, -1)), atol=1e-3)
+    columns = [np.broadcast_to(block.endowment[:, None], block.contribution.shape), block.contribution, block.payout]
+    expected = np.stack([np.asarray(x)[group, turn, [player, *others]] for x in columns]) / 10
+    assert np.allclose(seen[group, player, turn], expected)
+    assert np.allclose(hcmd_zero.utility(weights, block), (seen * weights).sum((-3, -2, -1)), atol=1e-3)
 
 
 @settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 2**31))
 def test_a_vote_does_not_depend_on_the_order_and_two_equal_blocks_share_it(seed):
     rng = np.random.default_rng(seed)
-    a, b, taste = random_block(rng), random_block(rng), rng.normal(size=(10, 3, 4)).astype(np.float32) / 10
-    assert np.allclose(hcmd_zero.preference_probability(taste, a, b) + hcmd_zero.preference_probability(taste, b, a), 1, atol=1e-5)
-    assert (hcmd_zero.preference_probability(taste, a, a) == 0.5).all()
+    a, b, weights = random_block(rng), random_block(rng), rng.normal(size=(10, 3, 4)).astype(np.float32) / 10
+    assert np.allclose(hcmd_zero.preference_probability(weights, a, b) + hcmd_zero.preference_probability(weights, b, a), 1, atol=1e-5)
+    assert (hcmd_zero.preference_probability(weights, a, a) == 0.5).all()
 
 
-def test_a_taste_is_statsmodels_penalised_logistic_regression():
+def test_vote_weights_are_statsmodels_penalised_logistic_regression():
     rng = np.random.default_rng(0)
-    apart, vote, penalty = rng.normal(size=(50, 4, 120)), rng.random((50, 4)) < 0.5, 0.05
-    taste = np.ravel(hcmd_zero.fit_vote_weights(apart, vote, penalty))
-    logit = sm.Logit(vote.ravel().astype(float), apart.reshape(200, -1))
-    slope = logit.score(taste) / 200 - 2 * penalty * taste  # of -(mean cross-entropy + penalty * |w|^2)
+    difference, vote, penalty = rng.normal(size=(50, 4, 120)), rng.random((50, 4)) < 0.5, 0.05
+    weights = np.ravel(hcmd_zero.fit_vote_weights(difference, vote, penalty))
+    logit = sm.Logit(vote.ravel().astype(float), difference.reshape(200, -1))
+    slope = logit.score(weights) / 200 - 2 * penalty * weights  # of -(mean cross-entropy + penalty * |w|^2)
     assert abs(slope).max() < 1e-4
-    assert hcmd_zero.vote_cross_entropy(taste, apart, vote) == pytest.approx(-logit.loglike(taste) / 200, abs=1e-6)
-    assert hcmd_zero.vote_cross_entropy(0 * taste, apart, vote) == pytest.approx(np.log(2))
+    assert hcmd_zero.vote_cross_entropy(weights, difference, vote) == pytest.approx(-logit.loglike(weights) / 200, abs=1e-6)
+    assert hcmd_zero.vote_cross_entropy(0 * weights, difference, vote) == pytest.approx(np.log(2))
 
 
-def test_with_enough_votes_a_known_taste_is_found_and_the_penalty_that_finds_it_is_small():
+def test_with_enough_votes_known_weights_are_found_and_the_penalty_that_finds_them_is_small():
     rng, known = np.random.default_rng(1), np.zeros((10, 3, 4))
     known[:, 2, 0] = 0.5
     a, b = random_block(rng, 1500), random_block(rng, 1500)
     b = game.Block(a.endowment, jnp.minimum(b.contribution, a.endowment[:, None]), b.payout)
     vote = rng.random((1500, 4)) < np.asarray(hcmd_zero.preference_probability(known, a, b))
     both = lambda name: jnp.stack([getattr(a, name), getattr(b, name)])
-    evenings = {"1": {"endowment": a.endowment, "contribution": both("contribution"), "payout": both("payout"), "vote": vote}}
-    tried = hcmd_zero.cross_validate(jax.random.key(0), evenings, replace(CONFIG, penalties=(1e-4, 1e-3, 1.0, 100.0)))
+    data_sets = {"1": {"endowment": a.endowment, "contribution": both("contribution"), "payout": both("payout"), "vote": vote}}
+    tried = hcmd_zero.cross_validate(jax.random.key(0), data_sets, replace(CONFIG, penalties=(1e-4, 1e-3, 1.0, 100.0)))
     assert tried.penalty[tried.cross_entropy.argmin()] < 1
-    taste = np.asarray(hcmd_zero.fit_vote_weights(*hcmd_zero.feature_differences(evenings), 1e-3))
-    assert np.allclose(taste[:, 2, 0].mean(), 0.5, atol=0.1) and abs(taste[:, 2, 1:].mean()) < 0.1
+    weights = np.asarray(hcmd_zero.fit_vote_weights(*hcmd_zero.feature_differences(data_sets), 1e-3))
+    assert np.allclose(weights[:, 2, 0].mean(), 0.5, atol=0.1) and abs(weights[:, 2, 1:].mean()) < 0.1
 
 
 @pytest.mark.parametrize("n_features", [2, 3])
-def test_self_play_is_the_formula(n_features):
-    players, seated = jax.tree.map(lambda x: 1.5 * x, cloning.init(jax.random.key(2))), mechanisms.head_and_tails(jnp.repeat(jnp.array(mechanisms.TAILS, float), 2))
-    taste, first = jax.random.normal(jax.random.key(3), (10, 3, 4)) / 10, graphnet.init(jax.random.key(0), n_features=n_features)
-    config = replace(CONFIG, games=10, n_features=n_features)
-    votes, gradient = hcmd_zero.self_play_gradient(first, jax.random.key(4), {"players": players, "taste": taste}, config=config)
-
-    def objective(params):
-        key_own, key_rival = jax.random.split(jax.random.key(4))
-        own = game.play(key_own, cloning.virtual_players(players), seated, graphnet.mechanism(params))
-        rival = game.play(key_rival, cloning.virtual_players(players), seated, graphnet.mechanism(first))
-        won = hcmd_zero.preference_probability(taste, own, rival).sum(-1)
-        return scg.surrogate(won, cloning.log_probability(players, own)[:, 1:].sum((1, 2))), won.mean()
-
-    expected, usual = jax.grad(objective, has_aux=True)(first)
+def test_self_play_by_the_table_of_rounds_is_the_formula(n_features):
+    players = jax.tree.map(lambda x: 1.5 * x, cloning.init(jax.random.key(2)))
+    fitted = {"players": players, "vote_weights": jax.random.normal(jax.random.key(3), (10, 3, 4)) / 10}
+    first, config = graphnet.init(jax.random.key(0), n_features=n_features), replace(CONFIG, games=10, n_features=n_features)
+    estimate = partial(hcmd_zero.self_play_gradient, first, jax.random.key(4), fitted, config=config)
+    (votes, gradient), (usual, expected) = estimate(), estimate(fused=False)
     assert votes == pytest.approx(float(usual), rel=1e-5)
     ours, theirs = (jnp.concatenate([leaf.ravel() for leaf in jax.tree.leaves(tree)]) for tree in (gradient, expected))
     assert float(jnp.linalg.norm(ours - theirs) / jnp.linalg.norm(theirs)) < 1e-5
@@ -142,13 +145,6 @@ def test_every_round_is_found_among_all_rounds_whatever_the_order_of_its_tails(t
     assert ROUNDS.endowment.ravel()[places].tolist() == endowment
 
 
-def test_blind_players_answer_to_no_payout():
-    params = hcmd_zero.without_payouts(cloning.init(jax.random.key(5)))
-    block = random_block(np.random.default_rng(2))
-    answer = jax.grad(lambda payout: cloning.log_probability(params, game.Block(block.endowment, block.contribution, payout)).sum())(block.payout)
-    assert (np.asarray(answer) == 0).all()
-
-
 @pytest.mark.parametrize(
     ("win", "reason"),
     [
@@ -163,7 +159,7 @@ def test_the_stop_rule(win, reason):
     assert reason in found and bool(reason) == bool(found)
 
 
-def test_the_loop_calls_the_steps_in_order_and_stops_when_told():
+def test_the_loop_calls_the_steps_in_order_and_stops_when_asked_to():
     called = []
 
     def step(name, **result):
@@ -209,7 +205,7 @@ def test_a_record_of_other_settings_is_refused(tmp_path):
     with pytest.raises(ZeroDivisionError):
         hcmd_zero.run(CONFIG, nothing, give_up, nothing, nothing, key=jax.random.key(0), folder=tmp_path)
     for other in (replace(CONFIG, games=20), CONFIG):
-        with pytest.raises(hcmd_zero.HcmdError, match="other settings: choose another folder, or remove"):
+        with pytest.raises(store.DataError, match="other settings: choose another folder, or remove"):
             hcmd_zero.run(other, nothing, nothing, nothing, nothing, key=jax.random.key(1), folder=tmp_path)
 
 
@@ -232,22 +228,22 @@ def test_impossible_sizes_are_refused(wrong, says):
 
 
 def test_too_few_groups_for_a_split_are_refused():
-    few = {"1": {name: part[:, :3] if name in ("contribution", "payout") else part[:3] for name, part in EVENING.items()}}
+    few = {"1": {name: part[:, :3] if name in ("contribution", "payout") else part[:3] for name, part in DATA_SET.items()}}
     with pytest.raises(hcmd_zero.HcmdError, match="acquire at least four"):
         hcmd_zero.cross_validate(jax.random.key(0), few, CONFIG)
 
 
 def test_another_vote_model_is_one_argument_of_two_steps():
     "People who vote for the larger fund, whoever gets it: the metagame counts by that, and mechanisms are climbed by it."
-    fund = lambda taste, block: jnp.broadcast_to(taste * block.contribution.sum((-2, -1))[..., None], block.endowment.shape)
-    known = lambda key, record, iteration, config: {"players": cloning.init(jax.random.key(3)), "taste": jnp.float32(0.05)}
+    fund = lambda weight, block: jnp.broadcast_to(weight * block.contribution.sum((-2, -1))[..., None], block.endowment.shape)
+    known = lambda key, record, iteration, config: {"players": cloning.init(jax.random.key(3)), "vote_weights": jnp.float32(0.05)}
     climbed = []
 
     def optimise(key, record, iteration, *, config):
         climbed.append((key, config.last_updates if iteration == 2 else config.updates))
-        return hcmd_zero.optimise(key, record, iteration, config=config, liking=fund)
+        return hcmd_zero.optimise(key, record, iteration, config=config, utility_function=fund)
 
-    record = hcmd_zero.run(CONFIG, STEPS[0], known, optimise, partial(hcmd_zero.converge, liking=fund), key=jax.random.key(4), first=FIRST)
+    record = hcmd_zero.run(CONFIG, STEPS[0], known, optimise, partial(hcmd_zero.converge, utility_function=fund), key=jax.random.key(4), first=FIRST)
     assert all(np.array_equal(a, b) for a, b in zip(jax.tree.leaves(record["mechanism"]["0"]), jax.tree.leaves(FIRST)))
 
     fitted, seated = record["model"]["2"], mechanisms.head_and_tails(jnp.repeat(jnp.array(CONFIG.tails, float), CONFIG.repetitions))
@@ -257,13 +253,12 @@ def test_another_vote_model_is_one_argument_of_two_steps():
     expected = [[float(jax.nn.sigmoid(0.05 * (a - b)).mean()) if i != j else 0.5 for j, b in enumerate(funds)] for i, a in enumerate(funds)]
     assert np.allclose(record["metagame"]["2"]["win"], expected, atol=1e-5)
 
+    votes = {"fitted": fitted, "utility_function": devices.as_pytree(fund)}
+    estimate = Partial(hcmd_zero.self_play_descent, config=CONFIG, **votes)
     for iteration, (key, updates) in enumerate(climbed, 1):
-        adam, params = optax.adam(CONFIG.learning_rate), record["mechanism"][str(iteration - 1)]
-        moments = adam.init(params)
-        for step in range(updates):
-            _, gradient = hcmd_zero.self_play_gradient(params, jax.random.fold_in(key, step), fitted, config=CONFIG, liking=fund)
-            change, moments = adam.update(jax.tree.map(jnp.negative, gradient), moments)
-            params = optax.apply_updates(params, change)
+        before = record["mechanism"][str(iteration - 1)]
+        whole = {"key": key, "optimiser": optax.adam(CONFIG.learning_rate), "updates": updates}
+        params, _ = loop.fit(estimate, before, **whole)
         alike = jax.tree.map(partial(np.allclose, atol=1e-6), params, record["mechanism"][str(iteration)])
         assert all(jax.tree.leaves(alike)), "the last iteration is climbed longer"
 
@@ -274,19 +269,19 @@ def record():
     return hcmd_zero.run(CONFIG, *STEPS, key=jax.random.key(2))
 
 
-def test_blocks_know_their_evening_and_their_group(record):
-    evening, group = hcmd_zero.block_origins(record["data"])
+def test_blocks_name_their_iteration_and_their_group(record):
+    iteration, group = hcmd_evaluation.block_origins(record["data"])
     plays = hcmd_zero.to_plays(record["data"])
-    assert [plays.names[m] for m in plays.mechanism] == [f"hcmd_{s}" for s in evening]
+    assert [plays.names[m] for m in plays.mechanism] == [f"hcmd_{s}" for s in iteration]
     assert (np.bincount(group) == 2).all() and len(np.unique(group)) == sum(CONFIG.groups)
     endowment = np.asarray(plays.block.endowment)
     assert all((endowment[group == g] == endowment[group == g][0]).all() for g in np.unique(group)), "a group has the same endowments twice"
 
 
 def test_ratios_are_of_each_model_on_each_data_set(record):
-    found = hcmd_zero.cross_entropies(record).set_index(["kind", "model_iteration", "data_iteration"])
-    players, evening = record["model"]["1"]["players"], record["data"]["2"]
-    by_hand = [-cloning.log_probability(players, block).mean() for block in hcmd_zero.split_blocks(evening)]
+    found = hcmd_evaluation.cross_entropies(record).set_index(["kind", "model_iteration", "data_iteration"])
+    players, data_set = record["model"]["1"]["players"], record["data"]["2"]
+    by_hand = [-cloning.log_probability(players, block).mean() for block in hcmd_zero.split_blocks(data_set)]
     assert np.isclose(found.cross_entropy["contribution", 1, 2], np.mean(by_hand), rtol=1e-5)
     own = found.cross_entropy["vote", 2, 2]
     assert np.isclose(found.ratio["vote", 1, 2], found.cross_entropy["vote", 1, 2] / own)
@@ -295,8 +290,8 @@ def test_ratios_are_of_each_model_on_each_data_set(record):
 def test_sizes_are_judged_by_groups_that_were_left_out(record, monkeypatch):
     "A model that has learned by heart what it was shown is found out."
     shown = []
-    monkeypatch.setattr(cloning, "train", lambda key, plays, **_: shown.append(plays) or record["model"]["2"]["players"])
-    tried = hcmd_zero.cross_validate_sizes(jax.random.key(3), record, config=CONFIG, sizes=((8, 4),), splits=2)
+    monkeypatch.setattr(cloning, "fit", lambda key, plays, **_: shown.append(plays) or (record["model"]["2"]["players"], {}))
+    tried = hcmd_evaluation.cross_validate_sizes(jax.random.key(3), record, config=CONFIG, sizes=((8, 4),), splits=2)
     assert list(tried.iteration) == [1, 1, 2, 2] and [len(plays) for plays in shown] == [28, 28, 48, 48], "both blocks of 70 % of the groups"
     wrong = -np.asarray(cloning.log_probability(record["model"]["2"]["players"], hcmd_zero.to_plays(record["data"]).block)).mean((1, 2))
     seen = {block.tobytes() for block in np.asarray(shown[-1].block.contribution)}
@@ -307,14 +302,14 @@ def test_sizes_are_judged_by_groups_that_were_left_out(record, monkeypatch):
 def test_nobody_wins_against_a_copy_and_only_the_head_votes_for_who_gives_it_everything():
     seated = mechanisms.head_and_tails(jnp.repeat(jnp.array([2.0, 4, 6, 8, 10]), 100))
     thief = lambda endowment, contribution: jnp.broadcast_to(jnp.array([1.0, 0, 0, 0]), contribution.shape)
-    against = lambda rival: np.asarray(hcmd_zero.votes_against(jax.random.key(4), PEOPLE, FIRST, rival, seated)).mean(0)
+    against = lambda rival: np.asarray(hcmd_evaluation.votes_against(jax.random.key(4), PEOPLE, FIRST, rival, seated)).mean(0)
     assert np.abs(against(graphnet.mechanism(FIRST)) - 0.5).max() < 0.1
     head, *tails = against(thief)
     assert head < 0.1 and min(tails) > 0.75
 
 
 def test_the_worst_return_is_that_of_whoever_got_least_for_what_they_had():
-    evening = {"endowment": np.array([[10.0, 4, 4, 4]]), "contribution": np.zeros((2, 1, 10, 4)), "payout": np.zeros((2, 1, 10, 4)), "vote": np.ones((1, 4), bool)}
-    evening["contribution"][1, 0, :5, 2] = 4  # gives everything in half of the rounds of the second block, and gets nothing back
-    came_off = hcmd_zero.worst_returns({"data": {"1": jax.tree.map(jnp.asarray, evening)}})
-    assert came_off.iloc[0].tolist() == [1, 0.5, 1 / 8]
+    data_set = {"endowment": np.array([[10.0, 4, 4, 4]]), "contribution": np.zeros((2, 1, 10, 4)), "payout": np.zeros((2, 1, 10, 4)), "vote": np.ones((1, 4), bool)}
+    data_set["contribution"][1, 0, :5, 2] = 4  # gives everything in half of the rounds of the second block, and gets nothing back
+    left_with = hcmd_evaluation.worst_returns({"data": {"1": jax.tree.map(jnp.asarray, data_set)}})
+    assert left_with.iloc[0].tolist() == [1, 0.5, 1 / 8]

@@ -65,12 +65,12 @@ def test_shares_are_shares_and_gradients_are_numbers(played):
 
 @few
 @given(rounds(), st.randoms(use_true_random=False))
-def test_seats_do_not_matter(played, random):
+def test_the_order_of_players_does_not_matter(played, random):
     endowment, contribution = played
     order = random.sample(range(len(endowment)), len(endowment))
     for mechanism in ALL:
-        reseated = mechanism(endowment[order], contribution[order])
-        np.testing.assert_allclose(reseated, np.asarray(mechanism(endowment, contribution))[order], atol=1e-6)
+        moved = mechanism(endowment[order], contribution[order])
+        np.testing.assert_allclose(moved, np.asarray(mechanism(endowment, contribution))[order], atol=1e-6)
 
 
 @few
@@ -119,10 +119,10 @@ def test_recorded_numbers():
 @few
 @given(st.floats(1, 10, width=32), st.integers(1, 3))
 def test_the_head_has_ten_and_the_tails_alike(tail, n):
-    seated = np.asarray(mechanisms.head_and_tails(jnp.full(n, tail)))
-    assert seated.shape == (n, 4)
-    assert (seated[:, 0] == 10).all() and (seated[:, 1:] == np.float32(tail)).all()
-    np.testing.assert_array_equal(mechanisms.head_and_tails(tail), seated[0])
+    groups = np.asarray(mechanisms.head_and_tails(jnp.full(n, tail)))
+    assert groups.shape == (n, 4)
+    assert (groups[:, 0] == 10).all() and (groups[:, 1:] == np.float32(tail)).all()
+    np.testing.assert_array_equal(mechanisms.head_and_tails(tail), groups[0])
 
 
 @pytest.mark.parametrize("mechanism", ALL)

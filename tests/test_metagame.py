@@ -126,16 +126,47 @@ def test_pairing_is_the_vote_model_on_the_blocks(sums):
     w, v = metagame.TABLE_S2_GRID
     blocks = [game.play(keys[i], game.random_bots(), seats, mechanisms.manifold(w[i], v[i])) for i in range(9)]
     each = np.array([[np.asarray(voting.vote_probability(a, b).mean(-1)) for b in blocks] for a in blocks], np.float64)
-    result = metagame.round_robin(sums)
+    result = metagame.pair_blocks(sums)
     assert np.allclose(result.win, each.mean(-1), atol=2e-5)
     off = ~np.eye(9, dtype=bool)
     assert np.allclose(result.error[off], (each.std(-1, ddof=1) / 10)[off], atol=2e-5)
 
 
+@pytest.mark.parametrize("n_blocks", [100, 521])
+def test_elections_held_one_by_one_and_blocks_paired_afterwards_agree(n_blocks):
+    "In value, whole tournaments over one chunk of groups and two; in value and gradient, one election."
+    players, points = cloning.virtual_players(cloning.init(jax.random.key(1))), metagame.Grid(*(x[4:7] for x in metagame.TABLE_S2_GRID))
+    paired, anew = (metagame.round_robin(jax.random.key(2), players, points, n_blocks=n_blocks, fused=fused) for fused in (True, False))
+    assert np.allclose(paired.win, anew.win, rtol=1e-5) and np.allclose(paired.error, anew.error, rtol=1e-4)
+    seats = metagame.deal_endowments(metagame.EVALUATION_ENDOWMENTS, 100)
+    key_a, key_b = (jax.random.split(key, 1)[0] for key in jax.random.split(jax.random.key(2)))  # of the only chunk
+
+    def readable(w):
+        a, b = mechanisms.manifold(w, 0.5), mechanisms.manifold(1.0, 1.0)
+        return metagame.vote_share(key_a, key_b, game.random_bots(), seats, a, b).mean()
+
+    def fused(w):
+        points = metagame.Grid(jnp.stack([w, jnp.float32(1)]), jnp.array([0.5, 1.0]))
+        a, b = metagame.simulate(jax.random.key(2), game.random_bots(), points, n_blocks=100)
+        return voting.vote_from_sums(a, b).mean()
+
+    assert np.allclose(*(jax.value_and_grad(f)(jnp.float32(0.3)) for f in (readable, fused)), rtol=1e-5)
+
+
+def test_other_rules_of_the_game_go_through():
+    rules, bots, points = game.Game(growth=3.2, n_rounds=4), game.random_bots(), metagame.Grid(*(x[:2] for x in metagame.TABLE_S2_GRID))
+    by_rules = lambda rules: metagame.relative_payouts(jax.random.key(0), bots, points, n_blocks=50, rules=rules)
+    assert by_rules(rules).shape[2] == 4 and np.allclose(by_rules(rules), 2 * by_rules(game.Game(n_rounds=4)), rtol=1e-5)
+    sums = metagame.simulate(jax.random.key(0), bots, points, n_blocks=50, rules=rules)
+    assert np.allclose(sums, 2 * metagame.simulate(jax.random.key(0), bots, points, n_blocks=50, rules=game.Game(n_rounds=4)), rtol=1e-5)
+    paired, anew = (metagame.round_robin(jax.random.key(0), bots, points, n_blocks=50, rules=rules, fused=fused) for fused in (True, False))
+    assert np.allclose(paired.win, anew.win, rtol=1e-5) and np.allclose(paired.win, metagame.pair_blocks(sums).win)
+
+
 @settings(deadline=None, max_examples=30)
 @given(npst.arrays(np.float32, (4, 6, 4), elements=st.floats(-30, 30, width=32)))
 def test_every_vote_is_counted_once(sums):
-    win = metagame.win_matrix(jnp.asarray(sums))
+    win = metagame.pair_blocks(jnp.asarray(sums)).win
     assert (win + win.T == 1).all() and (win.diagonal() == 0.5).all()
     assert ((win >= 0) & (win <= 1)).all()
 
@@ -143,12 +174,13 @@ def test_every_vote_is_counted_once(sums):
 @settings(deadline=None, max_examples=20)
 @given(st.permutations(range(9)))
 def test_pairing_follows_the_order_of_the_mechanisms(sums, order):
-    assert np.allclose(metagame.win_matrix(sums[np.array(order)]), metagame.win_matrix(sums)[np.ix_(order, order)], atol=1e-6)
+    win = metagame.pair_blocks(sums).win[np.ix_(order, order)]
+    assert np.allclose(metagame.pair_blocks(sums[np.array(order)]).win, win, atol=1e-6)
 
 
 def test_a_gift_to_all_wins_votes(sums):
     gift = jnp.concatenate([sums[:1], sums[:1] + 0.1])
-    steeper = [metagame.win_matrix(gift, slope=slope)[1, 0] for slope in (0.7, 1.4, 14.0)]
+    steeper = [metagame.pair_blocks(gift, slope=slope).win[1, 0] for slope in (0.7, 1.4, 14.0)]
     assert np.allclose(steeper, [1 / (1 + np.exp(-0.1 * s)) for s in (0.7, 1.4, 14.0)], atol=1e-6)
 
 
@@ -164,15 +196,15 @@ def test_one_program_serves_all_networks():
         grid = metagame.simulate(jax.random.key(0), players, metagame.Grid(*(x[:2] for x in metagame.TABLE_S2_GRID)), n_blocks=10)
         return np.concatenate([grid, metagame.simulate(jax.random.key(0), players, [rule], n_blocks=10)])
 
-    first, compiled = sums(1), [program._cache_size() for program in (metagame._play_grid, metagame._play_one)]
+    first, compiled = sums(1), metagame._summarise._cache_size()
     assert not np.allclose(first, sums(2), atol=1e-3), "another network plays otherwise"
-    assert compiled == [program._cache_size() for program in (metagame._play_grid, metagame._play_one)]
+    assert compiled == metagame._summarise._cache_size()
 
 
 def test_the_same_mechanism_draws_its_own_blocks():
     twins = metagame.Grid(w=jnp.full(2, 0.25), v=jnp.array([0.0, 1.0]))
     sums = metagame.simulate(jax.random.key(0), game.random_bots(), twins, n_blocks=2000)
-    result = metagame.round_robin(sums)
+    result = metagame.pair_blocks(sums)
     assert not np.allclose(sums[0], sums[1])
     assert abs(result.win[0, 1] - 0.5) < 4 * result.error[0, 1]
 
@@ -217,7 +249,7 @@ def test_election_by_condition_is_the_pairing_of_that_condition():
         jax.random.key(5), game.random_bots(), [mechanisms.liberal_egalitarian, *rivals.values()], endowment, n_blocks=120
     )
     for i in (0, 1):
-        result = metagame.round_robin(sums[:, i::2])
+        result = metagame.pair_blocks(sums[:, i::2])
         rows = table[table["tail_endowment"] == (2, 10)[i]]
         assert np.allclose(rows["vote_share"], result.win[0, 1:], atol=1e-6)
         assert np.allclose(rows["high"] - rows["low"], 2 * 1.96 * result.error[0, 1:], atol=1e-6)

@@ -10,13 +10,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from democratic_ai import data, game, graphnet, mechanisms, participants
+from democratic_ai import (
+    calibration,
+    data,
+    game,
+    graphnet,
+    mechanisms,
+    participants,
+    rational,
+    voting,
+)
 from democratic_ai.engine import store
 
 POPULATION = participants.calibrated()
 coins = st.integers(1, 10)
-put_in = jax.jit(participants.act)
-take_in = jax.jit(participants.update, static_argnames="mechanism")
+choose = jax.jit(participants.act)
+learn = jax.jit(participants.update, static_argnames="mechanism")
 marginal = jax.jit(participants.marginal_return, static_argnames="mechanism")
 
 
@@ -31,7 +40,7 @@ def rounds(draw):
 @given(seed=st.integers(0, 2**31 - 1), endowment=st.lists(coins, min_size=4, max_size=4), inclination=st.floats(-60, 60))
 def test_choices_are_whole_coins_that_one_has(seed, endowment, inclination):
     e = jnp.array(endowment, jnp.float32)
-    c = put_in(jax.random.key(seed), jnp.full(4, inclination), e, POPULATION)
+    c = choose(jax.random.key(seed), jnp.full(4, inclination), e, POPULATION)
     assert ((c >= 0) & (c <= e) & (c == jnp.round(c))).all()
 
 
@@ -39,7 +48,7 @@ def test_choices_are_whole_coins_that_one_has(seed, endowment, inclination):
 def test_choice_frequencies_are_the_stated_probabilities(endowment):
     population = replace(POPULATION, width=0.2, focal=0.7)
     n, c = 200_000, np.arange(endowment + 1)
-    drawn = put_in(jax.random.key(1), jnp.zeros(n), jnp.full(n, float(endowment)), population)
+    drawn = choose(jax.random.key(1), jnp.zeros(n), jnp.full(n, float(endowment)), population)
     weight = np.exp(-(((c / endowment - 0.5) / 0.2) ** 2) / 2 + 0.7 * np.isin(c / endowment, (0, 0.5, 1)))
     np.testing.assert_allclose(np.bincount(np.asarray(drawn, int), minlength=len(c)) / n, weight / weight.sum(), atol=0.005)
 
@@ -60,47 +69,47 @@ def test_marginal_return_is_what_playing_the_other_coin_would_have_given(table, 
 
 @settings(max_examples=30, deadline=None)
 @given(table=rounds(), order=st.permutations(range(4)), name=st.sampled_from(list(mechanisms.BASELINES)))
-def test_learning_does_not_care_who_sits_where(table, order, name):
+def test_learning_does_not_depend_on_the_order_of_players(table, order, name):
     endowment, contribution = table
     mechanism = mechanisms.BASELINES[name]
-    mind = participants.AgentState(jnp.linspace(-1, 2, 4), jnp.linspace(1, 0, 4), jnp.linspace(0.1, 0.5, 4))
+    state = participants.AgentState(jnp.linspace(-1, 2, 4), jnp.linspace(1, 0, 4), jnp.linspace(0.1, 0.5, 4))
     order = np.array(order)
 
-    def learned(mind, e, c):
-        return take_in(mind, e, c, game.payout(e, c, mechanism), mechanism=mechanism, population=POPULATION).inclination
+    def learned(state, e, c):
+        return learn(state, e, c, game.payout(e, c, mechanism), mechanism=mechanism, population=POPULATION).inclination
 
-    seated = learned(mind, endowment, contribution)[order]
-    moved = learned(jax.tree.map(lambda leaf: leaf[order], mind), endowment[order], contribution[order])
-    np.testing.assert_allclose(seated, moved, atol=1e-4)
+    here = learned(state, endowment, contribution)[order]
+    moved = learned(jax.tree.map(lambda leaf: leaf[order], state), endowment[order], contribution[order])
+    np.testing.assert_allclose(here, moved, atol=1e-4)
 
 
 def test_only_lost_coins_hurt():
     e, c = jnp.full(4, 10.0), jnp.array([5.0, 5, 5, 0])
-    mind = participants.AgentState(*jnp.zeros((3, 4)))
+    state = participants.AgentState(*jnp.zeros((3, 4)))
     quiet = replace(POPULATION, imitation=0.0, pull=0.0, reaction=0.0)
-    hurt = participants.update(mind, e, c, jnp.array([0.0, 2.5, 5, 0]), game.equal_split, quiet).inclination
+    hurt = participants.update(state, e, c, jnp.array([0.0, 2.5, 5, 0]), game.equal_split, quiet).inclination
     np.testing.assert_allclose(hurt, -quiet.loss * np.array([1, 0.25, 0, 0]), atol=1e-6)
 
 
 def test_calibration_keeps_the_bar_on_fresh_games():
     error = participants.fig1c_error(jax.random.key(20260), n_games=2048)(POPULATION)
     assert error < 0.04
-    assert error == pytest.approx(participants.calibration()["error_fresh_games"], abs=0.003)
+    assert error == pytest.approx(participants.read_calibration()["error_fresh_games"], abs=0.003)
 
 
 def test_committed_fit_is_the_published_figure_and_the_committed_error():
     fit = data.pd.read_csv(participants.CALIBRATION.parent / "fit.csv")
     assert len(fit) == 180
     np.testing.assert_allclose(fit.published, participants.fig1c_published().ravel(), atol=1e-4)
-    assert (fit.fitted - fit.published).abs().mean() == pytest.approx(participants.calibration()["error_fresh_games"], abs=2e-4)
+    assert (fit.fitted - fit.published).abs().mean() == pytest.approx(participants.read_calibration()["error_fresh_games"], abs=2e-4)
 
 
 def test_search_goes_on_where_it_was_stopped(tmp_path):
-    search = participants.Search(n_games=8, n_candidates=4, n_generations=3)
-    whole, history = participants.calibrate(search, ledger=tmp_path / "ledger.json")
-    kept = json.loads((tmp_path / "ledger.json").read_text())
-    store.write_json(tmp_path / "ledger.json", kept | {"tried": kept["tried"][:1]})
-    resumed, again = participants.calibrate(search, ledger=tmp_path / "ledger.json")
+    search = calibration.Search(n_games=8, n_candidates=4, n_generations=3)
+    whole, history = calibration.calibrate(search, log=tmp_path / "log.json")
+    kept = json.loads((tmp_path / "log.json").read_text())
+    store.write_json(tmp_path / "log.json", kept | {"values": kept["values"][:1]})
+    resumed, again = calibration.calibrate(search, log=tmp_path / "log.json")
     assert whole == resumed and history.equals(again)
     assert whole.loss == search.loss
 
@@ -108,11 +117,12 @@ def test_search_goes_on_where_it_was_stopped(tmp_path):
 def test_pilot_is_composed_as_published():
     plays = participants.pilot(jax.random.key(0), POPULATION)
     endowment = np.asarray(plays.block.endowment)
-    assert len(plays) == 4809 and int(plays.answered.all(-1).sum()) == 2491
+    assert len(plays) == participants.N_BLOCKS == 4809
+    assert int(plays.answered.all(-1).sum()) == participants.N_COMPLETE == 2491
     kind = np.sort(endowment, -1)[:, ::-1]
-    for chairs, count in participants.ENDOWMENTS.items():
-        if chairs:
-            assert count <= (kind == chairs).all(-1).sum() <= count + 8
+    for mix, count in participants.ENDOWMENTS.items():
+        if mix:
+            assert count <= (kind == mix).all(-1).sum() <= count + 8
     assert set(np.unique(endowment)) == set(range(1, 11))
     head = endowment[(kind == (10, 5, 4, 3)).all(-1)].argmax(-1)
     np.testing.assert_allclose(np.bincount(head, minlength=4) / len(head), 0.25, atol=0.06)
@@ -135,7 +145,7 @@ def test_groups_fill_any_number_of_blocks(n_blocks):
 def test_bots_take_over_in_the_round_that_was_drawn():
     silent = game.random_bots()._replace(act=lambda key, state, e: 0 * e)
     leaves = jnp.array([0, 3, 10, jnp.inf])
-    players = participants.with_dropouts(silent, leaves)
+    players = game.with_dropouts(silent, leaves)
     block = game.play(jax.random.key(0), players, jnp.full((500, 4), 10.0), game.equal_split)
     bot = np.asarray(block.contribution.sum(0) > 0)
     np.testing.assert_array_equal(bot, np.arange(10)[:, None] >= np.asarray(leaves))
@@ -165,20 +175,42 @@ def test_other_people_and_another_network_need_no_new_program():
 def test_votes_depend_on_the_order_of_the_referees_and_not_on_their_names():
     e = jnp.tile(mechanisms.head_and_tails(4.0), (20_000, 1))
     a, b = (game.play(jax.random.key(k), game.random_bots(), e, m) for k, m in enumerate(list(mechanisms.BASELINES.values())[:2]))
-    for_a, for_b = (participants.vote(jax.random.key(2), *pair, recency=0.0).mean(0) for pair in ((a, b), (b, a)))
+    for_a, for_b = (voting.stand_in_vote(jax.random.key(2), *pair, recency=0.0).mean(0) for pair in ((a, b), (b, a)))
     np.testing.assert_allclose(for_a + for_b, 1, atol=0.02)
-    twice = participants.vote(jax.random.key(2), a, a, whim=0.0).mean()
+    twice = voting.stand_in_vote(jax.random.key(2), a, a, whim=0.0).mean()
     np.testing.assert_allclose(twice, 1 / (1 + np.exp(0.2)), atol=0.01)
 
 
 def test_further_mechanisms_of_the_pilot_go_by_their_names():
-    takes_all = lambda seat: lambda endowment, contribution: jnp.zeros_like(contribution).at[..., seat].set(1.0)
+    takes_all = lambda player: lambda endowment, contribution: jnp.zeros_like(contribution).at[..., player].set(1.0)
     plays = participants.pilot(jax.random.key(0), POPULATION, n_blocks=200, extra={"z": takes_all(0), "a": takes_all(3)})
-    for name, seat in (("z", 0), ("a", 3)):
+    for name, player in (("z", 0), ("a", 3)):
         payout = plays.block.payout[plays.mechanism == plays.names.index(name)]
-        assert len(payout) > 0 and payout[..., seat].sum() > 0 and payout.sum() == payout[..., seat].sum()
+        assert len(payout) > 0 and payout[..., player].sum() > 0 and payout.sum() == payout[..., player].sum()
 
 
 def test_a_pilot_without_blocks_is_refused():
     with pytest.raises(ValueError, match="n_blocks is 0"):
         participants.pilot(jax.random.key(0), POPULATION, n_blocks=0)
+
+
+@pytest.mark.parametrize("rules", [game.Game(growth=2.0), game.Game(most_coins=20)])
+@pytest.mark.parametrize("make", [lambda **rules: participants.players(POPULATION, **rules), rational.players])
+def test_a_game_with_other_numbers_goes_all_the_way_or_is_refused(rules, make):
+    endowment = mechanisms.head_and_tails(4.0, head=rules.most_coins)
+    name = "growth" if rules.growth != 1.6 else "most_coins"
+    for players, played in ((make(), rules), (make(rules=rules), game.Game())):
+        with pytest.raises(ValueError, match=f"game.{name} is .* made for"):
+            game.play(jax.random.key(0), players, endowment, mechanisms.libertarian, game=played)
+    block = game.play(jax.random.key(0), make(rules=rules), endowment, mechanisms.libertarian, game=rules)
+    np.testing.assert_allclose(block.payout, rules.growth * block.contribution, rtol=1e-5)
+    dropped = game.with_dropouts(make(rules=rules), jnp.full(4, jnp.inf))
+    assert dropped.game == rules
+
+
+def test_a_larger_endowment_can_be_given_whole():
+    rules, n = game.Game(most_coins=20), 500
+    generous = replace(POPULATION, generosity=50.0, width=0.01)
+    endowment = jnp.full((n, 4), 20.0)
+    block = game.play(jax.random.key(0), participants.players(generous, rules=rules), endowment, game.equal_split, game=rules, n_rounds=1)
+    assert (block.contribution == 20).all()

@@ -8,7 +8,7 @@ import pandas as pd
 import papermill
 import pytest
 
-from democratic_ai import experiments, graphnet, mechanisms, participants
+from democratic_ai import experiments, graphnet, mechanisms, participants, released
 from democratic_ai.engine import store
 
 HCRM, RM = mechanisms.manifold(0.8, 0.9), mechanisms.manifold(0.9, 0.3)
@@ -26,8 +26,8 @@ def run(request, tmp_path_factory, stand_ins):
     folder = tmp_path_factory.mktemp(request.param)
     trials, votes = stand_ins
     if request.param == "people":
-        experiments.to_released(folder / "released", trials, votes)
-        trials, votes = experiments.from_released(folder / "released")
+        released.write_experiments(folder / "released", trials, votes)
+        trials, votes = released.read_experiments(folder / "released")
     store.write_table(folder / "seed0" / "trials.parquet", trials)
     store.write_table(folder / "seed0" / "votes.parquet", votes)
     surfaces = [graphnet.beach(HCRM, tail).assign(mechanism="hcrm", tail_endowment=tail) for tail in mechanisms.TAILS]

@@ -1,5 +1,6 @@
 """The pipeline's plan, without running it: how many steps, and what it refuses."""
 
+import json
 import os
 import re
 import shutil
@@ -9,14 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from democratic_ai.engine import runs
+
 ROOT = Path(__file__).parent.parent
-
-
-def fingerprint(notebook, home):
-    "Hash a notebook's code as the Snakefile in a folder does, whose part before the rules is plain Python."
-    python = (home / "Snakefile").read_text().split("# One core a step")[0]
-    code = f"config = {{'profile': 'smoke'}}\n{python}\nprint(fingerprint({notebook!r}))"
-    return subprocess.run([sys.executable, "-c", code], cwd=home, capture_output=True, text=True, check=True).stdout
 
 
 @pytest.fixture
@@ -79,35 +75,94 @@ def test_an_unknown_profile_is_refused_by_name(house):
 
 def test_a_parameter_that_no_notebook_declares_is_refused_before_anything_runs(house):
     snakefile = house / "Snakefile"
-    snakefile.write_text(snakefile.read_text().replace('"21_clone", "clone_games clone_updates"', '"21_clone", "clone_games train_updates"'))
+    snakefile.write_text(snakefile.read_text().replace('"clone_games clone_updates"', '"clone_games train_updates"'))
     code, said = plan(house, "profile=smoke")
     assert code != 0 and not (house / "runs").exists()
     assert "nbs/run/21_clone.ipynb declares no parameter 'train_updates'" in said
 
 
-def test_a_step_is_stale_when_code_that_it_reaches_has_changed_and_not_otherwise(house):
-    (house / "democratic_ai").unlink()
-    shutil.copytree(ROOT / "democratic_ai", house / "democratic_ai")
-    cloning = house / "democratic_ai" / "cloning.py"
-    written, clone, metagame = cloning.read_text(), fingerprint("21_clone", house), fingerprint("22_metagame", house)
-    cloning.write_text(written.replace('"Train a virtual player', '"Prose;') + "\n\ndef unused_novelty():\n    return 1\n")
-    assert cloning.read_text().count("Prose;") == 1
-    assert (fingerprint("21_clone", house), fingerprint("22_metagame", house)) == (clone, metagame)
-    cloning.write_text(written.replace("b1=0.9, b2=0.999", "b1=0.8, b2=0.999"))
-    assert fingerprint("21_clone", house) != clone, "training players reaches Adam"
-    assert fingerprint("22_metagame", house) == metagame, "playing with them does not"
+def stub(house, *lines):
+    "Put a program called papermill in the way of the real one."
+    program = house / "bin" / "papermill"
+    program.parent.mkdir(exist_ok=True)
+    program.write_text("\n".join(["#!/bin/bash", *lines]) + "\n")
+    program.chmod(0o755)
+
+
+def run(house, *options, target="all"):
+    "Let Snakemake do something with the stub."
+    command = [sys.executable, "-m", "snakemake", *options, "--cores", "2", "--config", "profile=smoke", "--", target]
+    paths = {"PATH": f"{house / 'bin'}:{os.environ['PATH']}", "XDG_CACHE_HOME": str(house)}
+    outcome = subprocess.run(command, cwd=house, env=os.environ | paths, capture_output=True, text=True, check=False)
+    return outcome.returncode, outcome.stdout + outcome.stderr
+
+
+@pytest.fixture
+def finished(house):
+    "A house with a finished run, whose files are there and empty."
+    for name in ("democratic_ai", "data"):
+        (house / name).unlink()
+        shutil.copytree(ROOT / name, house / name)
+    files = (f'{step}) files="{" ".join(names)}" ;;' for step, names in runs.WRITES.items())
+    stub(
+        house,
+        "step=$(basename $2 .ipynb.part.ipynb) here=$(dirname $2) here=${here%/notebooks}",
+        *("case $step in", *files, "esac"),
+        "for file in $files; do mkdir -p $(dirname $here/$file) && echo {} >$here/$file; done; echo {} >$2",
+    )
+    code, said = run(house)
+    assert code == 0, said
+    return house
+
+
+def stale_rules(house):
+    "Name the rules that a dry run would do again for a reason of their own."
+    code, said = run(house, "--dry-run")
+    assert code == 0, said
+    blocks = re.findall(r"rule (\w+):\n(?:    .*\n)*?    reason: (.*)\n", said)
+    return {rule for rule, reason in blocks if not reason.startswith("Input files updated by another job")}
+
+
+def edit(path, old, new):
+    text, n = re.subn(old, new, path.read_text())
+    assert n == 1, f"{path.name}: {n} places like {old}"
+    path.write_text(text)
+
+
+def test_after_a_change_the_steps_that_it_touches_are_done_again_and_no_others(finished):
+    settings_file = finished / "settings.ini"
+    edit(finished / "democratic_ai" / "cloning.py", r'\A"""', '"""Prose. ')
+    edit(settings_file, r"(?m)^loss = 1\.0", "loss = 1")
+    assert stale_rules(finished) == set()
+    table = finished / "data" / "published" / "text_statistics.csv"
+    table.write_text(table.read_text() + "\n")
+    assert stale_rules(finished) == {"figure4", "statistics"}
+    shutil.copy(ROOT / "data" / "published" / table.name, table)
+    edit(finished / "democratic_ai" / "hcmd_zero.py", r"errors: float = 2\.0", "errors: float = 3.0")
+    stale_now = stale_rules(finished)
+    assert "self_play" in stale_now and stale_now <= {"self_play", "hcmd_figures"}
+    edit(settings_file, r"(?m)(?<=^\[smoke\]$)((?:\n.*)*?\ntrain_updates = )400", r"\g<1>500")
+    assert stale_rules(finished) - stale_now == {"train"}
+
+
+def test_a_finished_run_says_beside_each_step_what_made_it(finished):
+    made = json.loads((finished / "runs/smoke/seed0/iter0/21_clone.recipe.json").read_text())
+    assert set(made) == {"code", "data", "settings"} and made["settings"] == {"clone_games": "128", "clone_updates": "3000"}
+
+
+TRACEBACK = r"Traceback (most recent call last):\n  File x\n"
 
 
 @pytest.mark.parametrize(
-    ("said", "heard", "last"),
+    ("does", "last"),
     [
-        ("cloning, 3 of 7\nall well\n", "cloning, 3 of 7\nall well\n", None),
-        ("3 of 7\nTraceback (most recent call last):\n  File x\nValueError: n is 3: ask for more\n\n", "3 of 7\n", "clone seed0: ValueError: n is 3: ask for more\n"),
-        ("Traceback (most recent call last):\nnbclient.exceptions.DeadKernelError: Kernel died\n", "", "clone seed0: killed, most often for want of memory"),
+        (rf"printf '{TRACEBACK}ValueError: n is 3: ask for more\n\n' >&2; exit 1", "ValueError: n is 3: ask for more"),
+        (rf"printf '{TRACEBACK}nbclient.exceptions.DeadKernelError: Kernel died\n' >&2; exit 1", "killed, most often for want of memory"),
+        ("kill -9 $$", "killed, most often for want of memory"),
     ],
 )
-def test_a_step_passes_on_its_progress_and_leaves_one_sentence_if_it_fails(said, heard, last, tmp_path):
-    command = [sys.executable, ROOT / "paper" / "last_word.py", "clone", "seed0"]
-    assert subprocess.run(command, cwd=tmp_path, input=said, capture_output=True, text=True, check=True).stderr == heard
-    words = tmp_path / ".snakemake" / "last_words"
-    assert words.exists() == bool(last) and (not last or (words.read_text().startswith(last) and words.read_text().count("\n") == 1))
+def test_a_step_passes_on_its_progress_and_one_sentence_says_why_it_failed(house, does, last):
+    stub(house, "echo 'acquiring, 3 of 7' >&2", does)
+    code, said = run(house, "--quiet", "host", "rules", "reason", target="runs/smoke/seed0/iter0/plays.parquet")
+    assert code != 0 and "acquiring, 3 of 7" in said.splitlines() and "File x" not in said
+    assert f"runs/smoke/seed0/iter0/20_acquire: {last}" in "\n".join(said.splitlines()[-6:])

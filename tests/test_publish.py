@@ -8,6 +8,8 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from democratic_ai.engine import runs
+
 PATH = Path(__file__).parent.parent / "paper" / "publish.py"
 specification = importlib.util.spec_from_file_location("publish", PATH)
 publish = importlib.util.module_from_spec(specification)
@@ -50,36 +52,71 @@ def test_changed_prose_does_not_hinder(pair):
     assert cells[0].source == "# Another title" and cells[2].outputs[0].data["text/plain"] == "1"
 
 
-def test_each_system_is_published_by_itself(tmp_path, monkeypatch):
-    "An unfinished run of one system does not get in with the finished one of the other."
-    run, results = tmp_path / "runs", tmp_path / "paper"
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    "An empty checkout, into whose paper/ is published."
+    run = tmp_path / "runs" / "paper"
     monkeypatch.setattr(publish, "ROOT", tmp_path)
     monkeypatch.setattr(publish, "RUN", run)
-    monkeypatch.setattr(publish, "RESULTS", results)
-    written = {"numbers/hcmd_zero.json": '{"b": 2}', "tables/hcmd_steps.csv": "x", "hcmd_provenance.json": "{}", "tables/st2.csv": "half", "notebooks/x": ""}
-    for name, text in written.items():
-        (run / "results" / name).parent.mkdir(parents=True, exist_ok=True)
-        (run / "results" / name).write_text(text)
-    (results / "numbers").mkdir(parents=True)
-    (results / "numbers" / "democratic_ai.json").write_text('{"a": 1}')
-    publish.take_results("hcmd_zero", {})
-    assert json.loads((results / "numbers.json").read_text()) == {"a": 1, "b": 2}
-    there = {str(path.relative_to(results)) for path in results.rglob("*") if path.is_file()}
-    assert there == {"numbers.json", "numbers/democratic_ai.json", "numbers/hcmd_zero.json", "tables/hcmd_steps.csv", "hcmd_provenance.json"}
-
-
-def test_of_a_sweep_its_files_are_taken_and_not_the_folders_of_its_runs(tmp_path, monkeypatch, pair):
-    "A folder like learning_rate-1.6e-3 looks like a file with an ending."
-    monkeypatch.setattr(publish, "ROOT", tmp_path)
+    monkeypatch.setattr(publish, "ASIDE_RUN", run)
     monkeypatch.setattr(publish, "RESULTS", tmp_path / "paper")
-    (tmp_path / "nbs" / "questions").mkdir(parents=True)
+    (tmp_path / "paper").mkdir()
+    return tmp_path
+
+
+def put(folder, names, text="{}"):
+    "Write some files."
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
+def listed(folder):
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+RECIPE = {"code": "c0de", "data": {}, "settings": {"hcmd_games": "250"}}
+MADE = {"commit": "abc", "profile": "paper"}
+
+
+def test_each_system_is_published_by_itself(place):
+    "An unfinished run of one system does not get in with the finished one of the other."
+    results = place / "runs" / "paper" / "results"
+    put(results, [*runs.WRITES["36_hcmd_zero"], "tables/st2.csv", "notebooks/36_hcmd_zero.tsv"])
+    put(results / "numbers", ["hcmd_zero.json"], '{"b": 2}')
+    put(place / "paper" / "numbers", ["democratic_ai.json"], '{"a": 1}')
+    publish.take_results("hcmd_zero", MADE)
+    assert json.loads((place / "paper" / "numbers.json").read_text()) == {"a": 1, "b": 2}
+    assert listed(place / "paper") == {*runs.WRITES["36_hcmd_zero"], "numbers.json", "numbers/democratic_ai.json", "code.json"}
+
+
+def test_what_made_a_result_is_kept_with_it_and_compared_with_the_checkout(place, monkeypatch, capsys):
+    run = place / "runs" / "paper"
+    for seed in range(2):
+        put(run / runs.seed(seed) / runs.HCMD_ZERO, ["26_hcmd_zero.recipe.json"], json.dumps(RECIPE))
+        put(run / runs.seed(seed) / runs.iteration(0), ["21_clone.recipe.json"], json.dumps(RECIPE))
+    publish.keep_recipes("hcmd_zero", run, MADE)
+    kept = json.loads((place / "paper" / "code.json").read_text())
+    assert kept == {"hcmd_zero": MADE | {"steps": {"26_hcmd_zero": [RECIPE]}}}
+    put(place / "paper", ["provenance.json", *(f"{part}/provenance.json" for part in publish.ASIDE)], '{"commit": "0123456789abcdef"}')
+    monkeypatch.setattr(publish, "ROOT", PATH.parent.parent)
+    publish.report()
+    said = capsys.readouterr().out
+    assert "democratic_ai: made before hashes of code were kept, at commit 0123456789." in said
+    assert "hcmd_zero: stale, made at commit abc.\n  26_hcmd_zero: another data/participants/calibration.json" in said
+    assert "other code" in said and "hcmd_games = 250 (now 1000)" in said
+
+
+def test_of_a_sweep_its_files_are_taken_and_not_the_folders_of_its_runs(place, pair):
+    "A folder like learning_rate-0.0016 looks like a file with an ending."
     ours, executed = pair
-    ours.rename(tmp_path / "nbs" / "questions" / "40_sweep.ipynb")
-    (tmp_path / "sweep" / "learning_rate-1.6e-3").mkdir(parents=True)
-    executed.rename(tmp_path / "sweep" / "40_sweep.ipynb")
-    (tmp_path / "sweep" / "sweep.csv").write_text("x")
-    publish.take_aside(tmp_path / "sweep", "40_sweep.ipynb")
-    assert [path.name for path in (tmp_path / "paper" / "sweep").iterdir()] == ["sweep.csv"]
+    (place / "nbs" / "questions").mkdir(parents=True)
+    ours.rename(place / runs.notebook("40_sweep"))
+    sweep = place / "runs" / "paper" / "sweep"
+    put(sweep, [*runs.WRITES["40_sweep"], "40_sweep.tsv", "learning_rate-0.0016/seed0/cloning.csv"])
+    executed.rename(sweep / "40_sweep.ipynb")
+    publish.take_aside(runs.SWEEP, MADE)
+    assert listed(place / "paper") == {*(f"sweep/{name}" for name in runs.WRITES["40_sweep"]), "code.json"}
 
 
 def test_a_run_with_uncommitted_changes_is_refused(tmp_path, monkeypatch):

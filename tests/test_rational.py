@@ -55,12 +55,12 @@ def test_closed_forms_of_the_three_baselines(endowment, generosity):
 
 @settings(deadline=None, max_examples=20)
 @given(st.integers(0, 2**31 - 1), st.permutations(range(4)))
-def test_who_sits_where_does_not_matter(seed, seats):
-    params, seats = graphnet.init(jax.random.key(seed)), np.array(seats)
+def test_the_order_of_players_does_not_matter(seed, order):
+    params, order = graphnet.init(jax.random.key(seed)), np.array(order)
     generosity = jax.random.normal(jax.random.key(seed), ENDOWMENT.shape)
     found = rational.return_gradient(ENDOWMENT, generosity, graphnet.mechanism(params))
-    moved = rational.return_gradient(ENDOWMENT[:, seats], generosity[:, seats], graphnet.mechanism(params))
-    np.testing.assert_allclose(moved, found[:, seats], atol=1e-4)
+    moved = rational.return_gradient(ENDOWMENT[:, order], generosity[:, order], graphnet.mechanism(params))
+    np.testing.assert_allclose(moved, found[:, order], atol=1e-4)
 
 
 def test_shapes_and_programs_make_no_difference():
@@ -95,17 +95,17 @@ def test_slopes_answer_to_the_mechanism():
 def test_populations_are_drawn_as_stated():
     many = jnp.ones((100_000, 4))
     for theta, sigma in ((1, 1), (3, 1), (1, 3)):
-        mind = rational.init(jax.random.key(0), many, rational.Population(theta, sigma))
-        np.testing.assert_allclose([mind.rate.mean(), mind.rate.var()], [3 * theta, 3 * theta**2], rtol=0.02)
-        np.testing.assert_allclose([mind.generosity.mean(), mind.generosity.std()], [0, sigma], atol=0.02 * sigma)
-        assert (mind.rate > 0).all()
+        state = rational.init(jax.random.key(0), many, rational.Population(theta, sigma))
+        np.testing.assert_allclose([state.rate.mean(), state.rate.var()], [3 * theta, 3 * theta**2], rtol=0.02)
+        np.testing.assert_allclose([state.generosity.mean(), state.generosity.std()], [0, sigma], atol=0.02 * sigma)
+        assert (state.rate > 0).all()
 
 
 def test_a_block_is_the_formula_step_by_step():
     endowment = np.asarray(ENDOWMENT[1], np.float64)
     block = game.play(jax.random.key(5), rational.players(), ENDOWMENT[1], mechanisms.liberal_egalitarian)
-    mind = rational.init(jax.random.split(jax.random.key(5))[0], ENDOWMENT[1], rational.Population())
-    rate, generosity = (np.asarray(x, np.float64) for x in mind)
+    state = rational.init(jax.random.split(jax.random.key(5))[0], ENDOWMENT[1], rational.Population())
+    rate, generosity = (np.asarray(x, np.float64) for x in state)
     for t in range(10):
         contribution = endowment / (1 + np.exp(-generosity))
         np.testing.assert_allclose(block.contribution[t], contribution, rtol=1e-3, atol=1e-4)
@@ -114,9 +114,9 @@ def test_a_block_is_the_formula_step_by_step():
 
 
 def test_everybody_climbs_or_sinks_in_every_round_and_gets_there():
-    seated = jnp.repeat(ENDOWMENT, 50, 0)
+    groups = jnp.repeat(ENDOWMENT, 50, 0)
     for mechanism, sign, end in ((mechanisms.libertarian, 1, 1.0), (mechanisms.strict_egalitarian, -1, 0.0)):
-        ratio = np.asarray(game.play(jax.random.key(1), rational.players(), seated, mechanism, n_rounds=500).relative_contribution)
+        ratio = np.asarray(game.play(jax.random.key(1), rational.players(), groups, mechanism, n_rounds=500).relative_contribution)
         assert (sign * np.diff(ratio, axis=1) >= 0).all()
         assert abs(ratio[:, -1] - end).max() < 0.05
 
@@ -138,7 +138,7 @@ def test_extreme_players_stay_finite():
 
 @pytest.mark.parametrize("pairs", ["1;3", "1, 3", "0,1", "1,-1", "1,2,3", "a,b", "nan,1", "1,inf", ""])
 def test_what_is_no_population_is_refused_by_name(pairs):
-    with pytest.raises(ValueError, match="pairs has .*: write theta and sigma, both above 0"):
+    with pytest.raises(ValueError, match=r"pairs has .*: write theta and sigma, both above 0"):
         rational.parse_populations(pairs)
 
 

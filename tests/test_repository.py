@@ -10,6 +10,8 @@ import jupytext
 import nbformat
 import pytest
 
+from democratic_ai.engine import docstrings
+
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "nbs").glob("*/*.ipynb"))
 NUMBERS = {"method": "01", "run": "2", "results": "3", "questions": "4"}  # first digits, by folder; the engine has no numbers
@@ -40,8 +42,15 @@ def generated(path):
 
 
 def tracked():
-    listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    return [ROOT / name for name in listing.split("\0") if name and (ROOT / name).exists()]
+    "Files under git; in a downloaded archive, which has no .git, all files but what .gitignore names."
+    if (ROOT / ".git").exists():
+        listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        return [ROOT / name for name in listing.split("\0") if name and (ROOT / name).exists()]
+    made = [line.strip().rstrip("/") for line in (ROOT / ".gitignore").read_text().splitlines()]
+    made = [pattern if "/" in pattern else f"**/{pattern}" for pattern in made]
+    ignored = {path for pattern in made for path in ROOT.glob(pattern)}
+    files = [path for path in ROOT.rglob("*") if path.is_file()]
+    return [path for path in files if not ignored & {path, *path.parents}]
 
 
 def test_there_are_component_and_run_notebooks():
@@ -78,6 +87,11 @@ def test_title_and_promise_come_first(path):
     assert first.cell_type == "markdown" and re.match(r"# .+\n\n> .+", first.source)
 
 
+def test_every_title_is_its_own():
+    titles = [cells(path)[0].source.splitlines()[0] for path in NOTEBOOKS]
+    assert len(set(titles)) == len(titles)
+
+
 @pytest.mark.parametrize("path", METHOD, ids=NAMES.get)
 def test_imports_point_to_smaller_numbers(path):
     number = {module(p): int(p.stem[:2]) for p in METHOD}
@@ -102,7 +116,8 @@ def test_exported_cells_are_at_most_thirty_lines(path):
 
 @pytest.mark.parametrize("path", COMPONENTS, ids=NAMES.get)
 def test_the_module_is_what_the_notebook_exports(path):
-    ours = [ast.dump(node) for source in exported(path) for node in ast.parse(source).body]
+    sources = [docstrings.render(source) for source in exported(path)]  # as nbdev's export does
+    ours = [ast.dump(node) for source in sources for node in ast.parse(source).body]
     written = ast.parse(generated(path).read_text())
     package = ["democratic_ai", *module(path).split(".")[:-1]]
     for node in ast.walk(written):
@@ -146,11 +161,32 @@ def test_every_tracked_file_is_small():
         assert path.stat().st_size <= 500_000, path.name
 
 
-def test_every_public_function_has_a_docstring():
-    for path in sorted((ROOT / "democratic_ai").glob("[a-z]*.py")):
-        for node in ast.parse(path.read_text()).body:
-            if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
-                assert ast.get_docstring(node), f"{path.stem}.{node.name}"
+MODULES = [path for path in sorted((ROOT / "democratic_ai").rglob("*.py")) if not path.stem.startswith("_")]
+
+
+def public(body):
+    kinds = (ast.FunctionDef, ast.ClassDef)
+    return [node for node in body if isinstance(node, kinds) and not node.name.startswith("_")]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_a_docstring_names_every_parameter_and_what_is_returned(path):
+    for node in public(ast.parse(path.read_text()).body):
+        told = ast.get_docstring(node)
+        assert told, f"{path.stem}.{node.name} has no docstring"
+        if isinstance(node, ast.ClassDef):
+            fields = [field for field in node.body if isinstance(field, ast.AnnAssign)]
+            wanted, heading = [field.target.id for field in fields], "Attributes" if fields else ""
+        else:
+            a = node.args
+            given = [*a.posonlyargs, *a.args, *a.kwonlyargs, *filter(None, [a.vararg, a.kwarg])]
+            wanted = [arg.arg for arg in given]
+            nothing = node.returns and ast.unparse(node.returns) == "None"
+            heading = "" if nothing else "(Returns|Yields)"
+        for name in wanted:
+            named = re.search(rf"^\**{name}( : |$)", told, re.MULTILINE)
+            assert named, f"{path.stem}.{node.name} says nothing of `{name}`"
+        assert re.search(rf"^{heading}", told, re.MULTILINE), f"{path.stem}.{node.name}: {heading}?"
 
 
 def test_profiles_set_the_same_numbers():

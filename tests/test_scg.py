@@ -81,7 +81,7 @@ def sampled(keys, small, theta):
         log_p = scg.simulate_outcome(small, theta, EVERY)[1]
         chosen = EVERY[jax.random.categorical(key, log_p, shape=(128,))]
         both = lambda t: scg.simulate_outcome(small, t, chosen)
-        ways = scg.surrogate, lambda j, l: scg.pathwise(j), scg.score_function
+        ways = scg.surrogate, lambda outcome, _: scg.pathwise(outcome), scg.score_function
         return [jax.grad(lambda t, way=way: way(*both(t)))(theta) for way in ways]
 
     return jax.vmap(one)(keys)
@@ -101,6 +101,29 @@ def test_sampled_estimates_lie_within_four_standard_errors_and_each_half_alone_d
     assert (abs(surrogate.mean(0) - expected) < 4 * error(surrogate)).all()
     assert (abs(pathwise.mean(0) - exact) > 4 * error(pathwise)).any()
     assert (abs(choices.mean(0) - exact) > 4 * error(choices)).any()
+
+
+@jax.jit
+def cut_at_payouts(small, theta, chosen):
+    "The surrogate's gradient by the chain rule cut at the payouts: direct term and weighted response, then one pass."
+
+    def payouts(theta):
+        first = scg.payout(small.before, scg.scores(small, theta, small.before))
+        return jnp.broadcast_to(first, chosen.shape), scg.payout(chosen, scg.scores(small, theta, chosen))
+
+    (first, last), transpose = jax.vjp(payouts, theta)
+    objective = scg.votes(small, first + last)
+    direct = jax.grad(lambda paid: scg.votes(small, paid).sum())(first + last)
+    response = jax.grad(lambda paid: scg.log_probability(small, paid, chosen).sum())(first)
+    weight = direct + (objective - objective.mean())[:, None] * response, direct
+    return transpose(jax.tree.map(lambda w: w / len(chosen), weight))[0]
+
+
+@settings(deadline=None, max_examples=25)
+@given(games, pair(-2, 2))
+def test_the_surrogate_is_direct_term_and_weighted_response_at_the_payouts(small, theta):
+    expected = jax.grad(lambda t: scg.surrogate(*scg.simulate_outcome(small, t, EVERY)))(theta)
+    np.testing.assert_allclose(cut_at_payouts(small, theta, EVERY), expected, atol=1e-5)
 
 
 def test_the_surrogates_value_is_the_mean_objective_plus_a_weighted_log_probability():

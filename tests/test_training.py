@@ -1,4 +1,4 @@
-"The search for votes: the fast step is the formula, the optimiser is TensorFlow 1's, the loop resumes, and it finds what is to be found."
+"Training for votes: the fused gradients are the readable ones, the optimiser is TensorFlow 1's, the loop resumes, and votes are found."
 
 from functools import partial
 
@@ -9,71 +9,105 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from democratic_ai import cloning, game, graphnet, mechanisms, rational, scg, training, voting
-from democratic_ai.engine import loop
+from democratic_ai import (
+    cloning,
+    game,
+    graphnet,
+    mechanisms,
+    rational,
+    scg,
+    training,
+    voting,
+)
+from democratic_ai.engine import fused_mechanism, loop
 
 VIRTUAL = jax.tree.map(lambda x: 1.5 * x, cloning.init(jax.random.key(1)))  # untrained, with opinions
 CONFIG = training.Training(games_per_endowment=3, tails=(2, 4, 7, 10))
 OPPONENT = mechanisms.liberal_egalitarian
 
 
-def formula(params, key, virtual=VIRTUAL, config=CONFIG):
-    "The estimate as the paper writes it, from the public pieces alone."
-    players, seated = cloning.virtual_players(virtual), training.endowments(config)
-    key_own, key_rival = jax.random.split(key)
-
-    def objective(params):
-        own = game.play(key_own, players, seated, graphnet.mechanism(params))
-        rival = game.play(key_rival, players, seated, OPPONENT)
-        votes = voting.vote_probability(own, rival).sum(-1)
-        return scg.surrogate(votes, cloning.log_probability(virtual, own)[:, 1:].sum((1, 2))), votes.mean()
-
-    gradient, votes = jax.grad(objective, has_aux=True)(params)
-    return votes, gradient
+def both(estimate, players, config=CONFIG):
+    "The fused and the readable form of an estimate, compiled."
+    given = dict(players=players, opponent=OPPONENT, config=config)
+    return [jax.jit(partial(estimate, **given, fused=fused)) for fused in (True, False)]
 
 
-slow = jax.jit(formula)
-fast = jax.jit(lambda params, key: training.vote_gradient(params, key, VIRTUAL, OPPONENT, config=CONFIG))
+def assert_same(found, expected, rtol=1e-5):
+    "Votes and gradient agree."
+    np.testing.assert_allclose(found[0], expected[0], rtol=rtol)
+    assert np.linalg.norm(flat(found[1]) - flat(expected[1])) <= rtol * np.linalg.norm(flat(expected[1]))
+
+
 flat = lambda tree: np.concatenate([np.asarray(x).ravel() for x in jax.tree.leaves(tree)])
+
+
+FUSED, READABLE = both(training.vote_gradient, VIRTUAL)
 
 
 @settings(deadline=None, max_examples=8)
 @given(st.integers(0, 2**31 - 1), st.floats(0.25, 2))
-def test_fast_step_agrees_with_the_formula_in_value_and_gradient(seed, scale):
+def test_fused_and_readable_vote_gradient_agree_in_value_and_gradient(seed, scale):
     params = jax.tree.map(lambda x: scale * x, graphnet.init(jax.random.key(seed)))
     key = jax.random.fold_in(jax.random.key(seed), 1)
-    (votes, gradient), (votes_slow, gradient_slow) = fast(params, key), slow(params, key)
-    np.testing.assert_allclose(votes, votes_slow, rtol=1e-5)
-    assert np.linalg.norm(flat(gradient) - flat(gradient_slow)) <= 1e-5 * np.linalg.norm(flat(gradient_slow))
+    assert_same(FUSED(params, key), READABLE(params, key))
 
 
-@pytest.mark.parametrize("n_players", [2, 6, 10])
-def test_the_step_is_the_formula_at_smaller_and_larger_tables(n_players):
-    config = training.Training(games_per_endowment=2, tails=(4, 10), n_players=n_players)
-    virtual = jax.tree.map(lambda x: 1.5 * x, cloning.init(jax.random.key(4), n_players=n_players))
+RULES = [*(game.Game(n_players=n) for n in (2, 6, 10)), game.Game(n_players=3, n_rounds=4, growth=2.5)]
+
+
+@pytest.mark.parametrize("rules", RULES, ids=lambda rules: f"{rules.n_players} players, {rules.n_rounds} rounds, growth {rules.growth}")
+def test_both_forms_agree_in_other_games(rules):
+    config = training.Training(games_per_endowment=2, tails=(4, 10), rules=rules)
+    virtual = jax.tree.map(lambda x: 1.5 * x, cloning.init(jax.random.key(4), n_players=rules.n_players))
     params, key = graphnet.init(jax.random.key(5)), jax.random.key(6)
-    votes, gradient = jax.jit(lambda params, key: training.vote_gradient(params, key, virtual, OPPONENT, config=config))(params, key)
-    votes_slow, gradient_slow = jax.jit(lambda params, key: formula(params, key, virtual, config))(params, key)
-    np.testing.assert_allclose(votes, votes_slow, rtol=1e-5)
-    assert np.linalg.norm(flat(gradient) - flat(gradient_slow)) <= 1e-5 * np.linalg.norm(flat(gradient_slow))
+    fused, readable = both(training.vote_gradient, virtual, config)
+    assert_same(fused(params, key), readable(params, key))
+
+
+@pytest.mark.parametrize("rules", [game.Game(), RULES[-1]], ids=["default", "another game"])
+def test_fused_and_readable_rational_gradient_agree_in_value_and_gradient(rules):
+    config = training.Training(games_per_endowment=3, tails=(2, 4, 7, 10), rules=rules)
+    fused, readable = both(training.rational_gradient, rational.Population(), config)
+    params, key = graphnet.init(jax.random.key(2)), jax.random.key(3)
+    assert_same(fused(params, key), readable(params, key))
+
+
+def test_a_game_that_the_networks_cannot_read_is_refused():
+    with pytest.raises(ValueError, match=r"rules\.most_coins must stay 10"):
+        training.Training(rules=game.Game(most_coins=20))
+
+
+def test_the_weight_of_each_payout_is_the_surrogates_gradient_in_it():
+    "Direct term and weighted response together are what scg.surrogate is differentiated to at the payouts."
+    coins, (key_own, key_rival) = training.endowments(CONFIG), jax.random.split(jax.random.key(8))
+    own, response = training.play_with_response(key_own, VIRTUAL, coins, graphnet.mechanism(graphnet.init(jax.random.key(9))))
+    rival = training.play_block(key_rival, VIRTUAL, coins, OPPONENT)
+    count = lambda own, rival: voting.vote_probability(own, rival).sum(-1)
+
+    def surrogate(payout):
+        block = game.Block(coins, own.contribution, payout)
+        return scg.surrogate(count(block, rival), cloning.log_probability(VIRTUAL, block)[:, 1:].sum((1, 2)))
+
+    votes, weight = training.payout_gradient(own, response, rival, count)
+    assert_same((votes, weight), (count(own, rival).mean(), jax.jit(jax.grad(surrogate))(own.payout)))
 
 
 def test_play_gives_the_block_that_the_game_gives():
-    key, seated = jax.random.key(3), training.endowments(CONFIG)
-    block = jax.jit(lambda key: training.play_block(key, VIRTUAL, seated, OPPONENT))(key)
-    usual = jax.jit(lambda key: game.play(key, cloning.virtual_players(VIRTUAL), seated, OPPONENT))(key)
+    key, coins = jax.random.key(3), training.endowments(CONFIG)
+    block = jax.jit(lambda key: training.play_block(key, VIRTUAL, coins, OPPONENT))(key)
+    usual = jax.jit(lambda key: game.play(key, cloning.virtual_players(VIRTUAL), coins, OPPONENT))(key)
     assert (np.asarray(block.contribution) == np.asarray(usual.contribution)).all()
     np.testing.assert_allclose(block.payout, usual.payout, rtol=1e-5)
-    assert (np.asarray(block.contribution) <= np.asarray(seated)[:, None]).all()
+    assert (np.asarray(block.contribution) <= np.asarray(coins)[:, None]).all()
 
 
-def test_the_traced_answer_is_the_derivative_of_the_log_probability_in_the_payouts():
-    key, seated = jax.random.key(3), training.endowments(CONFIG)
-    block, answer = jax.jit(lambda key: training.play_with_response(key, VIRTUAL, seated, OPPONENT))(key)
-    log_p = lambda payout: cloning.log_probability(VIRTUAL, game.Block(seated, block.contribution, payout))[:, 1:].sum()
+def test_the_response_is_the_derivative_of_the_log_probability_in_the_payouts():
+    key, coins = jax.random.key(3), training.endowments(CONFIG)
+    block, response = jax.jit(lambda key: training.play_with_response(key, VIRTUAL, coins, OPPONENT))(key)
+    log_p = lambda payout: cloning.log_probability(VIRTUAL, game.Block(coins, block.contribution, payout))[:, 1:].sum()
     expected = np.asarray(jax.jit(jax.grad(log_p))(block.payout))
-    np.testing.assert_allclose(answer, expected, atol=1e-5 * abs(expected).max())
-    assert (np.asarray(answer)[:, -1] == 0).all(), "nobody chooses after the last payout"
+    np.testing.assert_allclose(response, expected, atol=1e-5 * abs(expected).max())
+    assert (np.asarray(response)[:, -1] == 0).all(), "nobody chooses after the last payout"
 
 
 def test_rmsprop_is_tensorflow_1s():
@@ -99,9 +133,9 @@ def test_sizes_are_the_papers():
     config = training.Training()
     assert (config.learning_rate, config.decay, config.eps, config.updates, config.slope) == (4e-4, 0.99, 1e-5, 10_000, 1.4)
     assert config.clip == np.inf, "the paper shortens no gradient"
-    seated = np.asarray(training.endowments(config))
-    assert seated.shape == (512, 4) and (seated[:, 0] == 10).all() and (seated[:, 1] == seated[:, 3]).all()
-    assert {tail: (seated[:, 2] == tail).sum() for tail in np.unique(seated[:, 2])} == dict.fromkeys((2, 3, 4, 5, 6, 7, 8, 10), 64)
+    coins = np.asarray(training.endowments(config))
+    assert coins.shape == (512, 4) and (coins[:, 0] == 10).all() and (coins[:, 1] == coins[:, 3]).all()
+    assert {tail: (coins[:, 2] == tail).sum() for tail in np.unique(coins[:, 2])} == dict.fromkeys((2, 3, 4, 5, 6, 7, 8, 10), 64)
 
 
 def test_votes_are_found_where_they_are_to_be_found():
@@ -122,12 +156,12 @@ def test_against_a_rival_that_gives_all_to_the_head_votes_rise_well_above_one_ha
     assert history.vote_share[-20:].mean() > max(0.55, history.vote_share[:5].mean() + 0.01)
 
 
-@pytest.mark.parametrize(("train", "players"), [(training.fit, VIRTUAL), (training.fit_rational, rational.Population())])
-def test_a_stopped_training_goes_on_bit_for_bit(tmp_path, monkeypatch, train, players):
+@pytest.mark.parametrize(("estimate", "players"), [(training.vote_gradient, VIRTUAL), (training.rational_gradient, rational.Population())])
+def test_a_stopped_training_goes_on_bit_for_bit(tmp_path, monkeypatch, estimate, players):
     config = training.Training(games_per_endowment=1, tails=(2, 10), updates=6)
     fit, train_steps, calls = loop.fit, loop.train_steps, []
     monkeypatch.setattr(loop, "fit", partial(fit, per_call=2, every=0.0))
-    run = lambda folder: train(jax.random.key(5), players, OPPONENT, config=config, checkpoint=folder, name="a/b")
+    run = lambda folder: training.fit(jax.random.key(5), players, OPPONENT, estimate=estimate, config=config, checkpoint=folder, name="a/b")
     unbroken, history = run(tmp_path / "unbroken")
 
     def stopped(estimate, state, steps, **others):
@@ -154,14 +188,14 @@ def test_a_leaky_opponent_is_turned_away_before_training():
 
 
 @pytest.mark.parametrize("n_players", [2, 4, 5])
-def test_shares_and_slopes_are_those_of_the_readable_network(n_players):
+def test_the_fused_share_and_gradient_are_those_of_the_readable_network(n_players):
     "Also away from four players, for which nothing was written."
     params = jax.tree.map(lambda x: 2 * x, graphnet.init(jax.random.key(n_players)))
     keys = jax.random.split(jax.random.key(6), 2)
     endowment = jax.random.uniform(keys[0], (n_players, 8), minval=1, maxval=10)
     contribution = endowment * jax.random.uniform(keys[1], (n_players, 8))
-    share, slope = training.share_and_gradient(params, endowment, contribution)
-    shares = lambda e, c: graphnet.MechanismNetwork().apply({"params": params}, e, c)
+    share, slope = fused_mechanism.share_and_gradient(params, endowment, contribution, graphnet.observation)
+    shares = partial(graphnet.shares, params, fused=False)
     np.testing.assert_allclose(share.T, shares(endowment.T, contribution.T), atol=1e-5)
     table = jax.vmap(jax.jacfwd(shares, argnums=1))(endowment.T, contribution.T)  # [B, share, contribution]
     np.testing.assert_allclose(slope.T, jnp.diagonal(table, axis1=1, axis2=2), atol=1e-5)

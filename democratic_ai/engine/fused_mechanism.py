@@ -20,18 +20,26 @@ from . import devices
 
 # %% ../../nbs/engine/fused_mechanism.ipynb #28ca3283
 def _split_layer(layer, *widths):
-    "Split a layer (kernel [inputs, outputs], bias) into a matrix [outputs, width] per part of its input, and the bias [outputs, 1]."
+    """Split a layer (kernel [inputs, outputs], bias) into a matrix [outputs, width] per part of
+    its input, and the bias [outputs, 1].
+    """
     return [*jnp.split(layer["kernel"].T, np.cumsum(widths)[:-1], 1), layer["bias"][:, None]]
 
 
 def _sum_incoming(edge):
-    "Sum the edges (sender, receiver) -> [width, B] that arrive at each player; a list of [width, B]."
+    """Sum the edges (sender, receiver) -> [width, B] that arrive at each player.
+
+    A list of [width, B].
+    """
     players = sorted({r for _, r in edge})
     return [sum(message for (_, r), message in edge.items() if r == player) for player in players]
 
 # %% ../../nbs/engine/fused_mechanism.ipynb #30b676d8
 def _first_network(params, node):
-    "Compute edges {(sender, receiver): [width, B]}, nodes [width, B] and global [width, B] from the players' features [F, B]."
+    """Compute edges {(sender, receiver).
+
+    [width, B]}, nodes [width, B] and global [width, B] from the players' features [F, B].
+    """
     n_features, width = len(node[0]), len(params["edge1"]["bias"])
     by_sender, by_receiver, bias = _split_layer(params["edge1"], n_features, n_features)
     send, receive = [by_sender @ v for v in node], [by_receiver @ v + bias for v in node]
@@ -44,7 +52,9 @@ def _first_network(params, node):
 
 # %% ../../nbs/engine/fused_mechanism.ipynb #0d0a0371
 def _second_network(params, edge, node, table):
-    "Compute the players' scores [P, B] before the softmax from the first network's edges, nodes and global vector."
+    """Compute the players' scores [P, B] before the softmax from the first network's edges,
+    nodes and global vector.
+    """
     width = len(table)
     by_edge, by_sender, by_receiver, by_table, bias = _split_layer(params["edge2"], *[width] * 4)
     from_table = by_table @ table + bias
@@ -56,17 +66,33 @@ def _second_network(params, edge, node, table):
 
 # %% ../../nbs/engine/fused_mechanism.ipynb #bc95d5de
 def shares(
-    params: dict,  # of `graphnet.MechanismNetwork`
-    features: Array,  # [..., P, F] of the players
-) -> Array:  # [..., P] fraction of the fund
-    "Compute the shares of the public fund."
+    params: dict,
+    features: Array,
+) -> Array:
+    """Compute the shares of the public fund.
+
+    Parameters
+    ----------
+    params : dict
+        of `graphnet.MechanismNetwork`
+    features : Array
+        [..., P, F] of the players
+
+    Returns
+    -------
+    Array
+        [..., P] fraction of the fund
+    """
     node = list(jnp.moveaxis(features.reshape(-1, *features.shape[-2:]), 0, -1))  # P times [F, B]
     score = _second_network(params, *_first_network(params, node))
     return jax.nn.softmax(score, 0).T.reshape(features.shape[:-1])
 
 # %% ../../nbs/engine/fused_mechanism.ipynb #fdf5fce1
 def _second_network_with_edges(params, edge, node, table):
-    "Compute second edges {(sender, receiver): [width, B]} and scores [P, B] as `_second_network` does."
+    """Compute second edges {(sender, receiver).
+
+    [width, B]} and scores [P, B] as `_second_network` does.
+    """
     width = len(table)
     by_edge, by_sender, by_receiver, by_table, bias = _split_layer(params["edge2"], *[width] * 4)
     from_table, both = by_table @ table + bias, jnp.concatenate([by_sender, by_receiver])
@@ -78,7 +104,10 @@ def _second_network_with_edges(params, edge, node, table):
 
 # %% ../../nbs/engine/fused_mechanism.ipynb #0a82a29e
 def _score_gradients(params, edge2):
-    "Differentiate the score of r in what the first network gives: by edge (s, r), by node (j, r), by table r; [width, B] each."
+    """Differentiate the score of r in what the first network gives.
+
+    By edge (s, r), by node (j, r), by table r; [width, B] each.
+    """
     width = len(params["edge1"]["bias"])
     by_edge, by_sender, by_receiver, by_table, _ = _split_layer(params["edge2"], *[width] * 4)
     by_edges, by_node, direct, _ = _split_layer(params["node2"], *[width] * 3)
@@ -96,12 +125,29 @@ def _score_gradients(params, edge2):
 
 # %% ../../nbs/engine/fused_mechanism.ipynb #7ae1892f
 def share_and_gradient(
-    params: dict,  # of `graphnet.MechanismNetwork`
-    endowment: Array,  # [P, B] coins
-    contribution: Array,  # [P, B] coins
-    observe: Callable[[Array, Array], Array],  # (endowment, contribution) [B] -> features of one player [B, F]
-) -> tuple[Array, Array]:  # shares [P, B]; what one's own coin adds to one's own share [P, B]
-    "Compute the shares, and differentiate each in its owner's contribution."
+    params: dict,
+    endowment: Array,
+    contribution: Array,
+    observe: Callable[[Array, Array], Array],
+) -> tuple[Array, Array]:
+    """Compute the shares, and differentiate each in its owner's contribution.
+
+    Parameters
+    ----------
+    params : dict
+        of `graphnet.MechanismNetwork`
+    endowment : Array
+        [P, B] coins
+    contribution : Array
+        [P, B] coins
+    observe : Callable[[Array, Array], Array]
+        (endowment, contribution) [B] -> features of one player [B, F]
+
+    Returns
+    -------
+    tuple[Array, Array]
+        shares [P, B]; what one's own coin adds to one's own share [P, B]
+    """
     seats = range(len(endowment))
     node = lambda coins: [observe(e, c).T for e, c in zip([*endowment], coins)]
     first, transpose = jax.vjp(lambda coins: _first_network(params, node(coins)), [*contribution])
@@ -120,16 +166,40 @@ def share_and_gradient(
 
 # %% ../../nbs/engine/fused_mechanism.ipynb #9cba1dfe
 def rational_payouts(
-    params: dict,  # of `graphnet.MechanismNetwork`
-    endowment: Array,  # [P, B] coins
-    generosity: Array,  # [P, B] logit of the relative contribution at the start
-    rate: Array,  # [P, B] of learning, logits per coin
-    observe: Callable[[Array, Array], Array],  # (endowment, contribution) [B] -> features of one player [B, F]
+    params: dict,
+    endowment: Array,
+    generosity: Array,
+    rate: Array,
+    observe: Callable[[Array, Array], Array],
     *,
-    growth: float,  # factor on the public fund
+    growth: float,
     n_rounds: int,
-) -> Array:  # [P, B] coins, over all rounds
-    "Play a block with rational players and sum their payouts; differentiable in the parameters, through the players' learning."
+) -> Array:
+    """Play a block with rational players and sum their payouts.
+
+    Differentiable in the parameters, through the players' learning.
+
+    Parameters
+    ----------
+    params : dict
+        of `graphnet.MechanismNetwork`
+    endowment : Array
+        [P, B] coins
+    generosity : Array
+        [P, B] logit of the relative contribution at the start
+    rate : Array
+        [P, B] of learning, logits per coin
+    observe : Callable[[Array, Array], Array]
+        (endowment, contribution) [B] -> features of one player [B, F]
+    growth : float
+        factor on the public fund
+    n_rounds : int
+
+    Returns
+    -------
+    Array
+        [P, B] coins, over all rounds
+    """
 
     def one_round(carried, _):
         generosity, received = carried
@@ -148,13 +218,33 @@ ROUNDS_PER_CHUNK = 640  # of four players, on each device
 
 
 def weighted_gradient(
-    payout: Callable[[Any, Array, Array], Array],  # (params, endowment, contribution) -> [..., P] coins
-    params: Any,  # pytree
-    endowment: Array,  # [..., P] coins
-    contribution: Array,  # [..., P] coins
-    weight: Array,  # [..., P] of each payout
-) -> Any:  # like `params`
-    "Differentiate the weighted sum of all payouts in the parameters, in chunks that fit the cache."
+    payout: Callable[[Any, Array, Array], Array],
+    params: Any,
+    endowment: Array,
+    contribution: Array,
+    weight: Array,
+) -> Any:
+    """Differentiate the weighted sum of all payouts in the parameters, in chunks that fit the
+    cache.
+
+    Parameters
+    ----------
+    payout : Callable[[Any, Array, Array], Array]
+        (params, endowment, contribution) -> [..., P] coins
+    params : Any
+        pytree
+    endowment : Array
+        [..., P] coins
+    contribution : Array
+        [..., P] coins
+    weight : Array
+        [..., P] of each payout
+
+    Returns
+    -------
+    Any
+        like `params`
+    """
     rounds = [x.reshape(-1, x.shape[-1]) for x in jnp.broadcast_arrays(endowment, contribution, weight)]
     modes = ("edge", "edge", "constant")  # what fills up weighs nothing
     most = devices.rows_at_once(ROUNDS_PER_CHUNK, rounds[0].shape[-1])
@@ -169,30 +259,69 @@ def weighted_gradient(
 
 # %% ../../nbs/engine/fused_mechanism.ipynb #092ef0fa
 class RoundTable(NamedTuple):
-    "Every round that a head and three equal tails can play, tails in the order of what they gave, and where to look one up."
+    """Every round that a head and three equal tails can play, tails in the order of what they
+    gave, and where to look one up.
 
-    tails: np.ndarray  # [K] endowments, coins
-    endowment: np.ndarray  # [N, P] coins
-    contribution: np.ndarray  # [N, P] coins
-    place: np.ndarray  # [K, 11, 11, 11, 11, P] of each player in a list of N * P
+    Attributes
+    ----------
+    tails : np.ndarray
+        [K] endowments, coins
+    endowment : np.ndarray
+        [N, P] coins
+    contribution : np.ndarray
+        [N, P] coins
+    place : np.ndarray
+        [K, 11, 11, 11, 11, P] of each player in a list of N * P
+    """
+
+    tails: np.ndarray
+    endowment: np.ndarray
+    contribution: np.ndarray
+    place: np.ndarray
 
     def find(
         self,
-        endowment: Array,  # [..., P] coins
-        contribution: Array,  # [..., P] coins
-    ) -> Array:  # [..., P] places
-        "Look up rounds, with tails in any order."
+        endowment: Array,
+        contribution: Array,
+    ) -> Array:
+        """Look up rounds, with tails in any order.
+
+        Parameters
+        ----------
+        endowment : Array
+            [..., P] coins
+        contribution : Array
+            [..., P] coins
+
+        Returns
+        -------
+        Array
+            [..., P] places
+        """
         at = (endowment[..., 1, None] == self.tails).argmax(-1)
         return jnp.asarray(self.place)[(at, *jnp.moveaxis(contribution.astype(int), -1, 0))]
 
 # %% ../../nbs/engine/fused_mechanism.ipynb #d47c5c06
 def round_table(
-    tails: Sequence[float],  # endowments of the three tails, whole coins
+    tails: Sequence[float],
     *,
-    most: int,  # coins of the head
+    most: int,
     n_players: int,
 ) -> RoundTable:
-    "List what can be put before a mechanism in one round of the game."
+    """List what can be put before a mechanism in one round of the game.
+
+    Parameters
+    ----------
+    tails : Sequence[float]
+        endowments of the three tails, whole coins
+    most : int
+        coins of the head
+    n_players : int
+
+    Returns
+    -------
+    RoundTable
+    """
     coins = np.indices([most + 1] * n_players).reshape(n_players, -1).T  # [11 ** P, P]
     endowment, contribution, place = [], [], []
     for tail in tails:
@@ -209,10 +338,22 @@ def round_table(
 
 # %% ../../nbs/engine/fused_mechanism.ipynb #4d58a1ac
 def table_shares(
-    shares: Callable[[Array, Array], Array],  # (endowment, contribution) [N, P] -> [N, P]
+    shares: Callable[[Array, Array], Array],
     rounds: RoundTable,
-) -> Array:  # [N * P]
-    "Compute a mechanism's shares in every round there is, in chunks that fit the cache."
+) -> Array:
+    """Compute a mechanism's shares in every round there is, in chunks that fit the cache.
+
+    Parameters
+    ----------
+    shares : Callable[[Array, Array], Array]
+        (endowment, contribution) [N, P] -> [N, P]
+    rounds : RoundTable
+
+    Returns
+    -------
+    Array
+        [N * P]
+    """
     most = devices.rows_at_once(ROUNDS_PER_CHUNK, rounds.contribution.shape[-1])
     chunks = [devices.chunk(x, most) for x in (rounds.endowment, rounds.contribution)]
     share = jax.lax.map(lambda chunk: shares(*(devices.shard(x, 0) for x in chunk)), chunks)

@@ -4,12 +4,11 @@
 
 # %% auto #0
 __all__ = ['PLAYERS_PER_CHUNK', 'GAMES_PER_CHUNK', 'concatenate_weights', 'feature_major', 'lstm_forward', 'player_logits',
-           'lstm_backward', 'sum_over_players', 'seat_weights', 'observe', 'sample_contribution', 'init', 'act',
+           'lstm_backward', 'mean_over_players', 'seat_weights', 'observe', 'sample_contribution', 'init', 'act',
            'update', 'uniform_draws', 'play', 'play_with_response']
 
 # %% ../../nbs/engine/fused_players.ipynb #61d6d0c9
 from collections.abc import Callable
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -20,9 +19,22 @@ from . import devices
 
 # %% ../../nbs/engine/fused_players.ipynb #d77043bf
 def concatenate_weights(
-    params: dict,  # of `cloning.VirtualPlayer`
-) -> dict:  # embed [16, 64], embed_bias [64], gates [64 + 16, 4 * 16], gates_bias [64], choice [16, 11], choice_bias [11]
-    "Join the LSTM's eight matrices and four biases into one of each, gates in the order input, forget, cell, output."
+    params: dict,
+) -> dict:
+    """Join the LSTM's eight matrices and four biases into one of each, gates in the order input,
+    forget, cell, output.
+
+    Parameters
+    ----------
+    params : dict
+        of `cloning.VirtualPlayer`
+
+    Returns
+    -------
+    dict
+        embed [16, 64], embed_bias [64], gates [64 + 16, 4 * 16], gates_bias [64], choice [16, 11],
+        choice_bias [11]
+    """
     p = params["params"]
     side = lambda name: jnp.concatenate([p["lstm"][name + gate]["kernel"] for gate in "ifgo"], 1)
     return {
@@ -36,9 +48,20 @@ def concatenate_weights(
 
 
 def feature_major(
-    params: dict,  # of `cloning.VirtualPlayer`
-) -> dict:  # matrices [out, in], biases [out, 1], the three sigmoid gates halved
-    "Transpose the weights for players along the last axis and a single tanh over all gates."
+    params: dict,
+) -> dict:
+    """Transpose the weights for players along the last axis and a single tanh over all gates.
+
+    Parameters
+    ----------
+    params : dict
+        of `cloning.VirtualPlayer`
+
+    Returns
+    -------
+    dict
+        matrices [out, in], biases [out, 1], the three sigmoid gates halved
+    """
     w = concatenate_weights(params)
     halved = np.repeat(np.float32([0.5, 0.5, 1, 0.5]), w["choice"].shape[0])
     w = w | {"gates": w["gates"] * halved, "gates_bias": w["gates_bias"] * halved}
@@ -46,13 +69,18 @@ def feature_major(
 
 # %% ../../nbs/engine/fused_players.ipynb #ce78b29f
 def _split_gates(squashed):
-    "Split tanh of the gates [4 * hidden, N] into input, forget, cell, output and finish the sigmoids."
+    """Split tanh of the gates [4 * hidden, N] into input, forget, cell, output and finish the
+    sigmoids.
+    """
     i, f, g, o = jnp.split(squashed, 4)
     return 0.5 * i + 0.5, 0.5 * f + 0.5, g, 0.5 * o + 0.5
 
 
 def _lstm_step(from_inputs, recurrent, h, cell):
-    "Advance the LSTM of N players by one round; return h, cell and what the backward pass needs."
+    """Advance the LSTM of N players by one round.
+
+    Return h, cell and what the backward pass needs.
+    """
     gates = jnp.tanh(from_inputs + recurrent @ h)
     i, f, g, o = _split_gates(gates)
     new = f * cell + i * g
@@ -61,15 +89,30 @@ def _lstm_step(from_inputs, recurrent, h, cell):
 
 # %% ../../nbs/engine/fused_players.ipynb #d3a6b64f
 def _flatten_rounds(rounds):
-    "Put the rounds of [T, n, N] side by side, [n, T * N], so that one matrix product serves all."
+    """Put the rounds of [T, n, N] side by side, [n, T * N], so that one matrix product serves
+    all.
+    """
     return jnp.swapaxes(rounds, 0, 1).reshape(rounds.shape[1], -1)
 
 
 def lstm_forward(
-    w: dict,  # from `feature_major`
-    features: Array,  # [T, N, 16]
-) -> tuple[Array, tuple]:  # [T, 11, N] logits; residuals for `lstm_backward`
-    "Compute the logits of T rounds of N players and keep what the backward pass needs."
+    w: dict,
+    features: Array,
+) -> tuple[Array, tuple]:
+    """Compute the logits of T rounds of N players and keep what the backward pass needs.
+
+    Parameters
+    ----------
+    w : dict
+        from `feature_major`
+    features : Array
+        [T, N, 16]
+
+    Returns
+    -------
+    tuple[Array, tuple]
+        [T, 11, N] logits; residuals for `lstm_backward`
+    """
     n_rounds, n_players, _ = features.shape
     embedded = jnp.tanh(w["embed"] @ features.reshape(n_rounds * n_players, -1).T + w["embed_bias"])
     inputs, recurrent = jnp.split(w["gates"], [len(embedded)], 1)
@@ -86,15 +129,33 @@ def lstm_forward(
 # %% ../../nbs/engine/fused_players.ipynb #b858cd75
 @jax.custom_vjp
 def player_logits(
-    w: dict,  # from `feature_major`
-    features: Array,  # [T, N, 16]
-) -> Array:  # [T, 11, N] of 0..10 coins, not masked
-    "Compute the logits of T rounds of N players; fastest for about 100 players at a time, whose arrays fit the cache."
+    w: dict,
+    features: Array,
+) -> Array:
+    """Compute the logits of T rounds of N players.
+
+    Fastest for about 100 players at a time, whose arrays fit the cache.
+
+    Parameters
+    ----------
+    w : dict
+        from `feature_major`
+    features : Array
+        [T, N, 16]
+
+    Returns
+    -------
+    Array
+        [T, 11, N] of 0..10 coins, not masked
+    """
     return lstm_forward(w, features)[0]
 
 # %% ../../nbs/engine/fused_players.ipynb #c9a37aa0
 def _gate_gradients(recurrent, traces, d_hidden):
-    "Backpropagate through time: gradients of the gates before tanh, [4 * hidden, T * N]; `d_hidden` per round [hidden, N]."
+    """Backpropagate through time: gradients of the gates before tanh, [4 * hidden, T * N].
+
+    `d_hidden` per round [hidden, N].
+    """
     d_h = d_cell = 0.0
     d_gates = []
     for (gates, cell, squashed), from_choice in zip(traces[::-1], d_hidden[::-1]):
@@ -108,10 +169,25 @@ def _gate_gradients(recurrent, traces, d_hidden):
 
 # %% ../../nbs/engine/fused_players.ipynb #d0a20591
 def lstm_backward(
-    residuals: tuple,  # of `lstm_forward`
-    d_logits: Array,  # [T, 11, N]
-) -> tuple[dict, Array]:  # gradient of the weights, and of the features [T, N, 16]
-    "Compute all gradients from those of the logits; what the caller does not use, the compiler drops."
+    residuals: tuple,
+    d_logits: Array,
+) -> tuple[dict, Array]:
+    """Compute all gradients from those of the logits.
+
+    What the caller does not use, the compiler drops.
+
+    Parameters
+    ----------
+    residuals : tuple
+        of `lstm_forward`
+    d_logits : Array
+        [T, 11, N]
+
+    Returns
+    -------
+    tuple[dict, Array]
+        gradient of the weights, and of the features [T, N, 16]
+    """
     w, features, embedded, hidden, traces = residuals
     inputs, recurrent = jnp.split(w["gates"], [len(embedded)], 1)
     d_choice = _flatten_rounds(d_logits)
@@ -136,15 +212,36 @@ player_logits.defvjp(lstm_forward, lstm_backward)
 PLAYERS_PER_CHUNK = 112  # on each device
 
 
-def sum_over_players(
-    loss: Callable,  # (logits [T, 11, N], examples of N players, counted [N]) -> sum to differentiate, another sum
-    params: dict,  # of `cloning.VirtualPlayer`
-    features: Array,  # [M, T, 16] of all players that could be asked for
-    examples: tuple[Array, ...],  # [K, ...] each: whatever `loss` compares with
-    at: tuple[Array, Array],  # [S] rows of `features`, [S] rows of `examples`; S a multiple of a chunk
-    n_counted: Array,  # [] how many of the S rows count
-) -> tuple[tuple[Array, Array], dict]:  # the two sums, the gradient of the first
-    "Sum a loss and its gradient over players, in chunks that fit the cache."
+def mean_over_players(
+    loss: Callable,
+    params: dict,
+    features: Array,
+    examples: tuple[Array, ...],
+    at: tuple[Array, Array],
+    n_counted: Array,
+) -> tuple[tuple[Array, Array], dict]:
+    """Average a loss and its gradient over players, in chunks that fit the cache.
+
+    Parameters
+    ----------
+    loss : Callable
+        (logits [T, 11, N], examples of N players, counted [N]) -> sum to differentiate, another sum
+    params : dict
+        of `cloning.VirtualPlayer`
+    features : Array
+        [M, T, 16] of all players that could be asked for
+    examples : tuple[Array, ...]
+        [K, ...] each: whatever `loss` compares with
+    at : tuple[Array, Array]
+        [S] rows of `features`, [S] rows of `examples`; S a multiple of a chunk
+    n_counted : Array
+        [] how many of the S rows count
+
+    Returns
+    -------
+    tuple[tuple[Array, Array], dict]
+        the two sums over n_counted; the gradient of the first
+    """
     size = PLAYERS_PER_CHUNK * jax.device_count()
     w, transpose = jax.vjp(feature_major, params)
 
@@ -156,14 +253,26 @@ def sum_over_players(
         return jax.tree.map(jnp.add, so_far, jax.value_and_grad(of_weights, has_aux=True)(w))
 
     nothing = (jnp.zeros(()), jnp.zeros(())), jax.tree.map(jnp.zeros_like, w)
-    sums, d_w = jax.lax.fori_loop(0, -(-n_counted // size), add, nothing)
-    return sums, *transpose(d_w)
+    sums = jax.lax.fori_loop(0, -(-n_counted // size), add, nothing)
+    means, d_w = jax.tree.map(lambda x: x / n_counted, sums)
+    return means, *transpose(d_w)
 
 # %% ../../nbs/engine/fused_players.ipynb #76e86bd5
 def seat_weights(
-    params: dict,  # of `cloning.VirtualPlayer`
-) -> dict:  # matrices [outputs, inputs], biases [outputs, 1]; `known` and `paid` once per seat
-    "Rearrange the first layer for every seat, so that all players read one table."
+    params: dict,
+) -> dict:
+    """Rearrange the first layer for every seat, so that all players read one table.
+
+    Parameters
+    ----------
+    params : dict
+        of `cloning.VirtualPlayer`
+
+    Returns
+    -------
+    dict
+        matrices [outputs, inputs], biases [outputs, 1]; `known` and `paid` once per seat
+    """
     w = concatenate_weights(params)
     width, seats = len(w["embed_bias"]), np.arange(len(w["embed"]) // 4)
     embed = w["embed"].reshape(4, len(seats), width)  # endowment, contribution, ratio, payout; the own seat first
@@ -180,7 +289,10 @@ def seat_weights(
 
 # %% ../../nbs/engine/fused_players.ipynb #28dc44b6
 def _recurrent_step(weights, features, state):
-    "Advance the LSTM of one player of each game; `features` [64, B] before bias and tanh, `state` h and cell [16, B]."
+    """Advance the LSTM of one player of each game.
+
+    `features` [64, B] before bias and tanh, `state` h and cell [16, B].
+    """
     h, cell = state
     from_inputs = weights["inputs"] @ jnp.tanh(features + weights["embed_bias"])
     i, f, g, o = jnp.split(from_inputs + weights["recurrent"] @ h + weights["gates_bias"], 4)
@@ -189,24 +301,59 @@ def _recurrent_step(weights, features, state):
 
 
 def observe(
-    weights: dict,  # of `seat_weights`
-    endowment: Array,  # [P, B] coins
-    contribution: Array,  # [P, B] coins of the last round, zeros before the first
-    payout: Array,  # [P, B] coins
-    state: list[tuple[Array, Array]],  # per player, h and cell of the LSTM, [16, B] each
-) -> list[tuple[Array, Array]]:  # the next state
-    "Update the state of all players by the results of a round."
+    weights: dict,
+    endowment: Array,
+    contribution: Array,
+    payout: Array,
+    state: list[tuple[Array, Array]],
+) -> list[tuple[Array, Array]]:
+    """Update the state of all players by the results of a round.
+
+    Parameters
+    ----------
+    weights : dict
+        of `seat_weights`
+    endowment : Array
+        [P, B] coins
+    contribution : Array
+        [P, B] coins of the last round, zeros before the first
+    payout : Array
+        [P, B] coins
+    state : list[tuple[Array, Array]]
+        per player, h and cell of the LSTM, [16, B] each
+
+    Returns
+    -------
+    list[tuple[Array, Array]]
+        the next state
+    """
     known = jnp.concatenate([endowment / 10, contribution / 10, contribution / endowment])
     features = [k @ known + p @ (payout / 10) for k, p in zip(weights["known"], weights["paid"])]
     return [_recurrent_step(weights, x, s) for x, s in zip(features, state)]
 
 # %% ../../nbs/engine/fused_players.ipynb #8be9eb01
 def sample_contribution(
-    uniform: Array,  # [N] between 0 and 1
-    logit: Array,  # [11, N] of 0..10 coins
-    endowment: Array,  # [N] coins
-) -> tuple[Array, Array]:  # coins [N], never more than the endowment; their log-probability [N]
-    "Sample one affordable contribution by inverting the cumulative distribution at a uniform number."
+    uniform: Array,
+    logit: Array,
+    endowment: Array,
+) -> tuple[Array, Array]:
+    """Sample one affordable contribution by inverting the cumulative distribution at a uniform
+    number.
+
+    Parameters
+    ----------
+    uniform : Array
+        [N] between 0 and 1
+    logit : Array
+        [11, N] of 0..10 coins
+    endowment : Array
+        [N] coins
+
+    Returns
+    -------
+    tuple[Array, Array]
+        coins [N], never more than the endowment; their log-probability [N]
+    """
     coin = jnp.arange(len(logit))[:, None]
     logit = jnp.where(coin <= endowment, logit, -1e9)
     logit = logit - jax.lax.stop_gradient(logit.max(0))
@@ -217,32 +364,105 @@ def sample_contribution(
 
 # %% ../../nbs/engine/fused_players.ipynb #1bbe2412
 def _games_last(coins):
-    "[..., P] -> [P, B]: games along the last axis."
+    """[..., P] -> [P, B]: games along the last axis."""
     return coins.reshape(-1, coins.shape[-1]).T
 
 
-def init(weights, key, endowment):
-    "Begin the state of all players: they know the endowments [..., P]; weights of `seat_weights`, key unused."
+def init(
+    weights: dict[str, Array],
+    key: Array,
+    endowment: Array,
+) -> list[tuple[Array, Array]]:
+    """Begin the state of all players, who know the endowments.
+
+    Parameters
+    ----------
+    weights : dict[str, Array]
+        of `seat_weights`
+    key : Array
+        unused
+    endowment : Array
+        [..., P] coins
+
+    Returns
+    -------
+    list[tuple[Array, Array]]
+        per seat h and cell [hidden, B]
+    """
     seats = _games_last(jax.lax.optimization_barrier(endowment))  # or the compiler would work out known seats itself, slowly
     nothing, zeros = jnp.zeros_like(seats), jnp.zeros((weights["recurrent"].shape[1], seats.shape[1]))
     return observe(weights, seats, nothing, nothing, [(zeros, zeros)] * len(seats))
 
+# %% ../../nbs/engine/fused_players.ipynb #d3000727
+def act(
+    weights: dict[str, Array],
+    key: Array,
+    state: list[tuple[Array, Array]],
+    endowment: Array,
+) -> Array:
+    """Sample the contributions of one round.
 
-def act(weights, key, state, endowment):
-    "Sample contributions [..., P] in coins; the key is consumed by one uniform number a player."
+    Parameters
+    ----------
+    weights : dict[str, Array]
+        of `seat_weights`
+    key : Array
+        consumed: one uniform number a player
+    state : list[tuple[Array, Array]]
+        per seat h and cell [hidden, B]
+    endowment : Array
+        [..., P] coins
+
+    Returns
+    -------
+    Array
+        [..., P] coins
+    """
     uniform = _games_last(jax.random.uniform(key, endowment.shape))
     logits = [weights["choice"] @ h + weights["choice_bias"] for h, _ in state]
     sampled = [sample_contribution(*each)[0] for each in zip(uniform, logits, _games_last(endowment))]
     return jnp.stack(sampled, -1).reshape(endowment.shape)
 
 
-def update(weights, state, endowment, contribution, payout, mechanism):
-    "Update the state by the results of a round [..., P]; the mechanism is not looked at."
+def update(
+    weights: dict[str, Array],
+    state: list[tuple[Array, Array]],
+    endowment: Array,
+    contribution: Array,
+    payout: Array,
+    mechanism: Callable,
+) -> list[tuple[Array, Array]]:
+    """Update the state by the results of a round.
+
+    Parameters
+    ----------
+    weights : dict[str, Array]
+        of `seat_weights`
+    state : list[tuple[Array, Array]]
+        per seat h and cell [hidden, B]
+    endowment : Array
+        [..., P] coins
+    contribution : Array
+        [..., P] coins
+    payout : Array
+        [..., P] coins
+    mechanism : Callable
+        unused
+
+    Returns
+    -------
+    list[tuple[Array, Array]]
+        per seat h and cell [hidden, B]
+    """
     return observe(weights, *map(_games_last, (endowment, contribution, payout)), state)
 
 # %% ../../nbs/engine/fused_players.ipynb #e8344ae8
 def _rollout(weights, endowment, uniform, perturbation, pay):
-    "Play a block [P, B]; return contribution and payout [T, P, B] and the log-probability of the choices from round 2 on [B]."
+    """Play a block [P, B].
+
+    Return contribution and payout [T, P, B] and the log-probability of the choices from round
+    2 on [B].
+    """
 
     def one_round(carried, inputs):
         state = observe(weights, endowment, carried[1], carried[2], carried[0])
@@ -262,18 +482,35 @@ GAMES_PER_CHUNK = 128  # of four players, on each device
 
 
 def uniform_draws(
-    key: Array,  # consumed
-    shape: tuple[int, ...],  # of the endowments
+    key: Array,
+    shape: tuple[int, ...],
     *,
     n_rounds: int,
-) -> Array:  # [T, ...] between 0 and 1
-    "Draw at once what `game.play` with virtual players draws round by round from the same key."
+) -> Array:
+    """Draw at once what `game.play` with virtual players draws round by round from the same key.
+
+    Parameters
+    ----------
+    key : Array
+        consumed
+    shape : tuple[int, ...]
+        of the endowments
+    n_rounds : int
+
+    Returns
+    -------
+    Array
+        [T, ...] between 0 and 1
+    """
     rounds = jax.random.split(jax.random.split(key)[1], n_rounds)
     return jax.vmap(lambda key: jax.random.uniform(key, shape))(rounds)
 
 
 def _play_in_chunks(play_chunk, key, endowment, n_rounds):
-    "Play games in chunks, games last, by `play_chunk(endowment [P, B], uniform [T, P, B])`; return its arrays as [G, T, P]."
+    """Play games in chunks, games last, by `play_chunk(endowment [P, B], uniform [T, P, B])`.
+
+    Return its arrays as [G, T, P].
+    """
     n_groups, n_players = endowment.shape
     uniform = uniform_draws(key, endowment.shape, n_rounds=n_rounds).swapaxes(0, 1)
     most = devices.rows_at_once(GAMES_PER_CHUNK, n_players)
@@ -283,28 +520,65 @@ def _play_in_chunks(play_chunk, key, endowment, n_rounds):
 
 # %% ../../nbs/engine/fused_players.ipynb #1d82c6a3
 def play(
-    key: Array,  # consumed: the same key gives the same block as `game.play` with virtual players
-    params: dict,  # of `cloning.VirtualPlayer`
-    endowment: Array,  # [G, P] coins
-    pay: Callable[[Array, Array], Array],  # (endowment, contribution) [..., P] -> payout [..., P], coins
+    key: Array,
+    params: dict,
+    endowment: Array,
+    pay: Callable[[Array, Array], Array],
     *,
     n_rounds: int,
-) -> tuple[Array, Array]:  # contribution, payout [G, T, P] coins
-    "Play one block with virtual players."
+) -> tuple[Array, Array]:
+    """Play one block with virtual players.
+
+    Parameters
+    ----------
+    key : Array
+        consumed: the same key gives the same block as `game.play` with virtual players
+    params : dict
+        of `cloning.VirtualPlayer`
+    endowment : Array
+        [G, P] coins
+    pay : Callable[[Array, Array], Array]
+        (endowment, contribution) [..., P] -> payout [..., P], coins
+    n_rounds : int
+
+    Returns
+    -------
+    tuple[Array, Array]
+        contribution, payout [G, T, P] coins
+    """
     weights = seat_weights(params)
     chunk = lambda endowment, uniform: _rollout(weights, endowment, uniform, jnp.zeros_like(uniform), pay)[:2]
     return _play_in_chunks(chunk, key, endowment, n_rounds)
 
 # %% ../../nbs/engine/fused_players.ipynb #dd504230
 def play_with_response(
-    key: Array,  # consumed as in `play`
-    params: dict,  # of `cloning.VirtualPlayer`
-    endowment: Array,  # [G, P] coins
-    pay: Callable[[Array, Array], Array],  # (endowment, contribution) [..., P] -> payout [..., P], coins
+    key: Array,
+    params: dict,
+    endowment: Array,
+    pay: Callable[[Array, Array], Array],
     *,
     n_rounds: int,
-) -> tuple[Array, Array, Array]:  # contribution, payout [G, T, P] coins; response [G, T, P] per coin
-    "Play, and differentiate the log-probability of a game's choices from round 2 on in each of its payouts: the response."
+) -> tuple[Array, Array, Array]:
+    """Play, and differentiate the log-probability of a game's choices from round 2 on in each of
+    its payouts: the response.
+
+    Parameters
+    ----------
+    key : Array
+        consumed as in `play`
+    params : dict
+        of `cloning.VirtualPlayer`
+    endowment : Array
+        [G, P] coins
+    pay : Callable[[Array, Array], Array]
+        (endowment, contribution) [..., P] -> payout [..., P], coins
+    n_rounds : int
+
+    Returns
+    -------
+    tuple[Array, Array, Array]
+        contribution, payout [G, T, P] coins; response [G, T, P] per coin
+    """
     weights = seat_weights(params)
 
     def chunk(endowment, uniform):

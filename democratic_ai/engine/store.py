@@ -31,14 +31,29 @@ import democratic_ai
 
 # %% ../../nbs/engine/store.ipynb #cffabd4d
 class DataError(ValueError):
-    "A file that cannot be used as it is; the message names the file and, where there is one, the row and the column."
+    """A file that cannot be used as it is.
+
+    The message names the file and, where there is one, the row and the column.
+    """
 
 # %% ../../nbs/engine/store.ipynb #bcc33fb7
 @contextlib.contextmanager
 def atomic_write(
-    path: Path | str,  # what shall be there in the end
+    path: Path | str,
 ) -> Iterator[Path]:
-    "Give a temporary name in the same folder; on success it replaces `path` in one step, on failure it is removed."
+    """Give a temporary name in the same folder.
+
+    On success it replaces `path` in one step, on failure it is removed.
+
+    Parameters
+    ----------
+    path : Path | str
+        what shall be there in the end
+
+    Yields
+    ------
+    Path
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -50,10 +65,22 @@ def atomic_write(
 
 # %% ../../nbs/engine/store.ipynb #38483377
 def write_table(
-    path: Path | str,  # ends in .csv or .parquet
+    path: Path | str,
     frame: pd.DataFrame,
 ) -> None:
-    "Write a table, whole or not at all; raises DataError for another suffix."
+    """Write a table, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path | str
+        ends in .csv or .parquet
+    frame : pd.DataFrame
+
+    Raises
+    ------
+    DataError
+        for another suffix
+    """
     write = {".csv": frame.to_csv, ".parquet": frame.to_parquet}.get(Path(path).suffix)
     if write is None:
         raise DataError(f"{path}: tables are written as .csv or .parquet; change the suffix.")
@@ -62,9 +89,21 @@ def write_table(
 
 # %% ../../nbs/engine/store.ipynb #620e7671
 def to_plain(
-    value: Any,  # nested dictionaries, lists, arrays, numbers, texts, None
+    value: Any,
 ) -> Any:
-    "Turn arrays and numbers of any library into what JSON knows; a number that is not finite becomes null."
+    """Turn arrays and numbers of any library into what JSON knows.
+
+    A number that is not finite becomes null.
+
+    Parameters
+    ----------
+    value : Any
+        nested dictionaries, lists, arrays, numbers, texts, None
+
+    Returns
+    -------
+    Any
+    """
     if isinstance(value, dict):
         return {str(key): to_plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -78,26 +117,66 @@ def write_json(
     path: Path | str,
     content: dict,
 ) -> None:
-    "Write a dictionary of numbers, texts and arrays as JSON, whole or not at all."
+    """Write a dictionary of numbers, texts and arrays as JSON, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path | str
+    content : dict
+    """
     text = json.dumps(to_plain(content), indent=1, allow_nan=False) + "\n"
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 # %% ../../nbs/engine/store.ipynb #99436b40
 def is_key(leaf: Any) -> bool:
-    "Tell a typed random key from a plain array or number."
+    """Tell a typed random key from a plain array or number.
+
+    Parameters
+    ----------
+    leaf : Any
+
+    Returns
+    -------
+    bool
+    """
     return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 def path_name(path: tuple) -> str:
-    "Write the place of a leaf in its tree as one name."
+    """Write the place of a leaf in its tree as one name.
+
+    Parameters
+    ----------
+    path : tuple
+
+    Returns
+    -------
+    str
+    """
     return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
 def named_leaves(
-    pytree: Any,  # parameters, an optimiser's state, random keys, numbers
-) -> dict[str, Array]:  # "params/Dense_0/kernel" -> array
-    "Lay a tree out as a new flat dictionary of plain arrays; raises DataError when two leaves would share a name."
+    pytree: Any,
+) -> dict[str, Array]:
+    """Lay a tree out as a new flat dictionary of plain arrays.
+
+    Parameters
+    ----------
+    pytree : Any
+        parameters, an optimiser's state, random keys, numbers
+
+    Returns
+    -------
+    dict[str, Array]
+        "params/Dense_0/kernel" -> array
+
+    Raises
+    ------
+    DataError
+        when two leaves would share a name
+    """
     leaves, _ = jax.tree_util.tree_flatten_with_path(pytree)
     named = {path_name(path): jax.random.key_data(leaf) if is_key(leaf) else jnp.asarray(leaf) for path, leaf in leaves}
     if len(named) != len(leaves):
@@ -107,19 +186,45 @@ def named_leaves(
 
 def save_parameters(
     path: Path | str,
-    pytree: Any,  # parameters, an optimiser's state, random keys, numbers
-    metadata: dict[str, str] | None = None,  # short texts kept in the file, e.g. a hash of the settings
+    pytree: Any,
+    metadata: dict[str, str] | None = None,
 ) -> None:
-    "Save a tree of arrays as safetensors, whole or not at all."
+    """Save a tree of arrays as safetensors, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path | str
+    pytree : Any
+        parameters, an optimiser's state, random keys, numbers
+    metadata : dict[str, str] | None, default: None
+        short texts kept in the file, e.g. a hash of the settings
+    """
     with atomic_write(path) as temporary:
         save_file(named_leaves(pytree), temporary, metadata)
 
 # %% ../../nbs/engine/store.ipynb #8159883a
 def load_parameters(
     path: Path | str,
-    template: Any,  # a tree of the same form, shapes and types; its values do not matter
-) -> Any:  # like the template
-    "Restore a tree that save_parameters wrote; raises DataError when it does not fit the template."
+    template: Any,
+) -> Any:
+    """Restore a tree that save_parameters wrote.
+
+    Parameters
+    ----------
+    path : Path | str
+    template : Any
+        a tree of the same form, shapes and types; its values do not matter
+
+    Returns
+    -------
+    Any
+        like the template
+
+    Raises
+    ------
+    DataError
+        when it does not fit the template
+    """
     try:
         found = load_file(path)
     except (OSError, SafetensorError) as error:
@@ -138,18 +243,41 @@ def load_parameters(
 
 
 def read_metadata(
-    path: Path | str,  # a file that save_parameters wrote
+    path: Path | str,
 ) -> dict[str, str]:
-    "Read the short texts kept beside saved parameters."
+    """Read the short texts kept beside saved parameters.
+
+    Parameters
+    ----------
+    path : Path | str
+        a file that save_parameters wrote
+
+    Returns
+    -------
+    dict[str, str]
+    """
     with safe_open(path, framework="numpy") as file:
         return file.metadata() or {}
 
 # %% ../../nbs/engine/store.ipynb #b4172ae5
 def hash_pytree(
-    pytree: Any,  # arrays, random keys, static settings
-    text: str = "",  # whatever else should make a difference
-) -> str:  # 16 hexadecimal digits
-    "Recognise the same numbers and settings again."
+    pytree: Any,
+    text: str = "",
+) -> str:
+    """Recognise the same numbers and settings again.
+
+    Parameters
+    ----------
+    pytree : Any
+        arrays, random keys, static settings
+    text : str, default: ''
+        whatever else should make a difference
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits
+    """
     leaves, structure = jax.tree.flatten(pytree)
     digest = hashlib.sha256(f"{structure} {text}".encode())
     for name, leaf in named_leaves(leaves).items():
@@ -161,7 +289,14 @@ _ROOT = Path(democratic_ai.__file__).resolve().parent.parent  # of a checkout
 
 
 def git_state() -> dict[str, Any]:
-    "Name the commit of this repository and whether tracked files differ from it; \"unknown\" outside git."
+    """Name the commit of this repository and whether tracked files differ from it.
+
+    "unknown" outside git.
+
+    Returns
+    -------
+    dict[str, Any]
+    """
 
     def git(*arguments):
         return subprocess.run(["git", "-C", _ROOT, *arguments], capture_output=True, text=True, check=True).stdout.strip()
@@ -176,9 +311,19 @@ def git_state() -> dict[str, Any]:
 
 
 def provenance(
-    **extra: Any,  # profile, seed, minutes, ...
+    **extra: Any,
 ) -> dict[str, Any]:
-    "Say what made a result: commit, versions, time, machine, and whatever the caller adds."
+    """Say what made a result: commit, versions, time, machine, and whatever the caller adds.
+
+    Parameters
+    ----------
+    **extra : Any
+        profile, seed, minutes, ...
+
+    Returns
+    -------
+    dict[str, Any]
+    """
     packages = ("jax", "flax", "optax", "numpy", "pandas")
     return {
         **git_state(),

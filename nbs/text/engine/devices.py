@@ -23,11 +23,13 @@
 #| default_exp engine.devices
 
 # %% [markdown]
-# *In this notebook*: how a batch is cut into chunks and spread over devices, and how one compiled program serves many networks. It uses
-# nothing of ours; everything that plays or trains many games at once uses it.
+# *In this notebook*: how a batch is cut into chunks and spread over devices, and how one compiled
+# program serves many networks. It uses nothing of ours; everything that plays or trains many games
+# at once uses it.
 
 # %%
 #| export
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -41,9 +43,10 @@ from jax.tree_util import Partial
 # %% [markdown]
 # ## Four thousand tables, any number of devices
 #
-# Take 4,096 tables that know nothing of one another. A machine with two graphics cards could seat half of them at each, and so could
-# a processor that JAX has been told to take for two. It is enough to say once along which axis an array may be cut; the compiler
-# works out the rest, sums over all tables included.
+# Take 4,096 tables that know nothing of one another. A machine with two graphics cards could seat
+# half of them at each, and so could a processor that JAX has been told to take for two. It is
+# enough to say once along which axis an array may be cut; the compiler works out the rest, sums
+# over all tables included.
 
 # %%
 #| export
@@ -70,9 +73,10 @@ assert jnp.array_equal(spread, tables)
 # %% [markdown]
 # ## Chunks that fit the cache
 #
-# All 4,096 tables at once would be slow on a processor: their numbers do not fit its cache. So a batch is cut into chunks, and the
-# chunks follow one another. What if the batch is no multiple of the chunk? Three chunks of 512 and one of 5 would compile two programs and leave
-# devices idle. So the chunks are made equal, and what is missing from the last one is filled up.
+# All 4,096 tables at once would be slow on a processor: their numbers do not fit its cache. So a
+# batch is cut into chunks, and the chunks follow one another. What if the batch is no multiple of
+# the chunk? Three chunks of 512 and one of 5 would compile two programs and leave devices idle. So
+# the chunks are made equal, and what is missing from the last one is filled up.
 
 # %%
 #| export
@@ -99,7 +103,8 @@ assert (chunk(seats, 512).ravel()[: len(seats)] == seats).all() and chunk(seats,
 
 
 # %% [markdown]
-# At larger tables fewer fit, since arrays between players multiply: four players have 12 ordered pairs, eight have 56.
+# At larger tables fewer fit, since arrays between players multiply: four players have 12 ordered
+# pairs, eight have 56.
 
 # %%
 #| export
@@ -114,13 +119,45 @@ def rows_at_once(
 # %%
 assert rows_at_once(128, 4) == 128 * jax.device_count() and rows_at_once(128, 8) == 27 * jax.device_count()
 
+# %% [markdown]
+# A function that needs random numbers gets a part of the key with each chunk. Chunks are worked
+# through one after the other inside one compiled program, so memory is that of a single chunk; rows
+# that fill up the last one are dropped from the result.
+
+# %%
+#| export
+ROWS_PER_CHUNK = 512  # of `map_chunks`
+
+
+def map_chunks(
+    function: Callable[[Any, Array], Any],  # (keys, rows [size, ...]) -> pytree of [size, ...]
+    keys: Any,  # pytree of random keys, consumed: one part of each per chunk
+    x: Array,  # [N, ...]
+    *,
+    most: int = ROWS_PER_CHUNK,  # rows side by side, over all devices
+) -> Any:  # pytree of [N, ...]
+    "Apply a function to a batch chunk by chunk, each with its own part of the keys."
+    chunks = chunk(x, most, mode="wrap")
+    parts = jax.tree.map(lambda key: jax.random.split(key, len(chunks)), keys)
+    results = jax.lax.map(lambda at: function(at[0], shard(at[1], 0)), (parts, chunks))
+    return jax.tree.map(lambda y: y.reshape(-1, *y.shape[2:])[: len(x)], results)
+
+
+# %%
+throw = lambda key, rows: rows + jax.random.uniform(key, rows.shape)
+thrown = map_chunks(throw, jax.random.key(0), seats)
+first = chunk(seats, ROWS_PER_CHUNK, mode="wrap")[0]
+assert thrown.shape == seats.shape and (jnp.floor(thrown) == seats).all()
+assert (thrown[: len(first)] == throw(jax.random.split(jax.random.key(0), 4)[0], first)).all()
+
 
 # %% [markdown]
 # ## One program for all networks
 #
-# JAX compiles a function for the players it is given. Two networks of one architecture differ in their numbers alone, and still each would be
-# compiled anew: seconds for nothing, in every one of a hundred seeds. So functions that own numbers are made with
-# `jax.tree_util.Partial`, which hands the numbers to the compiled program as arguments. Functions without numbers stand for themselves:
+# JAX compiles a function for the players it is given. Two networks of one architecture differ in
+# their numbers alone, and still each would be compiled anew: seconds for nothing, in every one of a
+# hundred seeds. So functions that own numbers are made with `jax.tree_util.Partial`, which hands
+# the numbers to the compiled program as arguments. Functions without numbers stand for themselves:
 
 # %%
 #| export
@@ -132,7 +169,8 @@ def as_pytree(
 
 
 # %% [markdown]
-# A part of the fund goes to the first seat before the rest is split equally. How large a part? The program need not know:
+# A part of the fund goes to the first seat before the rest is split equally. How large a part? The
+# program need not know:
 
 # %%
 def seat_of_honour(part, contribution):
@@ -147,8 +185,33 @@ for part in (0.1, 0.2, 0.4):
     print(f"{part} of the fund to Ann before the split:", np.asarray(paid(as_pytree(Partial(seat_of_honour, part)))).round(2))
 assert len(compiled_for) == 1 and jnp.allclose(paid(as_pytree(Partial(seat_of_honour, 0.0))), 6.4)
 
+
+# %% [markdown]
+# Networks of two sizes would still need two programs. A small one can be filled up with zeros to
+# the shapes of a large one, where zeros change nothing: a unit that nothing goes into and nothing
+# comes out of stays silent if it maps zero to zero, as tanh and a blank LSTM do.
+
+# %%
+#| export
+def pad_like(
+    arrays: Any,  # pytree
+    template: Any,  # the same tree of arrays or shapes (`jax.eval_shape`), none smaller
+) -> Any:  # like `template`
+    "Fill up every array with zeros at its ends to the shape that the template has."
+    widths = lambda x, like: [(0, n - m) for m, n in zip(x.shape, like.shape)]
+    return jax.tree.map(lambda x, like: jnp.pad(x, widths(x, like)), arrays, template)
+
+
+# %%
+layers = lambda width: {"first": jnp.ones((3, width)), "second": jnp.ones((width, 2))}
+output = lambda layers, x: jnp.tanh(x @ layers["first"]) @ layers["second"]
+padded = pad_like(layers(8), jax.eval_shape(lambda: layers(32)))
+assert padded["first"].shape == (3, 32) and padded["second"].shape == (32, 2)
+assert jnp.allclose(output(padded, jnp.ones(3)), output(layers(8), jnp.ones(3)))
+
 # %% [markdown]
 # ## Recap
 #
-# `shard` spreads an axis over devices, `chunk` cuts a batch into equal parts of `rows_at_once`, `as_pytree` lets one compiled program serve all players and mechanisms of a
-# kind.
+# `shard` spreads an axis over devices, `chunk` cuts a batch into equal parts of `rows_at_once`, and
+# `map_chunks` works them through (`ROWS_PER_CHUNK`). `as_pytree` lets one compiled program serve
+# all players and mechanisms of a kind, `pad_like` networks of several sizes.

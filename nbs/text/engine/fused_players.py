@@ -37,7 +37,6 @@
 # %%
 #| export
 from collections.abc import Callable
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -48,6 +47,8 @@ from democratic_ai.engine import devices
 
 # %%
 #| hide
+from functools import partial
+
 import flax.linen as nn
 
 
@@ -247,15 +248,15 @@ assert abs(value - value_fused) < 1e-4 * abs(value) and max(jax.tree.leaves(apar
 PLAYERS_PER_CHUNK = 112  # on each device
 
 
-def sum_over_players(
+def mean_over_players(
     loss: Callable,  # (logits [T, 11, N], examples of N players, counted [N]) -> sum to differentiate, another sum
     params: dict,  # of `cloning.VirtualPlayer`
     features: Array,  # [M, T, 16] of all players that could be asked for
     examples: tuple[Array, ...],  # [K, ...] each: whatever `loss` compares with
     at: tuple[Array, Array],  # [S] rows of `features`, [S] rows of `examples`; S a multiple of a chunk
     n_counted: Array,  # [] how many of the S rows count
-) -> tuple[tuple[Array, Array], dict]:  # the two sums, the gradient of the first
-    "Sum a loss and its gradient over players, in chunks that fit the cache."
+) -> tuple[tuple[Array, Array], dict]:  # the two sums over n_counted; the gradient of the first
+    "Average a loss and its gradient over players, in chunks that fit the cache."
     size = PLAYERS_PER_CHUNK * jax.device_count()
     w, transpose = jax.vjp(feature_major, params)
 
@@ -267,8 +268,9 @@ def sum_over_players(
         return jax.tree.map(jnp.add, so_far, jax.value_and_grad(of_weights, has_aux=True)(w))
 
     nothing = (jnp.zeros(()), jnp.zeros(())), jax.tree.map(jnp.zeros_like, w)
-    sums, d_w = jax.lax.fori_loop(0, -(-n_counted // size), add, nothing)
-    return sums, *transpose(d_w)
+    sums = jax.lax.fori_loop(0, -(-n_counted // size), add, nothing)
+    means, d_w = jax.tree.map(lambda x: x / n_counted, sums)
+    return means, *transpose(d_w)
 
 
 # %% [markdown]
@@ -363,23 +365,40 @@ def _games_last(coins):
     return coins.reshape(-1, coins.shape[-1]).T
 
 
-def init(weights, key, endowment):
-    "Begin the state of all players: they know the endowments [..., P]; weights of `seat_weights`, key unused."
+def init(
+    weights: dict[str, Array],  # of `seat_weights`
+    key: Array,  # unused
+    endowment: Array,  # [..., P] coins
+) -> list[tuple[Array, Array]]:  # per seat h and cell [hidden, B]
+    "Begin the state of all players, who know the endowments."
     seats = _games_last(jax.lax.optimization_barrier(endowment))  # or the compiler would work out known seats itself, slowly
     nothing, zeros = jnp.zeros_like(seats), jnp.zeros((weights["recurrent"].shape[1], seats.shape[1]))
     return observe(weights, seats, nothing, nothing, [(zeros, zeros)] * len(seats))
 
-
-def act(weights, key, state, endowment):
-    "Sample contributions [..., P] in coins; the key is consumed by one uniform number a player."
+# %%
+#| export
+def act(
+    weights: dict[str, Array],  # of `seat_weights`
+    key: Array,  # consumed: one uniform number a player
+    state: list[tuple[Array, Array]],  # per seat h and cell [hidden, B]
+    endowment: Array,  # [..., P] coins
+) -> Array:  # [..., P] coins
+    "Sample the contributions of one round."
     uniform = _games_last(jax.random.uniform(key, endowment.shape))
     logits = [weights["choice"] @ h + weights["choice_bias"] for h, _ in state]
     sampled = [sample_contribution(*each)[0] for each in zip(uniform, logits, _games_last(endowment))]
     return jnp.stack(sampled, -1).reshape(endowment.shape)
 
 
-def update(weights, state, endowment, contribution, payout, mechanism):
-    "Update the state by the results of a round [..., P]; the mechanism is not looked at."
+def update(
+    weights: dict[str, Array],  # of `seat_weights`
+    state: list[tuple[Array, Array]],  # per seat h and cell [hidden, B]
+    endowment: Array,  # [..., P] coins
+    contribution: Array,  # [..., P] coins
+    payout: Array,  # [..., P] coins
+    mechanism: Callable,  # unused
+) -> list[tuple[Array, Array]]:  # per seat h and cell [hidden, B]
+    "Update the state by the results of a round."
     return observe(weights, *map(_games_last, (endowment, contribution, payout)), state)
 
 
@@ -495,5 +514,5 @@ print("mean absolute response per coin, by round:", jnp.abs(response).mean((0, 2
 # %% [markdown]
 # ## Recap
 #
-# `player_logits` and `sum_over_players` serve the imitation; `init`, `act` and `update` are a virtual player's; `play` and `play_with_response` are blocks for
+# `player_logits` and `mean_over_players` serve the imitation; `init`, `act` and `update` are a virtual player's; `play` and `play_with_response` are blocks for
 # training a mechanism.

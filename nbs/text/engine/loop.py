@@ -115,11 +115,22 @@ def _metrics_and_file(estimate, state, steps, optimiser, updates, place, setting
 
 # %%
 #| export
-class _Progress:
-    "Print how far a training is, and say when it is time to save."
+def _print_on_terminal(line):
+    "Print past the notebook in which this runs."
+    # a notebook's kernel keeps the way out under this name
+    terminal = getattr(sys.stderr, "_original_stdstream_copy", None)
+    os.write(2 if terminal is None else terminal, f"{line}\n".encode())
 
-    def __init__(self, label, first, updates, every):
+
+# %%
+#| export
+class Progress:
+    "Print how far a long computation is, and say when it is time to save."
+
+    def __init__(self, label, first, updates, every, unit="updates"):
+        "Begin at update `first`; `every` is the number of seconds between two savings, at most."
         self.label, self.first, self.updates, self.every = label, first, updates, every
+        self.unit = unit
         self.begun = self.saved = self.shown = self.call = time.monotonic()
 
     def due(self, done):
@@ -136,9 +147,8 @@ class _Progress:
         if now - self.shown > 10 or done == self.updates:
             self.shown = now
             counted = done - self.first, self.updates - self.first, now - self.begun
-            line = tqdm.format_meter(*counted, prefix=self.label, unit=" updates", ascii=".#", ncols=100)
-            terminal = getattr(sys.stderr, "_original_stdstream_copy", None)  # a notebook's kernel keeps the way out under this name
-            os.write(2 if terminal is None else terminal, f"{line}\n".encode())
+            line = tqdm.format_meter(*counted, prefix=self.label, unit=f" {self.unit}", ascii=".#", ncols=100)
+            _print_on_terminal(line)
 
 
 # %% [markdown]
@@ -166,7 +176,7 @@ def fit(
     whole["history"] = {name: np.full(updates, np.nan, np.float32) for name in metrics}
     whole = store.load_parameters(file, whole) if file and file.exists() else whole
     state, first, history = whole["state"], int(whole["done"]), jax.tree.map(np.array, whole["history"])
-    progress = _Progress(label, first, updates, every)
+    progress = Progress(label, first, updates, every)
     for begin in range(first, updates, per_call):
         state, metrics = jax.block_until_ready(train_steps(estimate, state, span(begin), optimiser=optimiser))
         done = min(begin + per_call, updates)
@@ -219,4 +229,5 @@ fig.tight_layout()
 #
 # ## Recap
 #
-# `fit` trains with any estimate of a gradient and goes on where it was stopped; `train_steps` is the compiled part of it.
+# `fit` trains with any estimate of a gradient and goes on where it was stopped; `train_steps` is the compiled part of it,
+# `Progress` prints how far it is.

@@ -17,7 +17,7 @@
 # %% [markdown]
 # # Published numbers
 #
-# > The name of a table goes in; the numbers that the original papers printed come out.
+# > A name goes in; the numbers that the papers printed, or the file of a committed network, come out.
 
 # %%
 #| default_exp engine.published
@@ -111,6 +111,39 @@ side_by_side
 with pytest.raises(store.DataError, match="no published numbers called 'fig9'") as refused:
     read("fig9")
 print(refused.value)
+
+# %% [markdown]
+# The networks that the committed results come from travel with the package, too: the virtual players and
+# the two mechanisms that they trained. What a file holds is known to the chapter that declares the network;
+# here it is only found, in a checkout or in an installed wheel.
+
+# %%
+#| export
+NETWORKS = ("players", "hcrm", "rm")
+_PARAMETERS = next(
+    path
+    for path in (_PACKAGE / "parameters", _PACKAGE.parent / "paper" / "results" / "parameters")
+    if path.is_dir()
+)
+
+
+def network(
+    name: str,  # one of NETWORKS
+) -> Path:  # for `store.load_parameters`, with a template from the network's `init`
+    "Find the parameters of a committed network; raises DataError for a name that is not among them."
+    if name not in NETWORKS:
+        raise store.DataError(
+            f"There is no committed network called {name!r}; choose one of {', '.join(NETWORKS)}."
+        )
+    return _PARAMETERS / f"{name}.safetensors"
+
+
+# %%
+for name in NETWORKS:
+    print(f"{name:8s} {network(name).stat().st_size / 1024:4.0f} KiB")
+    assert network(name).is_file()
+with pytest.raises(store.DataError, match="players, hcrm, rm"):
+    network("hcmd")
 
 # %% [markdown]
 # **Exercise.** How many votes for HCRM would have to flip to make its win over liberal egalitarian a tie, over all tails?

@@ -15,17 +15,19 @@
 # ---
 
 # %% [markdown]
-# # Graphnet
+# # A network that shares the fund
 #
-# > What everybody had and gave goes in; the fraction of the public fund that each receives comes out of two small graph networks.
+# > Endowments and contributions go in; shares of the fund, by two graph networks, come out.
 
 # %%
 #| default_exp graphnet
 
 # %% [markdown]
-# *In this notebook*: the network that decides who gets what (Koster et al., Materials and Methods, "Network architecture").
-# It uses the game of 00; 09 trains it for votes, 12 trains its sibling that sees less, 13 draws what it has learned. First
-# why four people call for a *graph*, then the network as one would explain it, then the same network as one would run it.
+# *In this notebook*: the network that decides who gets what (Koster et al., Materials and Methods,
+# "Network architecture"). It uses the game of 00; 09 trains it for votes, 12 trains its sibling
+# that sees less, 13 draws what it has learned. First why four people call for a *graph*, then the
+# network, then what it does with the money. (`engine.fused_mechanism` computes the same network
+# several times faster.)
 
 # %%
 #| export
@@ -40,10 +42,11 @@ from jax import Array
 from jax.tree_util import Partial
 
 from democratic_ai import game
+from democratic_ai.engine import fused_mechanism
 
 # %%
 #| hide
-import time
+from functools import partial
 
 import matplotlib.pyplot as plt
 
@@ -52,11 +55,12 @@ from democratic_ai import mechanisms
 # %% [markdown]
 # ## Does it matter where you sit?
 #
-# Ann has 10 coins and sits first. Bob, Cem and Dee have 2 each. All give everything, and a referee hands Ann three tenths of
-# the fund. Now Ann and Dee change chairs. A fair referee hands three tenths to the last chair: the money follows the person.
+# Ann has 10 coins and sits first. Bob, Cem and Dee have 2 each. All give everything, and a referee
+# hands Ann three tenths of the fund. Now Ann and Dee change chairs. A fair referee hands three
+# tenths to the last chair: the money follows the person.
 #
-# The plainest network does not. Show it the twelve numbers of the table in a row, let it answer with four, and every chair
-# has its own weights. Watch what the swap does:
+# The plainest network does not. Show it the twelve numbers of the table in a row, let it answer
+# with four, and every chair has its own weights. Watch what the swap does:
 
 # %%
 chairs = jax.random.normal(jax.random.key(1), (12, 4)) / np.sqrt(12)
@@ -68,15 +72,16 @@ assert abs(before[0] - after[3]) > 0.1, "the plain network pays the chair, not t
 
 
 # %% [markdown]
-# By moving to the last chair Ann changed her own income, and nobody had given a coin more or less. One could show the plain
-# network every seating (24 of them) and hope. Better to build a network that *cannot* favour a chair, because the same
-# weights serve everybody.
+# By moving to the last chair Ann changed her own income, and nobody had given a coin more or less.
+# One could show the plain network every seating (24 of them) and hope. Better to build a network
+# that *cannot* favour a chair, because the same weights serve everybody.
 #
 # ## People are nodes, pairs are edges
 #
-# Each player is a node that carries three numbers: the endowment and the contribution, both in tens of coins, and their
-# ratio. The first two say who could give, the last who was generous. (The paper leaves the scaling open; we take that of the
-# virtual players.) HCMD-zero's later network goes without the ratio, hence the argument.
+# Each player is a node that carries three numbers: the endowment and the contribution, both in tens
+# of coins, and their ratio. The first two say who could give, the last who was generous. (The paper
+# leaves the scaling open; we take that of the virtual players.) HCMD-zero's later network goes
+# without the ratio, hence the argument.
 
 # %%
 #| export
@@ -84,9 +89,9 @@ def observation(
     endowment: Array,  # [..., P] coins
     contribution: Array,  # [..., P] coins
     *,
-    n_features: int = 3,  # 3 for HCRM; 2 leaves out the ratio, as HCMD-zero does
-) -> Array:  # [..., P, n_features]
-    "Show each player as endowment / 10, contribution / 10 and their ratio (Koster et al., \"Network architecture\")."
+    n_features: int = 3,  # 3 for HCRM; 2 leaves out the ratio, as in HCMD-zero
+) -> Array:  # [..., P, n_features] endowment / 10, contribution / 10, their ratio
+    "Compute each player's features (Koster et al., \"Network architecture\")."
     most = game.Game.most_coins
     every = endowment / most, contribution / most, contribution / endowment
     return jnp.stack(jnp.broadcast_arrays(*every)[:n_features], -1)
@@ -98,16 +103,18 @@ assert np.allclose(nodes, [[1, 0.5, 0.5], [0.2, 0.2, 1], [0.2, 0.1, 0.5], [0.2, 
 nodes
 
 # %% [markdown]
-# From every player an arrow leads to every other, twelve in all, none to oneself. What travels along an arrow from a sender
-# $s$ to a receiver $r$ is computed from these two alone; what a player becomes, from the *sum* of what arrives; and a global
-# vector $u$ sums up the table. A sum does not care about the order of its terms. That is the whole trick.
+# From every player an edge leads to every other, twelve in all, none to oneself. What travels along
+# the edge from a sender $s$ to a receiver $r$ is computed from these two alone; what a player
+# becomes, from the *sum* of what arrives; and a global vector $u$ sums up the table. A sum does not
+# care about the order of its terms. That is the whole trick.
 #
 # $$ e_{sr} = \tanh\left(W_e [v_s, v_r]\right), \qquad
 #    v'_r = \tanh\Big(W_v \big[\textstyle\sum_s e_{sr},\, v_r\big]\Big), \qquad
 #    u = \tanh\Big(W_u \big[\textstyle\sum_{s,r} e_{sr},\, \sum_r v'_r\big]\Big) $$
 #
-# A second network of the same make reads the results of the first, now knowing the whole table through $u$. Its nodes come
-# out as one number each, and a softmax over the players turns four numbers into shares:
+# A second network of the same make reads the results of the first, now knowing the whole table
+# through $u$. Its nodes come out as one number each, and a softmax over the players turns four
+# numbers into shares:
 #
 # $$ e'_{sr} = \tanh\left(W'_e [e_{sr}, v'_s, v'_r, u]\right), \qquad
 #    z_r = W'_v \big[\textstyle\sum_s e'_{sr},\, v'_r,\, u\big], \qquad
@@ -129,25 +136,23 @@ fig.tight_layout()
 
 
 # %% [markdown]
-# In orange, what Ann hears: one message from each of the others. The middle box is the only place where all meet.
+# In orange, the messages that reach Ann: one from each of the others. Only the middle box reads the
+# whole table.
 #
-# Flax lets us write the equations down as they stand. Only the start needs care: TensorFlow 1's Sonnet, which the authors
-# used, drew weights from a normal distribution with standard deviation $1/\sqrt{\text{inputs}}$, cut off at two of these, and
-# set biases to zero. Today's libraries divide by .88 to repair the standard deviation that the cut has cost; Sonnet did not.
+# Flax lets us write the equations down as they stand. Only the start needs care: TensorFlow 1's
+# Sonnet, which the authors used, drew weights from a normal distribution with standard deviation
+# $1/\sqrt{\text{inputs}}$, cut off at two of these, and set biases to zero. Today's libraries
+# divide by .88 to repair the standard deviation that the cut has cost; Sonnet did not.
 
 # %%
 #| export
-def truncated_normal(
-    key: Array,  # consumed
-    shape: tuple[int, int],  # (inputs, outputs)
-    dtype: jnp.dtype = jnp.float32,
-) -> Array:
-    "Draw a layer's weights as Sonnet did under TensorFlow 1: normal, cut at two deviations of 1 / sqrt(inputs)."
+def _truncated_normal(key, shape, dtype=jnp.float32):
+    "Draw weights [inputs, outputs] as Sonnet did: normal, cut at two deviations."
     return jax.random.truncated_normal(key, -2, 2, shape, dtype) / np.sqrt(shape[0])
 
 
 # %%
-drawn = truncated_normal(jax.random.key(0), (128, 4000))
+drawn = _truncated_normal(jax.random.key(0), (128, 4000))
 assert abs(drawn).max() <= 2 / np.sqrt(128)
 assert np.isclose(drawn.std() * np.sqrt(128), 0.88, atol=0.005)
 print(f"standard deviation times root of inputs: {drawn.std() * np.sqrt(128):.3f}")
@@ -156,29 +161,30 @@ print(f"standard deviation times root of inputs: {drawn.std() * np.sqrt(128):.3f
 # %%
 #| export
 class MechanismNetwork(nn.Module):
-    "Two graph networks and a softmax over the players (Koster et al., \"Network architecture\")."
+    "Two graph networks and a softmax (Koster et al., \"Network architecture\")."
 
     n_features: int = 3  # 3 for HCRM; 2 leaves out the ratio
     width: int = 32  # units of every layer but the last
 
     @nn.compact
-    def __call__(self, endowment: Array, contribution: Array) -> Array:  # [..., P] coins, twice -> [..., P] shares
-        layer = lambda name, units=self.width: nn.Dense(units, kernel_init=truncated_normal, name=name)
+    def __call__(self, endowment: Array, contribution: Array) -> Array:  # [..., P] each
+        layer = lambda name, n=self.width: nn.Dense(n, kernel_init=_truncated_normal, name=name)
         join = lambda *parts: jnp.concatenate(parts, -1)
-        to_all = lambda u, n: jnp.broadcast_to(u[..., None, :], (*u.shape[:-1], n, u.shape[-1]))
+        repeat = lambda u, n: jnp.repeat(u[..., None, :], n, -2)
 
-        node = observation(endowment, contribution, n_features=self.n_features)  # [..., P, F]
+        node = observation(endowment, contribution, n_features=self.n_features)
         n_players = node.shape[-2]
-        sender, receiver = np.array(list(permutations(range(n_players), 2))).T  # the twelve arrows
-        arrives = np.eye(n_players)[:, receiver]  # [P, arrows], 1 where an arrow ends
+        sender, receiver = np.array(list(permutations(range(n_players), 2))).T  # of edges
+        arrives = np.eye(n_players)[:, receiver]  # [P, edges], 1 where an edge ends
 
-        edge = jnp.tanh(layer("edge1")(join(node[..., sender, :], node[..., receiver, :])))
+        ends = join(node[..., sender, :], node[..., receiver, :])
+        edge = jnp.tanh(layer("edge1")(ends))
         node = jnp.tanh(layer("node1")(join(arrives @ edge, node)))
         table = jnp.tanh(layer("global1")(join(edge.sum(-2), node.sum(-2))))
 
-        known = to_all(table, len(sender))
-        edge = jnp.tanh(layer("edge2")(join(edge, node[..., sender, :], node[..., receiver, :], known)))
-        score = layer("node2", 1)(join(arrives @ edge, node, to_all(table, n_players)))
+        ends = join(node[..., sender, :], node[..., receiver, :])
+        edge = jnp.tanh(layer("edge2")(join(edge, ends, repeat(table, len(sender)))))
+        score = layer("node2", 1)(join(arrives @ edge, node, repeat(table, n_players)))
         return nn.softmax(score[..., 0])
 
 
@@ -188,15 +194,48 @@ def init(
     key: Array,  # consumed
     *,
     n_features: int = 3,  # 3 for HCRM; 2 leaves out the ratio
-) -> dict:
-    "Draw the parameters of an untrained mechanism (Koster et al., \"Network architecture\")."
-    anybody = jnp.ones(game.Game.n_players)
-    return MechanismNetwork(n_features).init(key, anybody, anybody)["params"]
+) -> dict:  # kernel and bias of edge1, node1, global1, edge2 and node2
+    "Draw a mechanism's first parameters (Koster et al., \"Network architecture\")."
+    players = jnp.ones(game.Game.n_players)  # the same parameters serve any number
+    return MechanismNetwork(n_features).init(key, players, players)["params"]
 
 
 # %% [markdown]
-# How many numbers is that? Count on paper first: 6 to 32 for the arrows, 35 to 32 for the nodes, 64 to 32 for the table;
-# then 128 to 32 and 96 to 1; each with biases.
+# A mechanism is a function of endowments and contributions, so here is one for given parameters.
+# Its readable form (`fused=False`) applies the network as declared. By default it hands over to the
+# engine, which computes the same numbers in another order; a check follows below.
+
+# %%
+#| export
+_MOST_PLAYERS = 8  # for whom the fused form writes out all edges
+
+
+def shares(
+    params: dict,  # of `MechanismNetwork`; their shapes give n_features and width
+    endowment: Array,  # [..., P] coins
+    contribution: Array,  # [..., P] coins
+    *,
+    fused: bool = True,  # for tables of at most eight players: compute in the engine
+) -> Array:  # [..., P] fraction of the fund
+    "Compute the shares of the public fund (Koster et al., \"Network architecture\")."
+    inputs, width = params["edge1"]["kernel"].shape  # features of two players, units
+    if fused and contribution.shape[-1] <= _MOST_PLAYERS:
+        features = observation(endowment, contribution, n_features=inputs // 2)
+        return fused_mechanism.shares(params, features)
+    network = MechanismNetwork(inputs // 2, width)
+    return network.apply({"params": params}, endowment, contribution)
+
+
+def mechanism(
+    params: dict,  # of `MechanismNetwork`
+) -> game.Mechanism:
+    "Turn the network's parameters into a mechanism like any other (as in `game`)."
+    return Partial(shares, params)
+
+
+# %% [markdown]
+# How many numbers is that? Count on paper first: 6 to 32 for the edges, 35 to 32 for the nodes, 64
+# to 32 for the table; then 128 to 32 and 96 to 1; each with biases.
 
 # %%
 params = init(jax.random.key(0))
@@ -205,11 +244,12 @@ assert count == (6 + 1) * 32 + (35 + 1) * 32 + (64 + 1) * 32 + (128 + 1) * 32 + 
 print(count, "parameters:", {name: layer["kernel"].shape for name, layer in params.items()})
 
 # %% [markdown]
-# Smaller than a thumbnail picture, and more than half of it (4,128) sits in the second set of arrows. Now let Ann and Dee
-# change chairs again. "Equivariant" means: permuting the players and then asking gives the same as asking and then permuting.
+# Smaller than a thumbnail picture, and more than half of it (4,128) sits in the second set of
+# edges. Now let Ann and Dee change chairs again. "Equivariant" means: permuting the players and
+# then asking gives the same as asking and then permuting.
 
 # %%
-readable = lambda params, e, c: MechanismNetwork().apply({"params": params}, e, c)
+readable = partial(shares, fused=False)
 contribution = jnp.array([5.0, 2, 1, 0])
 first, last = readable(params, endowment, contribution), readable(params, endowment[swap], contribution[swap])
 assert jnp.allclose(first[swap], last, atol=1e-6)
@@ -217,8 +257,8 @@ assert jnp.allclose(first.sum(), 1, atol=1e-6) and (first > 0).all()
 print("Ann first:", first.round(3), "| Ann last:", last.round(3))
 
 # %% [markdown]
-# Bob and Cem have exchanged nothing and receive the same as before; the money follows Ann and Dee. One swap proves little, so
-# here are all 24 seatings, for 200 random tables.
+# Bob and Cem have exchanged nothing and receive the same as before; the money follows Ann and Dee.
+# One swap proves little, so here are all 24 seatings, for 200 random tables.
 
 # %%
 rng = np.random.default_rng(0)
@@ -237,167 +277,61 @@ ax.set(xlabel="largest change of a share over 24 seatings", ylabel="tables", yli
 ax.legend(frameon=False, ncols=2, loc="upper left", fontsize=8)
 fig.tight_layout()
 
-
 # %% [markdown]
-# The blue line is rounding error; the brown heap is how much of the fund a clever choice of chair can be worth under the plain
-# network. Nothing in the weights counts people either, so three or six players can sit down and the same parameters serve.
+# The blue line is rounding error; the brown heap is how much of the fund a clever choice of chair
+# can be worth under the plain network. Nothing in the weights counts people either, so three or six
+# players can sit down and the same parameters serve.
 #
-# ## The same network, run quickly
+# ## One formula, two programs
 #
-# Training will ask this network ten times in each of 512 games, ten thousand times over, with gradients. As written it copies
-# each node's numbers to three senders and three receivers, and $u$ to twelve arrows, only to multiply all the copies with the
-# same matrix. But a matrix times a joined vector is a sum of smaller products,
-#
-# $$ W [v_s, v_r] = W_s v_s + W_r v_r , $$
-#
-# so four products with each half will do, instead of twelve with both; the arrows only add. The second network's 128 inputs
-# fall into four such parts. Players go into Python lists (nothing is rolled or stacked), and arrays stand on their side,
-# numbers in rows and games in columns, so that each step is one matrix times a wide block of games.
-
-# %%
-#| export
-def split_layer(
-    layer: dict,  # kernel [inputs, outputs], bias [outputs]
-    *widths: int,  # of the parts that the inputs consist of
-) -> list[Array]:  # [outputs, width] for each part, then the bias [outputs, 1]
-    "Cut a layer into one matrix for each part of its input."
-    return [*jnp.split(layer["kernel"].T, np.cumsum(widths)[:-1], 1), layer["bias"][:, None]]
-
-
-def sum_incoming(
-    edge: dict,  # (sender, receiver) -> [width, B]
-) -> list[Array]:  # per player, [width, B]
-    "Sum what arrives at each player."
-    players = sorted({r for _, r in edge})
-    return [sum(message for (_, r), message in edge.items() if r == player) for player in players]
-
-
-# %%
-#| export
-def first_network(
-    params: dict,  # of `MechanismNetwork`
-    node: list[Array],  # per player, [F, B]
-) -> tuple[dict, list[Array], Array]:  # edges [width, B], nodes [width, B], global [width, B]
-    "Let everybody hear of everybody (Koster et al., \"Network architecture\", first graph network)."
-    n_features, width = len(node[0]), len(params["edge1"]["bias"])
-    by_sender, by_receiver, bias = split_layer(params["edge1"], n_features, n_features)
-    send, receive = [by_sender @ v for v in node], [by_receiver @ v + bias for v in node]
-    edge = {(s, r): jnp.tanh(send[s] + receive[r]) for s, r in permutations(range(len(node)), 2)}
-    heard = sum_incoming(edge)
-    by_edges, by_node, bias = split_layer(params["node1"], width, n_features)
-    node = [jnp.tanh(by_edges @ h + by_node @ v + bias) for h, v in zip(heard, node)]
-    by_edges, by_nodes, bias = split_layer(params["global1"], width, width)
-    return edge, node, jnp.tanh(by_edges @ sum(heard) + by_nodes @ sum(node) + bias)
-
-
-# %%
-#| export
-def second_network(
-    params: dict,  # of `MechanismNetwork`
-    edge: dict,  # (sender, receiver) -> [width, B]
-    node: list[Array],  # per player, [width, B]
-    table: Array,  # [width, B], the global vector
-) -> Array:  # [P, B] scores before the softmax
-    "Weigh everybody in the light of the whole table (Koster et al., \"Network architecture\", second graph network)."
-    width = len(table)
-    by_edge, by_sender, by_receiver, by_table, bias = split_layer(params["edge2"], *[width] * 4)
-    known = by_table @ table + bias
-    send, receive = [by_sender @ v for v in node], [by_receiver @ v + known for v in node]
-    heard = sum_incoming({(s, r): jnp.tanh(by_edge @ x + send[s] + receive[r]) for (s, r), x in edge.items()})
-    by_edges, by_node, by_table, bias = split_layer(params["node2"], *[width] * 3)
-    known = by_table @ table + bias
-    return jnp.concatenate([by_edges @ h + by_node @ v + known for h, v in zip(heard, node)])
-
-
-# %%
-#| export
-MOST_UNROLLED = 8  # players; at a larger table the compiler would drown in arrows
-
-
-def shares(
-    params: dict,  # of `MechanismNetwork`; the first layer's size says whether it sees the ratio
-    endowment: Array,  # [..., P] coins
-    contribution: Array,  # [..., P] coins
-) -> Array:  # [..., P] fraction of the fund
-    "Divide the fund as `MechanismNetwork` does, several times faster (Koster et al., \"Network architecture\")."
-    n_features = params["edge1"]["kernel"].shape[0] // 2
-    if contribution.shape[-1] > MOST_UNROLLED:
-        return MechanismNetwork(n_features).apply({"params": params}, endowment, contribution)
-    seen = observation(endowment, contribution, n_features=n_features)  # [..., P, F]
-    node = list(jnp.moveaxis(seen.reshape(-1, *seen.shape[-2:]), 0, -1))  # P times [F, B]
-    score = second_network(params, *first_network(params, node))
-    return jax.nn.softmax(score, 0).T.reshape(seen.shape[:-1])
-
-
-# %%
-#| export
-def mechanism(
-    params: dict,  # of `MechanismNetwork`
-) -> game.Mechanism:
-    "Turn the network's parameters into a mechanism like any other, to be played, trained or elected."
-    return Partial(shares, params)
-
-
-# %% [markdown]
-# Two programs for one formula should agree, in value and in gradient, to the sixth digit or so. Gradients of what? Of a
-# random weighting of the shares, so that no direction is left untested.
+# Training asks this network ten times in each of 512 games, ten thousand times over, with
+# gradients. As declared it copies each node's numbers to three senders and three receivers, and $u$
+# to twelve edges, before it multiplies; the engine multiplies first. Two programs for one formula
+# should agree, in value and in gradient, to the sixth digit or so. Gradients of what? Of a random
+# weighting of the shares, so that no direction is left untested.
 
 # %%
 weight = jnp.array(rng.normal(size=e.shape))
-graded = lambda form: jax.jit(jax.value_and_grad(lambda p: (weight * form(p, e, c)).sum()))
+weighted = lambda params, form: (weight * form(params, e, c)).sum()
+graded = jax.jit(jax.value_and_grad(weighted), static_argnums=1)
 flat = lambda tree: jnp.concatenate([x.ravel() for x in jax.tree.leaves(tree)])
-distance = lambda a, b: float(jnp.linalg.norm(flat(a) - flat(b)) / jnp.linalg.norm(flat(b)))
-(value, gradient), (value_readable, gradient_readable) = graded(shares)(params), graded(readable)(params)
-print(f"relative difference: value {distance(value, value_readable):.1e}, gradient {distance(gradient, gradient_readable):.1e}")
-assert distance(shares(params, e, c), readable(params, e, c)) < 1e-5
-assert distance(value, value_readable) < 1e-5 and distance(gradient, gradient_readable) < 1e-5
+norm = lambda tree: float(jnp.linalg.norm(flat(tree)))
+distance = lambda a, b: norm(jax.tree.map(jnp.subtract, a, b)) / norm(b)
+value, gradient = graded(params, shares)
+apart = [distance(*pair) for pair in zip((value, gradient), graded(params, readable))]
+print(f"relative difference: value {apart[0]:.1e}, gradient {apart[1]:.1e}")
+assert distance(shares(params, e, c), readable(params, e, c)) < 1e-5 > max(apart)
 mechanisms.check(mechanism(params), name="untrained")
-
-
-# %% [markdown]
-# And was it worth a second program? Processor time for shares and gradient of 5,120 tables, one update's worth:
-
-# %%
-def milliseconds(form, repeats=10):
-    many = [jnp.tile(x, (26, 1))[:5120] for x in (e, c, weight)]
-    run = jax.jit(jax.grad(lambda p: (many[2] * form(p, *many[:2])).sum()))
-    jax.block_until_ready(run(params))
-    start = time.process_time()
-    for _ in range(repeats):
-        jax.block_until_ready(run(params))
-    return 1000 * (time.process_time() - start) / repeats
-
-
-spent = {"readable": milliseconds(readable), "fast": milliseconds(shares)}
-print({name: f"{ms:.0f} ms" for name, ms in spent.items()}, f"ratio {spent['readable'] / spent['fast']:.1f}")
 
 
 # %% [markdown]
 # ## What does it do with the money?
 #
-# A mechanism has four endowments and four contributions as arguments, too many to draw. Figure 3A of the paper fixes the
-# endowments at 10 and three times `tail`, and shows the head's share over what the head gave and what the tails gave
-# *together*, averaged over all the ways in which three tails can give that sum. The paper calls the picture a beach plot.
+# A mechanism has four endowments and four contributions as arguments, too many to draw. Figure 3A
+# of the paper fixes the endowments at 10 and three times `tail`, and shows the head's share over
+# what the head gave and what the tails gave *together*, averaged over all the ways in which three
+# tails can give that sum. The paper calls the picture a beach plot.
 
 # %%
 #| export
 def beach(
     mechanism: game.Mechanism,
     tail: int,  # endowment of each of the three tails, whole coins
-) -> pd.DataFrame:  # head_contribution, tail_contribution_sum (coins), head_share; one row per pair
-    "Average the head's share over all triples of tail contributions with the same sum (Koster et al., Figure 3A)."
-    most = game.Game.most_coins
-    coins = np.indices([most + 1] * game.Game.n_players).reshape(game.Game.n_players, -1).T  # whatever `tail`: one shape, compiled once
+) -> pd.DataFrame:  # head_contribution, tail_contribution_sum (coins), head_share
+    "Average the head's share by the tails' sum of contributions (Koster et al., Figure 3A)."
+    most, n_players = game.Game.most_coins, game.Game.n_players
+    coins = np.indices([most + 1] * n_players).reshape(n_players, -1).T  # for any `tail`
     endowment = jnp.broadcast_to(jnp.array([most, tail, tail, tail], float), coins.shape)
     share = np.asarray(mechanism(endowment, jnp.asarray(coins, float))[:, 0])
-    frame = pd.DataFrame({"head_contribution": coins[:, 0], "tail_contribution_sum": coins[:, 1:].sum(1), "head_share": share})
+    axes = {"head_contribution": coins[:, 0], "tail_contribution_sum": coins[:, 1:].sum(1)}
+    frame = pd.DataFrame({**axes, "head_share": share})
     possible = frame[(coins[:, 1:] <= tail).all(1)]
-    return possible.groupby(["head_contribution", "tail_contribution_sum"], as_index=False)["head_share"].mean()
+    return possible.groupby([*axes], as_index=False)["head_share"].mean()
 
 
 # %% [markdown]
-# Check it on a mechanism that we can compute by hand. Under the libertarian one the head's share is its fraction of all coins,
-# whichever tail gave them: 6 against 3 coins are two thirds.
+# Check it on a mechanism that we can compute by hand. Under the libertarian one the head's share is
+# its fraction of all coins, whichever tail gave them: 6 against 3 coins are two thirds.
 
 # %%
 surface = {name: beach(m, 4) for name, m in (("libertarian", mechanisms.libertarian), ("untrained", mechanism(params)))}
@@ -415,31 +349,35 @@ print(f"untrained: the head's share lies between {low:.2f} and {high:.2f}")
 
 
 # %% [markdown]
-# Left, the familiar fan of a proportional rule. Right, what random weights think: nearly flat, no ideology at all. Training
-# starts from there.
+# Left, the familiar fan of a proportional rule. Right, what random weights think: nearly flat, no
+# ideology at all. Training starts from there.
 #
-# A player, though, does not look at shares but at coins: what came back and what was kept. Figure S8 paints the same beaches with
-# returns. Does that take another walk through all triples? The whole fund is the same in all triples of one cell, so the mean of the payouts is
-# the mean of the shares times that fund, and the shares of the three tails are what the head's leaves. Two lines of arithmetic do.
+# A player, though, does not look at shares but at coins: what came back and what was kept. Figure
+# S8 paints the same beaches with returns. Does that take another walk through all triples? The
+# whole fund is the same in all triples of one cell, so the mean of the payouts is the mean of the
+# shares times that fund, and the shares of the three tails are what the head's leaves. Two lines of
+# arithmetic do.
 
 # %%
 #| export
 def beach_returns(
-    frame: pd.DataFrame,  # tail_endowment, head_contribution, tail_contribution_sum (coins), head_share; as `beach` makes them
+    frame: pd.DataFrame,  # of `beach`, with tail_endowment (coins)
     *,
     growth: float = game.Game.growth,  # factor on the public fund
-) -> pd.DataFrame:  # the same with head_return and tail_return (mean of the tails), coins a round
-    "Turn a beach plot's shares into what head and tails end a round with (Koster et al., Figure S8)."
+) -> pd.DataFrame:  # the same with head_return and tail_return (the tails' mean), coins
+    "Compute the returns of a round from a beach plot's shares (Koster et al., Figure S8)."
     n_tails = game.Game.n_players - 1
-    fund = growth * (frame["head_contribution"] + frame["tail_contribution_sum"])
-    head = game.Game.most_coins - frame["head_contribution"] + fund * frame["head_share"]
-    tails = n_tails * frame["tail_endowment"] - frame["tail_contribution_sum"] + fund * (1 - frame["head_share"])
+    from_head, from_tails = frame["head_contribution"], frame["tail_contribution_sum"]
+    fund = growth * (from_head + from_tails)
+    head = game.Game.most_coins - from_head + fund * frame["head_share"]
+    tails = n_tails * frame["tail_endowment"] - from_tails + fund * (1 - frame["head_share"])
     return frame.assign(head_return=head, tail_return=tails / n_tails)
 
 
 # %% [markdown]
-# A libertarian gives everybody 1.6 times what they put in, whatever the others do: a head who gives 5 coins ends with 13, three tails of 4
-# coins who give 6 together end with $(6 + 9.6)/3 = 5.2$ each. And nobody's coins get lost.
+# A libertarian gives everybody 1.6 times what they put in, whatever the others do: a head who gives
+# 5 coins ends with 13, three tails of 4 coins who give 6 together end with $(6 + 9.6)/3 = 5.2$
+# each. And nobody's coins get lost.
 
 # %%
 ended = beach_returns(surface["libertarian"].assign(tail_endowment=4))
@@ -452,18 +390,20 @@ row.round(2)
 # %% [markdown]
 # ## Recap
 #
-# `observation` says what is seen; `MechanismNetwork` and `init` are the network in its readable form; `shares` is the same
-# network in a hurry, made of `split_layer`, `sum_incoming`, `first_network` and `second_network`; `mechanism` makes it playable;
+# `observation` says what is seen; `MechanismNetwork`, with weights of `_truncated_normal`, and
+# `init` are the network; `shares` applies it, as declared or fused; `mechanism` makes it playable;
 # `beach` makes it visible, in shares, and `beach_returns` in coins.
 #
-# Questions to take along: the network has no memory. Can it nevertheless punish someone who gave little in the *last* round?
-# And what could a referee do with messages between players that it cannot do with each player's own three numbers?
+# Questions to take along: the network has no memory. Can it nevertheless punish someone who gave
+# little in the *last* round? And what could a referee do with messages between players that it
+# cannot do with each player's own three numbers?
 #
 # **Exercise 1.** One of the 7,681 numbers has no effect whatever. Which one?
 #
 # <details><summary>Solution</summary>
 #
-# The last bias: it adds the same to everybody's score, and a softmax does not see what all have in common.
+# The last bias: it adds the same to everybody's score, and a softmax does not see what all have in
+# common.
 
 # %%
 assert abs(gradient["node2"]["bias"]).max() < 1e-5 < abs(gradient["node2"]["kernel"]).max()
@@ -473,8 +413,8 @@ assert jnp.allclose(shares(shifted, e, c), shares(params, e, c), atol=1e-6)
 # %% [markdown]
 # </details>
 #
-# **Exercise 2.** Seat six players, without training anything anew, and show that the shares sum to one and that those who had
-# and gave the same get the same.
+# **Exercise 2.** Seat six players, without training anything anew, and show that the shares sum to
+# one and that those who had and gave the same get the same.
 #
 # <details><summary>Solution</summary>
 

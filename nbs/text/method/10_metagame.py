@@ -15,18 +15,19 @@
 # ---
 
 # %% [markdown]
-# # Metagame
+# # Metagame: which rule wins an election against every other
 #
-# > Mechanisms and players go in; who would win an election against whom comes out, and with it the opponent worth training against.
+# > Mechanisms and players go in; vote shares of all pairs, and the best opponent to train on, come out.
 
 # %%
 #| default_exp metagame
 
 # %% [markdown]
-# *In this notebook*: mechanisms play against mechanisms (Koster et al., "Metagame (or round robin tournament)", Table S2, and the
-# elections of Table S1b). It uses the game, the manifold of mechanisms and the vote model; the run notebooks use it to choose
-# the opponent of the training and to hold the elections afterwards. People appear only as `Players`, so the cloned networks,
-# the stand-in participants and a row of bots are all welcome.
+# *In this notebook*: mechanisms play against mechanisms (Koster et al., "Metagame (or round robin
+# tournament)", Table S2, and the elections of Table S1b). It uses the game (00), the manifold of
+# mechanisms (01) and the vote model (05); 12 pairs its mechanisms with it, and the run notebooks
+# choose the opponent of the training with it (22) and hold the elections afterwards (24). People
+# appear only as `Players`, so cloned networks, stand-in participants and bots are all welcome.
 
 # %%
 #| hide
@@ -36,6 +37,7 @@ warnings.filterwarnings("ignore", message="IProgress not found")  # a progress b
 
 # %%
 #| export
+import itertools
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -53,7 +55,6 @@ from democratic_ai.engine import devices
 
 # %%
 #| hide
-import itertools
 import time
 
 import matplotlib.pyplot as plt
@@ -65,15 +66,18 @@ from democratic_ai.engine import published
 # %% [markdown]
 # ## An election without a winner
 #
-# Three ways of sharing the fund, X, Y and Z, are put to Ann, Bob and Cem, two at a time. Ann likes X best, then Y, then Z.
-# Bob likes Y best, then Z, then X. Cem likes Z best, then X, then Y. Everybody knows exactly what they want.
+# Three ways of sharing the fund, X, Y and Z, are put to Ann, Bob and Cem, two at a time. Ann likes
+# X best, then Y, then Z. Bob likes Y best, then Z, then X. Cem likes Z best, then X, then Y.
+# Everybody knows exactly what they want.
 #
-# X against Y: Ann and Cem vote for X, so X wins two to one. Y against Z: Ann and Bob vote for Y. Surely X, which beats the
-# conqueror of Z, beats Z? Bob and Cem vote for Z. Every one of the three loses to another: a *Condorcet cycle*.
+# X against Y: Ann and Cem vote for X, so X wins two to one. Y against Z: Ann and Bob vote for Y.
+# Surely X, which beats the conqueror of Z, beats Z? Bob and Cem vote for Z. Every one of the three
+# loses to another: a *Condorcet cycle*.
 #
-# So "the mechanism people like best" need not exist. Before a machine is trained to win votes *against* something, somebody
-# must look whether there is a strongest something. That is the *metagame*: its players are mechanisms, its moves are points
-# of the ideological manifold, its payoff is the share of the votes.
+# So "the mechanism people like best" need not exist. Before a machine is trained to win votes
+# *against* something, somebody must look whether there is a strongest something. That is the
+# *metagame*: its players are mechanisms, its moves are points of the ideological manifold, its
+# payoff is the share of the votes.
 
 # %%
 ranking = {"Ann": "XYZ", "Bob": "YZX", "Cem": "ZXY"}
@@ -86,59 +90,69 @@ condorcet.round(2)
 # %% [markdown]
 # ## Who takes part
 #
-# The candidates are points $(w, v)$ of the manifold: $w$ weighs a player's own contribution against that of the others, $v$
-# moves from absolute to relative contributions. Table S2 takes all combinations of 0, 1/2 and 1, with $v$ running fastest;
-# eleven values of each make 121. Keeping the points as two arrays, rather than as a list of functions, lets one compiled
-# program play all of them.
+# The candidates are points $(w, v)$ of the manifold: $w$ weighs a player's own contribution against
+# that of the others, $v$ moves from absolute to relative contributions. Table S2 takes all
+# combinations of 0, 1/2 and 1, with $v$ running fastest; eleven values of each make 121.
 
 # %%
 #| export
 class Grid(NamedTuple):
     "Points of the ideological manifold, one mechanism each."
 
-    w: Array  # [M] weight of the own contribution, 0 to 1
-    v: Array  # [M] 0 = absolute contributions count, 1 = relative ones
+    w: np.ndarray  # [M] weight of the own contribution, 0 to 1
+    v: np.ndarray  # [M] 0 = absolute contributions count, 1 = relative ones
+
+
+def _all_pairs(values):
+    "Combine every value of w with every value of v, v running fastest."
+    return Grid(w=np.repeat(values, len(values)), v=np.tile(values, len(values)))
 
 
 def grid(
     n: int,  # values of each parameter, at least 2
 ) -> Grid:  # n * n points
-    "Sample the manifold linearly in both parameters, v running fastest (Koster et al., \"Metagame\")."
-    values = jnp.linspace(0, 1, n)
-    return Grid(w=jnp.repeat(values, n), v=jnp.tile(values, n))
+    "Sample the manifold linearly, v running fastest (Koster et al., \"Metagame\")."
+    return _all_pairs(np.asarray(jnp.linspace(0, 1, n)))
 
 
-TABLE_S2_GRID = grid(3)  # Table S2's candidates in its order; the last one is liberal egalitarian
+TABLE_S2_GRID = _all_pairs(np.float32([0, 0.5, 1]))  # in its order: the last is liberal egalitarian
 
 # %%
+assert all((ours == sampled).all() for ours, sampled in zip(TABLE_S2_GRID, grid(3)))
 assert (TABLE_S2_GRID.w[-1], TABLE_S2_GRID.v[-1]) == (1, 1), "liberal egalitarian stands last"
-assert len(grid(11).w) == 121
+assert len(grid(11).w) == 121 and all((a == b).all() for a, b in zip(grid(3), TABLE_S2_GRID))
 list(zip(TABLE_S2_GRID.v.tolist(), TABLE_S2_GRID.w.tolist()))
 
 # %% [markdown]
-# The electorate: 4,096 groups, and the paper does not say with which endowments. We deal the five of the evaluation round
-# and round, like cards, so that any number of groups is spread as evenly as it can be.
+# The electorate: 4,096 groups, and the paper does not say with which endowments. We deal the five
+# of the evaluation round and round, like cards, so that any number of groups is spread as evenly as
+# it can be.
 
 # %%
 #| export
-EVALUATION_ENDOWMENTS = jnp.stack([mechanisms.head_and_tails(tail) for tail in mechanisms.TAILS])  # [5, P] coins
+EVALUATION_ENDOWMENTS = np.float32(
+    [[game.Game.most_coins] + [tail] * (game.Game.n_players - 1) for tail in mechanisms.TAILS]
+)  # [5, P] coins
 
 
 def deal_endowments(
     endowment: Array,  # [E, P] coins
     n_blocks: int,
 ) -> Array:  # [n_blocks, P] coins, block g has endowment g mod E
-    "Deal the endowments to the blocks in turn; raises ValueError if there are fewer blocks than endowments."
+    "Deal the endowments to the blocks in turn; raises ValueError for fewer blocks than endowments."
     if n_blocks < len(endowment):
-        raise ValueError(f"n_blocks is {n_blocks}, but {len(endowment)} endowments want at least one block each: ask for more blocks")
-    return endowment[jnp.arange(n_blocks) % len(endowment)]
+        wanted = f"{len(endowment)} endowments want at least one block each"
+        raise ValueError(f"n_blocks is {n_blocks}, but {wanted}: ask for more blocks")
+    return jnp.asarray(endowment)[jnp.arange(n_blocks) % len(endowment)]
 
 
 # %%
+assert (EVALUATION_ENDOWMENTS == mechanisms.head_and_tails(jnp.array(mechanisms.TAILS))).all()
 seats = deal_endowments(EVALUATION_ENDOWMENTS, 4096)
 counts = np.unique(np.asarray(seats[:, 1]), return_counts=True)[1]
 print("groups with tail endowment 2, 4, 6, 8, 10:", counts)
 assert counts.sum() == 4096 and np.ptp(counts) <= 1
+assert (EVALUATION_ENDOWMENTS == [mechanisms.head_and_tails(tail) for tail in mechanisms.TAILS]).all()
 with pytest.raises(ValueError, match="n_blocks is 3"):
     deal_endowments(EVALUATION_ENDOWMENTS, 3)
 
@@ -146,84 +160,77 @@ with pytest.raises(ValueError, match="n_blocks is 3"):
 # %% [markdown]
 # ## One election
 #
-# In plain words: groups play a block under A and a block under B; of every player in every group, the vote model of 05 says with which
-# probability it votes for A; the mean is A's share.
+# In plain words: groups play a block under A and a block under B; of every player in every group,
+# the vote model of 05 says with which probability it votes for A; the mean is A's share.
 
 # %%
-def readable_election(key_a, key_b, players, seats, a, b):
-    "The expected share of the votes for A against B."
-    under_a, under_b = game.play(key_a, players, seats, a), game.play(key_b, players, seats, b)
-    return voting.vote_probability(under_a, under_b).mean()
+#| export
+def vote_share(
+    key_a: Array,  # consumed by the blocks under A
+    key_b: Array,  # consumed by the blocks under B
+    players: game.Players,
+    endowment: Array,  # [..., P] coins
+    a: game.Mechanism,
+    b: game.Mechanism,
+    *,
+    slope: float = voting.SLOPE,  # of the vote model
+    rules: game.Game = game.Game(),
+) -> Array:  # [...] of each group, 0 to 1
+    "Hold an election: the expected share of a group's votes for A (Koster et al., \"Metagame\")."
+    under_a = game.play(key_a, players, endowment, a, game=rules)
+    under_b = game.play(key_b, players, endowment, b, game=rules)
+    return voting.vote_probability(under_a, under_b, slope=slope).mean(-1)
 
-
-plain = jax.jit(lambda key_a, key_b, a, b: readable_election(key_a, key_b, game.random_bots(), seats[:500], *(mechanisms.manifold(*at) for at in (a, b))))
-share = plain(*jax.random.split(jax.random.key(1)), (TABLE_S2_GRID.w[0], TABLE_S2_GRID.v[0]), (TABLE_S2_GRID.w[-1], TABLE_S2_GRID.v[-1]))
-print(f"(w=0, v=0) gets {share:.3f} of 2,000 bots' votes against liberal egalitarian")
 
 # %% [markdown]
-# Nine candidates make 36 pairs and 72 blocks of every group; 121 make 7,260 pairs. But a mechanism that met eight others has played eight times
-# where once would do.
+# Bots on 500 tables. The head's ten coins go to the others where only the others' contributions
+# count, (w=0, v=0), and three voters of four are tails:
+
+# %%
+others, liberal = mechanisms.manifold(0.0, 0.0), mechanisms.manifold(1.0, 1.0)
+share = vote_share(*jax.random.split(jax.random.key(1)), game.random_bots(), seats[:500], others, liberal)
+print(f"(w=0, v=0) gets {share.mean():.3f} of 2,000 bots' votes against liberal egalitarian")
+assert share.shape == (500,) and share.mean() > 0.5
+
+
+# %% [markdown]
+# Nine candidates make 36 pairs and 72 blocks of every group; 121 make 7,260 pairs. But a mechanism
+# that met eight others has played eight times where once would do.
 #
 # ## Play once
 #
-# A voter looks back at two blocks and compares one number from each: the sum over rounds of the own payout relative to the own
-# endowment, $s = \sum_t y_t / (10\,e)$. That sum is all an election needs to know about a block. So each mechanism plays its
-# blocks once, by itself, and only the sums are kept: `[M, G, P]`, one number per mechanism, group and player.
+# A voter looks back at two blocks and compares one number from each: the sum over rounds of the own
+# payout relative to the own endowment, $s = \sum_t y_t / (10\,e)$. That sum is all an election
+# needs to know about a block. So each mechanism plays its blocks once, by itself, and only the sums
+# are kept: `[M, G, P]`, one number per mechanism, group and player.
 #
-# Side by side, but not all at once: 512 groups at a time need little memory, however many are asked for.
+# Four thousand groups need not sit side by side: `devices.map_chunks` plays some hundred of them at
+# a time, each chunk with a part of the key.
 
 # %%
 #| export
-CHUNK = 512  # blocks played side by side
+@partial(jax.jit, static_argnames=("summary", "rules"))
+def _summarise(key, players, mechanism, endowment, *, summary, rules):
+    "Play one block for every row of the endowments and return `summary(block)`."
+    play = lambda key, endowment: game.play(key, players, endowment, mechanism, game=rules)
+    return summary(devices.map_chunks(play, key, endowment))
 
 
-def _play_blocks(key, players, seats, mechanism):
-    "Play one block for every row of seats, in equal chunks, each with a part of the key; some more are played if they do not divide."
-    seated = devices.chunk(seats, CHUNK, mode="wrap")
-    one_chunk = lambda at: game.play(at[0], players, devices.shard(at[1], 0), mechanism)
-    played = jax.lax.map(one_chunk, (jax.random.split(key, len(seated)), seated))
-    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[: len(seats)], played)
-
-
-# %% [markdown]
-# Each chunk is a `game.play` like any other. Take 1,021 blocks, a prime number: two chunks of 511, and the very last block is thrown away.
-
-# %%
-odd, key = deal_endowments(EVALUATION_ENDOWMENTS, 1021), jax.random.key(5)
-in_chunks = _play_blocks(key, game.random_bots(), odd, mechanisms.libertarian)
-first_chunk = game.play(jax.random.split(key)[0], game.random_bots(), odd[:511], mechanisms.libertarian)
-assert in_chunks.payout.shape == (1021, 10, 4) and (in_chunks.endowment == odd).all()
-assert jnp.allclose(in_chunks.payout[:511], first_chunk.payout, atol=1e-5)
-
-
-# %% [markdown]
-# On the manifold a loop inside the compiled program walks through the points, one at a time: memory is that of one
-# mechanism, however many there are. Mechanisms given as functions are compiled one by one, a trained network once for all of its kind, since
-# its weights, like the players', are arguments of the program (`devices.as_pytree`).
-
-# %%
-#| export
-@partial(jax.jit, static_argnames="summary")
-def _play_one(key, players, mechanism, seats, *, summary):
-    return summary(_play_blocks(key, players, seats, mechanism))
-
-
-@partial(jax.jit, static_argnames="summary")
-def _play_grid(keys, players, points, seats, *, summary):
-    one_point = lambda at: summary(_play_blocks(at[0], players, seats, mechanisms.manifold(at[1].w, at[1].v)))
-    return jax.lax.map(one_point, (keys, points))
-
-
-def _play_each(key, players, candidates, seats, summary):
-    "Play every mechanism's blocks once and keep `summary(block)`, one mechanism after the other; raises ValueError for none."
-    n_candidates = len(candidates.w) if isinstance(candidates, Grid) else len(candidates)
-    if n_candidates == 0:
-        raise ValueError("candidates is empty: give at least one mechanism or point of the manifold")
-    keys = jax.random.split(key, n_candidates)
-    players = devices.as_pytree(players)
+def _list_mechanisms(candidates):
+    "List mechanisms, those of a grid point by point; raises ValueError for none."
     if isinstance(candidates, Grid):
-        return _play_grid(keys, players, Grid(*map(jnp.asarray, candidates)), seats, summary=summary)
-    return jnp.stack([_play_one(key, players, devices.as_pytree(candidate), seats, summary=summary) for key, candidate in zip(keys, candidates)])
+        candidates = [mechanisms.manifold(w, v) for w, v in zip(*map(jnp.asarray, candidates))]
+    if not len(candidates):
+        raise ValueError("candidates is empty: give at least one mechanism or point of the manifold")
+    return [devices.as_pytree(candidate) for candidate in candidates]
+
+
+def _play_each(key, players, candidates, endowment, summary, rules):
+    "Play every mechanism's blocks once and stack `summary(block)`."
+    listed, players = _list_mechanisms(candidates), devices.as_pytree(players)
+    play = partial(_summarise, summary=summary, rules=rules)
+    keys = jax.random.split(key, len(listed))
+    return jnp.stack([play(k, players, candidate, endowment) for k, candidate in zip(keys, listed)])
 
 
 # %% [markdown]
@@ -238,14 +245,17 @@ def simulate(
     endowment: Array = EVALUATION_ENDOWMENTS,  # [E, P] coins, dealt to the blocks in turn
     *,
     n_blocks: int = 4096,  # G, per mechanism (the paper's number)
+    rules: game.Game = game.Game(),
 ) -> Array:  # [M, G, P] sums over rounds of payout / 10 / endowment
-    "Play every mechanism's blocks once and keep what the voters will compare; raises ValueError if there is no candidate."
-    return _play_each(key, players, candidates, deal_endowments(endowment, n_blocks), voting.relative_payout_sum)
+    "Play every mechanism's blocks once and sum what each player got; raises ValueError for none."
+    seats = deal_endowments(endowment, n_blocks)
+    return _play_each(key, players, candidates, seats, voting.relative_payout_sum, rules)
 
 
 # %% [markdown]
-# Nine mechanisms, 4,096 groups of bots each. A bot with `e` coins gives half of them on average, the fund grows by 1.6, so
-# the four payouts of a round should add up to 0.8 times all endowments, whoever gets them. Undo the two divisions and check:
+# Nine mechanisms, 4,096 groups of bots each. A bot with `e` coins gives half of them on average,
+# the fund grows by 1.6, so the four payouts of a round should add up to 0.8 times all endowments,
+# whoever gets them. Undo the two divisions and check:
 
 # %%
 bots = simulate(jax.random.key(0), game.random_bots(), TABLE_S2_GRID)
@@ -253,7 +263,7 @@ coins = (10 * bots * seats).sum(-1).mean(-1)  # per mechanism: all payouts of a 
 assert bots.shape == (9, 4096, 4)
 assert jnp.allclose(coins, 10 * 0.8 * seats.sum(-1).mean(), rtol=0.01), "bots fill every fund alike"
 as_functions = simulate(jax.random.key(0), game.random_bots(), [mechanisms.manifold(w, v) for w, v in zip(*TABLE_S2_GRID)])
-assert jnp.allclose(bots, as_functions, atol=1e-4), "a grid is nothing but a quick list"
+assert (bots == as_functions).all(), "a grid is nothing but a list"
 with pytest.raises(ValueError, match="candidates is empty"):
     simulate(jax.random.key(0), game.random_bots(), [])
 
@@ -261,13 +271,14 @@ with pytest.raises(ValueError, match="candidates is empty"):
 # %% [markdown]
 # ## Pair afterwards
 #
-# Mechanism A's block $g$ meets mechanism B's block $g$. All four seats vote, and the expected share of the votes for A is
+# Mechanism A's block $g$ meets mechanism B's block $g$. All four seats vote, and the expected share
+# of the votes for A is
 #
 # $$\hat p_{AB} = \frac{1}{4G} \sum_{g, i} \mathrm{logistic}\bigl(1.4\,(s^A_{gi} - s^B_{gi})\bigr) .$$
 #
-# Since every vote that A does not get goes to B, $\hat p_{BA} = 1 - \hat p_{AB}$: only half of the table is an estimate, and
-# the other half is set to what is left. The diagonal is one half without any error, because a block meets itself there.
-# That is how Table S2 can print .500 nine times.
+# Since every vote that A does not get goes to B, $\hat p_{BA} = 1 - \hat p_{AB}$: only half of the
+# table is an estimate, and the other half is set to what is left. The diagonal is one half without
+# any error, because a block meets itself there. That is how Table S2 can print .500 nine times.
 
 # %%
 #| export
@@ -287,10 +298,10 @@ def _mean_votes(sums: Array, slope: float) -> tuple[Array, Array]:
     return jax.lax.map(against_all, sums)
 
 
-def round_robin(
+def pair_blocks(
     sums: Array,  # [M, G, P] from `simulate`, G at least 2
     *,
-    slope: float = 1.4,  # of the vote model
+    slope: float = voting.SLOPE,  # of the vote model
 ) -> RoundRobin:
     "Hold an election between every two mechanisms, block g against block g (Koster et al., \"Metagame\")."
     mean, error = (np.asarray(x, np.float64) for x in _mean_votes(sums, slope))
@@ -299,49 +310,78 @@ def round_robin(
     return RoundRobin(win, np.triu(error, 1) + np.triu(error, 1).T)
 
 
-# %% [markdown]
-# Most of the time the shares alone are wanted, without their errors:
-
 # %%
-#| export
-def win_matrix(
-    sums: Array,  # [M, G, P] from `simulate`, G at least 2
-    *,
-    slope: float = 1.4,  # of the vote model
-) -> np.ndarray:  # [M, M] the row's expected share of the votes
-    "Hold an election between every two mechanisms and return who wins how much (Koster et al., Table S2)."
-    return round_robin(sums, slope=slope).win
-
-
-# %% [markdown]
-# Does the short cut give what the plain elections give? Hold all 36 of them with the same 500 groups, each candidate with its own key, so that it plays the very blocks that it played once above.
-
-# %%
-once = round_robin(simulate(jax.random.key(0), game.random_bots(), TABLE_S2_GRID, n_blocks=500))
-keys = [jax.random.split(key, 1)[0] for key in jax.random.split(jax.random.key(0), 9)]  # 500 blocks are one chunk
-points = list(zip(*TABLE_S2_GRID))
-by_pair = {(i, j): float(plain(keys[i], keys[j], points[i], points[j])) for i, j in itertools.combinations(range(9), 2)}
-apart = max(abs(once.win[pair] / share - 1) for pair, share in by_pair.items())
-assert apart < 1e-5 and len(by_pair) == 36
-print(f"largest relative difference over {len(by_pair)} elections: {apart:.1e}")
-
-# %%
-between_bots = round_robin(bots)
+between_bots = pair_blocks(bots)
 assert (between_bots.win + between_bots.win.T == 1).all() and (between_bots.win.diagonal() == 0.5).all()
 print(f"(v=0, w=0) against (v=1, w=1), 4,096 groups: {between_bots.win[0, -1]:.3f}, standard error {between_bots.error[0, -1]:.4f}")
 
+
 # %% [markdown]
-# Among bots the winner is (v=0, w=0), the mechanism that pays you for what the *others* gave. Why not? Bots never react.
-# If nobody can be discouraged, the only question is into whose pocket the head's coins go, and three voters of four are tails.
-# Keep this in mind for the moment when people sit down at the table.
+# Both ways in one function. `fused=False` is the definition: two blocks of every group for every
+# two mechanisms, by `vote_share`. `fused=True` plays once and pairs afterwards. Each mechanism has
+# the same key in both, so that they count the very same votes.
+
+# %%
+#| export
+@partial(jax.jit, static_argnames="rules")
+def _vote_shares(keys, players, endowment, a, b, *, slope, rules):
+    "Hold one election in all groups, chunk by chunk as in `simulate`: [G]."
+    options = {"slope": slope, "rules": rules}
+    hold = lambda keys, seats: vote_share(*keys, players, seats, a, b, **options)
+    return devices.map_chunks(hold, keys, endowment)
+
+
+# %%
+#| export
+def round_robin(
+    key: Array,  # consumed: one part per mechanism
+    players: game.Players,
+    candidates: Grid | Sequence[game.Mechanism],  # M points of the manifold, or any M mechanisms
+    endowment: Array = EVALUATION_ENDOWMENTS,  # [E, P] coins, dealt to the blocks in turn
+    *,
+    n_blocks: int = 4096,  # G, at least 2, per mechanism (the paper's number)
+    slope: float = voting.SLOPE,  # of the vote model
+    rules: game.Game = game.Game(),
+    fused: bool = True,  # play each mechanism once and pair afterwards; else play every election anew
+) -> RoundRobin:
+    "Let every mechanism stand against every other (Koster et al., \"Metagame\"); raises ValueError."
+    if fused:
+        played = simulate(key, players, candidates, endowment, n_blocks=n_blocks, rules=rules)
+        return pair_blocks(played, slope=slope)
+    listed, seats = _list_mechanisms(candidates), deal_endowments(endowment, n_blocks)
+    keys, hold = jax.random.split(key, len(listed)), partial(_vote_shares, slope=slope, rules=rules)
+    win, error = np.full([len(listed)] * 2, 0.5), np.zeros([len(listed)] * 2)
+    for i, j in itertools.combinations(range(len(listed)), 2):
+        share = hold((keys[i], keys[j]), devices.as_pytree(players), seats, listed[i], listed[j])
+        win[i, j], win[j, i] = share.mean(), 1 - share.mean()
+        error[i, j] = error[j, i] = share.std(ddof=1) / np.sqrt(n_blocks)
+    return RoundRobin(win, error)
+
+
+# %% [markdown]
+# All 36 elections of Table S2 with 1,021 groups (a prime number: the last of two chunks is filled
+# up), both ways:
+
+# %%
+ways = [round_robin(jax.random.key(0), game.random_bots(), TABLE_S2_GRID, n_blocks=1021, fused=fused) for fused in (True, False)]
+apart = [float(np.abs(once / anew - 1)[~np.eye(9, dtype=bool)].max()) for once, anew in zip(*ways)]
+print(f"largest relative difference over 36 elections: share {apart[0]:.1e}, standard error {apart[1]:.1e}")
+assert apart[0] < 1e-5 and apart[1] < 1e-4
+
+# %% [markdown]
+# Among bots the winner is (v=0, w=0), the mechanism that pays you for what the *others* gave. Why
+# not? Bots never react. If nobody can be discouraged, the only question is into whose pocket the
+# head's coins go, and three voters of four are tails. Keep this in mind for the moment when people
+# sit down at the table.
 #
 # ### Would more pairs help?
 #
-# Block 1 of A could also meet blocks 2, 3, 4 ... of B at the same endowment: 819 times as many elections for free. Cut the
-# blocks into 117 small tournaments of 35 and compare how far the two estimates scatter.
+# Block 1 of A could also meet blocks 2, 3, 4 ... of B at the same endowment: 819 times as many
+# elections for free. Cut the blocks into 117 small tournaments of 35 and compare how far the two
+# estimates scatter.
 
 # %%
-crowd = participants.participants(participants.calibrated())
+crowd = participants.players(participants.calibrated())
 people = simulate(jax.random.key(0), crowd, TABLE_S2_GRID, n_blocks=4095)
 a, b = (people[i].reshape(117, 7, 5, 4) for i in (8, 2))  # small tournament, block, endowment, player
 matched = voting.vote_from_sums(a, b).mean((1, 2, 3))
@@ -351,47 +391,52 @@ assert abs(matched.std() / everyone.std() - 1) < 0.1, "nothing is gained"
 
 
 # %% [markdown]
-# Nothing. Near one half the logistic is almost a straight line, so the expected vote is almost $\bar s^A - \bar s^B$, and a
-# mean does not improve by being reused. Block $g$ meets block $g$; that is enough.
+# Nothing. Near one half the logistic is almost a straight line, so the expected vote is almost
+# $\bar s^A - \bar s^B$, and a mean does not improve by being reused. Block $g$ meets block $g$;
+# that is enough.
 #
 # ## Who should stand?
 #
-# The metagame is a game for two: each side fields a mechanism, the payoff is the share of votes, and what one side gains
-# the other loses. In such a game a mixture $p$ of mechanisms is an *equilibrium* strategy if it gets at least half of the
-# votes against every mechanism. It always exists, and a linear program finds it:
+# The metagame is a game for two: each side fields a mechanism, the payoff is the share of votes,
+# and what one side gains the other loses. In such a game a mixture $p$ of mechanisms is an
+# *equilibrium* strategy if it gets at least half of the votes against every mechanism. It always
+# exists, and a linear program finds it:
 #
 # $$\max_{p, z} z \quad \text{subject to} \quad \sum_i p_i\, \mathrm{win}_{ij} \ge z \;\; \forall j, \qquad p \ge 0, \; \sum_i p_i = 1 .$$
 #
-# If one mechanism alone does it, it is *unbeaten*: a pure Nash equilibrium. If moreover it gets more votes than any other
-# would get against each single opponent, it is *dominant*, the word that the caption of Table S2 uses.
+# If one mechanism alone does it, it is *unbeaten*: a pure Nash equilibrium. If moreover it gets
+# more votes than any other would get against each single opponent, it is *dominant*, the word that
+# the caption of Table S2 uses.
 
 # %%
 #| export
-def check_constant_sum(
+def _check_constant_sum(
     win: np.ndarray,  # [M, M] the row's share of the votes
 ) -> np.ndarray:  # the same as float64
-    "Check that a matrix can be a round robin: square, between 0 and 1, opposite entries sum to 1; raises ValueError if not."
+    "Check that a matrix can be a round robin: square, opposite entries sum to 1; raises ValueError."
     win = np.asarray(win, np.float64)
     if win.ndim != 2 or win.shape[0] != win.shape[1] or not len(win):
-        raise ValueError(f"win has shape {win.shape}: give a square matrix, one row and one column per mechanism")
+        wanted = "give a square matrix, one row and one column per mechanism"
+        raise ValueError(f"win has shape {win.shape}: {wanted}")
     if not ((win >= 0) & (win <= 1)).all():
         raise ValueError("win has entries outside 0 to 1: give the row's share of the votes")
     if np.abs(win + win.T - 1).max() > 2e-3:
-        raise ValueError("win and its transpose do not sum to 1: every vote goes to the row or to the column")
+        reason = "every vote goes to the row or to the column"
+        raise ValueError(f"win and its transpose do not sum to 1: {reason}")
     return win
 
 
 # %% [markdown]
-# The linear program has one variable per mechanism and one more for the guaranteed share $z$. For a symmetric game its value is
-# one half: whoever copies the opponent's mixture gets as much.
+# The linear program has one variable per mechanism and one more for the guaranteed share $z$. For a
+# symmetric game its value is one half: whoever copies the opponent's mixture gets as much.
 
 # %%
 #| export
 def equilibrium(
     win: np.ndarray,  # [M, M] the row's share of the votes
 ) -> np.ndarray:  # [M] probability of fielding each mechanism
-    "Find a mixture of mechanisms that no mechanism beats, by linear programming; raises ValueError for an impossible matrix."
-    win = check_constant_sum(win)
+    "Find a mixture of mechanisms that no mechanism beats by linear programming; raises ValueError."
+    win = _check_constant_sum(win)
     n = len(win)
     solution = linprog(
         c=np.r_[np.zeros(n), -1],  # maximise the guaranteed share z, the last variable
@@ -405,7 +450,8 @@ def equilibrium(
 
 
 # %% [markdown]
-# The pure cases need no program, only the rows. A margin, one number or one per pair, says which differences are too small to count.
+# The pure cases need no program, only the rows. A margin, one number or one per pair, says which
+# differences are too small to count.
 
 # %%
 #| export
@@ -415,7 +461,7 @@ def unbeaten(
     margin: float | np.ndarray = 0.0,  # a defeat by no more than this is not counted; a number or [M, M]
 ) -> list[int]:
     "List the mechanisms that lose to nobody: each is a pure Nash equilibrium strategy of the metagame."
-    win = check_constant_sum(win)
+    win = _check_constant_sum(win)
     return [int(i) for i in np.flatnonzero((win >= 0.5 - margin).all(1))]
 
 
@@ -425,13 +471,14 @@ def dominant(
     margin: float | np.ndarray = 0.0,  # being worse by no more than this is not counted; a number or [M, M]
 ) -> list[int]:
     "List the mechanisms that do at least as well as any other against every opponent (Koster et al., Table S2)."
-    win = check_constant_sum(win)
+    win = _check_constant_sum(win)
     return [int(i) for i in np.flatnonzero((win >= win.max(0) - margin).all(1))]
 
 
 # %% [markdown]
-# Ann, Bob and Cem first. No one of X, Y, Z is unbeaten, and by symmetry the mixture should be a third each. Then the
-# published table, typed in from the paper: liberal egalitarian, row 8, should be everything at once.
+# Ann, Bob and Cem first. No one of X, Y, Z is unbeaten, and by symmetry the mixture should be a
+# third each. Then the published table, typed in from the paper: liberal egalitarian, row 8, should
+# be everything at once.
 
 # %%
 table_s2 = published.read("table_s2_metagame")["win_probability"].to_numpy().reshape(9, 9)
@@ -446,9 +493,10 @@ print("published equilibrium:", equilibrium(table_s2).round(3))
 # %% [markdown]
 # ## Going round in circles
 #
-# *i beats j* when the row's share exceeds one half by more than a margin. Follow the arrows: mechanisms from each of which one
-# can walk to every other and back form a *strongly connected component*, and a component with more than one member
-# contains a cycle. For each of them we name a shortest one, so that a reader can check it by hand.
+# *i beats j* when the row's share exceeds one half by more than a margin. Follow the arrows:
+# mechanisms from each of which one can walk to every other and back form a *strongly connected
+# component*, and a component with more than one member contains a cycle. For each of them we name a
+# shortest one, so that a reader can check it by hand.
 
 # %%
 #| export
@@ -458,8 +506,9 @@ def condorcet_cycles(
     margin: float | np.ndarray = 0.0,  # a majority must exceed 1/2 by more than this; a number or [M, M]
 ) -> list[tuple[int, ...]]:
     "List one shortest cycle i beats j beats ... beats i for every set of mechanisms that go round in circles."
-    beats = check_constant_sum(win) > 0.5 + margin
-    distance, before = csgraph.shortest_path(beats.astype(float), unweighted=True, return_predecessors=True)
+    beats = _check_constant_sum(win) > 0.5 + margin
+    options = {"unweighted": True, "return_predecessors": True}
+    distance, before = csgraph.shortest_path(beats.astype(float), **options)
     closed = np.where(beats.T, distance, np.inf)  # [i, j]: j beats i, and i leads to j in this many steps
     _, component = csgraph.connected_components(beats, connection="strong")
     cycles = []
@@ -483,21 +532,22 @@ assert condorcet_cycles(table_s2) == [], "the paper found none, nor do we in its
 # %% [markdown]
 # ### The naive way: every election anew
 #
-# Table S2 has 36 elections, so play 36 pairs of fresh blocks? It costs 72 simulations instead of nine, and there is worse.
-# Give nine *identical* mechanisms to bots (splitting equally, under nine names). Every true share is one half. Who wins is
-# noise, and noise is under no obligation to be consistent.
+# Table S2 has 36 elections, so play 36 pairs of fresh blocks? It costs 72 simulations instead of
+# nine, and there is worse. Give nine *identical* mechanisms to bots (splitting equally, under nine
+# names). Every true share is one half. Who wins is noise, and noise is under no obligation to be
+# consistent.
 
 # %%
 def nine_of_a_kind(seed):
     "Nine strict egalitarians: each election anew, and each mechanism once."
     key_anew, key_once = jax.random.split(jax.random.key(seed))
-    same = lambda n: Grid(w=jnp.full(n, 0.25), v=jnp.zeros(n))
+    same = lambda n: Grid(w=np.full(n, 0.25, np.float32), v=np.zeros(n, np.float32))
     fresh = simulate(key_anew, game.random_bots(), same(72), n_blocks=512)
     row, col = np.triu_indices(9, 1)
     anew = np.full((9, 9), 0.5)
     anew[row, col] = voting.vote_from_sums(fresh[:36], fresh[36:]).mean((1, 2))
     anew[col, row] = 1 - anew[row, col]
-    return anew, round_robin(simulate(key_once, game.random_bots(), same(9), n_blocks=512))
+    return anew, round_robin(key_once, game.random_bots(), same(9), n_blocks=512)
 
 
 trials = [nine_of_a_kind(seed) for seed in range(4)]
@@ -507,12 +557,14 @@ print(f"tournaments with a Condorcet cycle: {cycles_anew} of 4 played anew, {cyc
 assert cycles_anew == 4 and cycles_once <= 1
 
 # %% [markdown]
-# A cycle every time, out of nothing. Simulating once has a virtue beyond speed: all elections share the same nine samples, a
-# lucky sample is lucky against everybody, and the errors form a ranking. A cycle that survives is about mechanisms, not about dice.
-# The margin guards against the rest: a majority counts if it exceeds 1.96 standard errors.
+# A cycle every time, out of nothing. Simulating once has a virtue beyond speed: all elections share
+# the same nine samples, a lucky sample is lucky against everybody, and the errors form a ranking. A
+# cycle that survives is about mechanisms, not about dice. The margin guards against the rest: a
+# majority counts if it exceeds 1.96 standard errors.
 #
-# (The published numbers look as if each election had been played anew. The first three mechanisms have shares .503, .503
-# and .500 in a ring; nearly linear votes from common samples would make the third about .506.)
+# (The published numbers look as if each election had been played anew. The first three mechanisms
+# have shares .503, .503 and .500 in a ring; nearly linear votes from common samples would make the
+# third about .506.)
 
 # %%
 for anew, once in trials:
@@ -525,8 +577,9 @@ assert ring > 0.0015
 # %% [markdown]
 # ## The winner, and its equals
 #
-# The paper picks the mechanism with the most votes against all opponents. A winner by a hair should come with the hair: those
-# whom it does not beat head to head by more than the margin are listed as level with it.
+# The paper picks the mechanism with the most votes against all opponents. A winner by a hair should
+# come with the hair: those whom it does not beat head to head by more than the margin are listed as
+# level with it.
 
 # %%
 #| export
@@ -541,7 +594,7 @@ def mean_shares(
     win: np.ndarray,  # [M, M] the row's share of the votes, M at least 2
 ) -> np.ndarray:  # [M] mean share over all opponents
     "Average each mechanism's share of the votes over its opponents (Koster et al., \"Metagame\")."
-    win = check_constant_sum(win)
+    win = _check_constant_sum(win)
     return (win.sum(1) - win.diagonal()) / (len(win) - 1)
 
 
@@ -557,10 +610,11 @@ def winner(
 
 
 # %% [markdown]
-# In Table S2 liberal egalitarian leads (v=1/2, w=1) by .506. With votes like ours, is that more than luck?
+# In Table S2 liberal egalitarian leads (v=1/2, w=1) by .506. With votes like ours, is that more
+# than luck?
 
 # %%
-crowd_robin = round_robin(simulate(jax.random.key(0), crowd, TABLE_S2_GRID))
+crowd_robin = round_robin(jax.random.key(0), crowd, TABLE_S2_GRID)
 margin = 1.96 * crowd_robin.error
 assert winner(table_s2).best == 8 and winner(condorcet).level == [2]
 print("published:", winner(table_s2, margin=margin), "\nstand-in participants:", winner(crowd_robin.win, margin=margin))
@@ -571,9 +625,10 @@ assert condorcet_cycles(crowd_robin.win, margin=margin) == []
 # %% [markdown]
 # ## Table S2 with stand-in participants
 #
-# The paper asked cloned networks. The run notebook on the metagame will do so too; here the stand-in participants answer
-# directly. They were fitted to contributions under three mechanisms and never saw a vote, let alone this table. A long table,
-# one row an election, is what the other notebooks read.
+# The paper asked cloned networks. The run notebook on the metagame will do so too; here the
+# stand-in participants answer directly. They were fitted to contributions under three mechanisms
+# and never saw a vote, let alone this table. A long table, one row an election, is what the other
+# notebooks read.
 
 # %%
 #| export
@@ -582,9 +637,10 @@ def tournament_table(
     points: Grid,  # the M mechanisms
 ) -> pd.DataFrame:  # row_v, row_w, col_v, col_w, win_probability
     "Write a round robin as a long table in the form of the published Table S2."
-    row, col = np.indices(check_constant_sum(win).shape).reshape(2, -1)
+    row, col = np.indices(_check_constant_sum(win).shape).reshape(2, -1)
     w, v = (np.asarray(x, np.float64) for x in points)
-    return pd.DataFrame({"row_v": v[row], "row_w": w[row], "col_v": v[col], "col_w": w[col], "win_probability": np.ravel(win)})
+    pairs = {"row_v": v[row], "row_w": w[row], "col_v": v[col], "col_w": w[col]}
+    return pd.DataFrame(pairs | {"win_probability": np.ravel(win)})
 
 
 # %%
@@ -608,20 +664,22 @@ ax.legend(frameon=False)
 fig.tight_layout()
 
 # %% [markdown]
-# People and bots disagree about everything: what pays bots best (left) starves a society of people, who stop giving when
-# giving brings them nothing. The participants find the right end of the manifold and the right order of the three levels of w. They are
-# more of one mind than the published networks: their worst fares worse, their best better. Figure 1C, all that they were fitted
-# to, has only w=1 and w=1/4 in it: on what lies elsewhere the participants extrapolate.
+# People and bots disagree about everything: what pays bots best (left) starves a society of people,
+# who stop giving when giving brings them nothing. The participants find the right end of the
+# manifold and the right order of the three levels of w. They are more of one mind than the
+# published networks: their worst fares worse, their best better. Figure 1C, all that they were
+# fitted to, has only w=1 and w=1/4 in it: on what lies elsewhere the participants extrapolate.
 #
 # ### The unit matters
 #
-# The vote model has slope 1.4, on sums of payouts relative to endowments. But payouts in which unit? The network counts in tens
-# of coins. Plain coins multiply every sum by ten, which is the same as a slope of 14. Sweep it:
+# The vote model has slope 1.4, on sums of payouts relative to endowments. But payouts in which
+# unit? The network counts in tens of coins. Plain coins multiply every sum by ten, which is the
+# same as a slope of 14. Sweep it:
 
 # %%
 slopes = np.geomspace(0.35, 28, 14)
-misses = [np.abs(win_matrix(people, slope=slope) - table_s2).mean() for slope in slopes]
-units = {unit: np.abs(win_matrix(people, slope=1.4 * 10 / unit) - table_s2).mean() for unit in (10, 1)}
+misses = [np.abs(pair_blocks(people, slope=slope).win - table_s2).mean() for slope in slopes]
+units = {unit: np.abs(pair_blocks(people, slope=voting.SLOPE * 10 / unit).win - table_s2).mean() for unit in (10, 1)}
 fig, ax = plt.subplots(figsize=(4.2, 2.6))
 ax.semilogx(slopes, misses, "o-", ms=3)
 for unit, miss in units.items():
@@ -633,12 +691,13 @@ print("mean absolute error by unit of the payout, coins:", {unit: round(float(mi
 assert units[10] < units[1]
 
 # %% [markdown]
-# Tens of coins come closer than single coins. With a slope of 14 a voter who got a coin more from each of ten rounds is all but
-# certain; the published shares, none beyond .66, belong to voters in two minds.
+# Tens of coins come closer than single coins. With a slope of 14 a voter who got a coin more from
+# each of ten rounds is all but certain; the published shares, none beyond .66, belong to voters in
+# two minds.
 
 # %%
-plain, tens = (np.asarray(voting.vote_from_sums(people[8], people[0], slope=slope)) for slope in (14, 1.4))
-certain = [float(((p < 0.05) | (p > 0.95)).mean()) for p in (plain, tens)]
+coins, tens = (np.asarray(voting.vote_from_sums(people[8], people[0], slope=slope)) for slope in (10 * voting.SLOPE, voting.SLOPE))
+certain = [float(((p < 0.05) | (p > 0.95)).mean()) for p in (coins, tens)]
 print(f"votes that are all but certain: {certain[0]:.0%} in plain coins, {certain[1]:.0%} in tens")
 assert certain[0] > 0.4 > certain[1]
 
@@ -650,7 +709,7 @@ assert certain[0] > 0.4 > certain[1]
 # %%
 fine = grid(11)
 clock = time.process_time()
-fine_robin = round_robin(simulate(jax.random.key(2), crowd, fine, n_blocks=256))
+fine_robin = round_robin(jax.random.key(2), crowd, fine, n_blocks=256)
 print(f"121 mechanisms, 7,260 elections: {time.process_time() - clock:.0f} s of processor time")
 best = winner(fine_robin.win).best
 assert fine.w[best] > 0.5, "whoever wins, own contributions count there"
@@ -662,8 +721,9 @@ fig.colorbar(image, ax=ax, label="mean share of the votes")
 fig.tight_layout()
 
 # %% [markdown]
-# The more one's own contribution counts (upwards), the better. Where it counts most it pays to count it relatively (to the right);
-# further down that makes no difference. Where along the top the star falls is left to chance:
+# The more one's own contribution counts (upwards), the better. Where it counts most it pays to
+# count it relatively (to the right); further down that makes no difference. Where along the top the
+# star falls is left to chance:
 
 # %%
 level = winner(fine_robin.win, margin=1.96 * fine_robin.error).level
@@ -673,15 +733,16 @@ assert liberal in [best, *level] or fine_robin.win[best, liberal] < 0.52, "liber
 
 
 # %% [markdown]
-# So the opponent for the training is liberal egalitarian, as in the paper: not because it wins by much, but because nothing
-# beats it by anything that matters.
+# So the opponent for the training is liberal egalitarian, as in the paper: not because it wins by
+# much, but because nothing beats it by anything that matters.
 #
 # ## What a mechanism does to payouts
 #
-# The paper draws its manifold as a map (Figures 1B and S9). Near means alike, but alike in what? Not in w and v, which would give a
-# square, but in what happens to people: the mean payout relative to the endowment in each of ten rounds, for the head and for the tails.
-# Twenty numbers describe a mechanism at one tail endowment. The whole curves are kept and not only their sums, because mechanisms
-# that start alike may part as players learn.
+# The paper draws its manifold as a map (Figures 1B and S9). Near means alike, but alike in what?
+# Not in w and v, which would give a square, but in what happens to people: the mean payout relative
+# to the endowment in each of ten rounds, for the head and for the tails. Twenty numbers describe a
+# mechanism at one tail endowment. The whole curves are kept and not only their sums, because
+# mechanisms that start alike may part as players learn.
 
 # %%
 #| export
@@ -699,17 +760,21 @@ def relative_payouts(
     endowment: Array = EVALUATION_ENDOWMENTS,  # [E, P] coins, the head first, dealt to the blocks in turn
     *,
     n_blocks: int = 4096,  # per mechanism, over all endowments together
+    rules: game.Game = game.Game(),
 ) -> Array:  # [M, E, T, 2] mean payout / endowment by round, of the head and of the tails
     "Average what head and tails are paid in each round (Koster et al., \"The ideological manifold\"); raises ValueError."
-    return _play_each(key, players, candidates, deal_endowments(endowment, n_blocks), partial(_curves, n_endowments=len(endowment)))
+    curves, seats = partial(_curves, n_endowments=len(endowment)), deal_endowments(endowment, n_blocks)
+    return _play_each(key, players, candidates, seats, curves, rules)
 
 
 # %% [markdown]
-# Bots give half of what they have, so we know the answer. With tails of 2 the fund is $1.6 \cdot 8 = 12.8$ coins. Shared equally, everybody gets
-# 3.2: a third of the head's ten coins, but more than a tail ever had. A libertarian gives back 0.8 of each endowment, to head and tail alike.
+# Bots give half of what they have, so we know the answer. With tails of 2 the fund is
+# $1.6 \cdot 8 = 12.8$ coins. Shared equally, everybody gets 3.2: a third of the head's ten coins,
+# but more than a tail ever had. A libertarian gives back 0.8 of each endowment, to head and tail
+# alike.
 
 # %%
-baselines = Grid(w=jnp.array([0.25, 1, 1]), v=jnp.array([0.0, 0, 1]))  # strict egalitarian, libertarian, liberal egalitarian
+baselines = Grid(w=np.float32([0.25, 1, 1]), v=np.float32([0, 0, 1]))  # strict egalitarian, libertarian, liberal egalitarian
 described = relative_payouts(jax.random.key(4), game.random_bots(), baselines, n_blocks=20_000)
 equally, by_coins, _ = np.asarray(described[:, 0].mean(1))  # mechanisms at [10, 2, 2, 2], mean over rounds
 print("strict egalitarian: head {:.2f}, tail {:.2f}   libertarian: head {:.2f}, tail {:.2f}".format(*equally, *by_coins))
@@ -717,7 +782,8 @@ assert described.shape == (3, 5, 10, 2)
 assert np.allclose(equally, [0.32, 1.6], rtol=0.02) and np.allclose(by_coins, 0.8, rtol=0.02)
 
 # %% [markdown]
-# Bots do not learn, so their ten rounds are all alike; with the crowd they are not. Which baselines part company most between round 1 and round 10?
+# Bots do not learn, so their ten rounds are all alike; with the crowd they are not. Which baselines
+# part company most between round 1 and round 10?
 
 # %%
 learned = np.asarray(relative_payouts(jax.random.key(4), crowd, baselines, n_blocks=5000)[:, 0])
@@ -737,14 +803,29 @@ assert max(apart, key=apart.get) == "libertarian - liberal egalitarian"
 
 
 # %% [markdown]
-# The two mechanisms that people think of as opposites, strict egalitarian and libertarian, are not the ones farthest apart: seen from the
-# payouts, libertarian and liberal egalitarian are. 22_metagame draws the map of a hundred mechanisms.
+# The two mechanisms that people think of as opposites, strict egalitarian and libertarian, are not
+# the ones farthest apart: seen from the payouts, libertarian and liberal egalitarian are.
+# 22_metagame draws the map of a hundred mechanisms.
 #
 # ## Elections, condition by condition
 #
-# Once a mechanism is trained, the question is Table S1b's: which share of the votes does it get against each baseline at each tail
-# endowment? Each mechanism again plays its blocks once, all five conditions together. A stranger's mechanism is tried out
-# first, so that shares which do not sum to one end in a sentence and not in an election.
+# Once a mechanism is trained, the question is Table S1b's: which share of the votes does it get
+# against each baseline at each tail endowment? Each mechanism again plays its blocks once, all five
+# conditions together. A stranger's mechanism is tried out first, so that shares which do not sum to
+# one end in a sentence and not in an election.
+
+# %%
+#| export
+def _share_table(sums, rivals, tails, slope):
+    "Compare the first mechanism's sums [G * K, P] with each rival's at each of K tail endowments."
+    votes = voting.vote_from_sums(sums[0], sums[1:], slope=slope).mean(-1)
+    block = votes.reshape(len(rivals), -1, len(tails))
+    share = np.asarray(block.mean(1), np.float64)
+    half = 1.96 * np.asarray(block.std(1, ddof=1), np.float64) / np.sqrt(block.shape[1])
+    index = pd.MultiIndex.from_product([rivals, tails], names=["rival", "tail_endowment"])
+    columns = {"vote_share": share, "low": share - half, "high": share + half}
+    return pd.DataFrame({name: x.ravel() for name, x in columns.items()}, index=index).reset_index()
+
 
 # %%
 #| export
@@ -756,21 +837,19 @@ def elect(
     *,
     tails: Sequence[float] = mechanisms.TAILS,  # coins of the three tail players
     n_blocks: int = 4096,  # per mechanism and tail endowment
-    slope: float = 1.4,  # of the vote model
+    slope: float = voting.SLOPE,  # of the vote model
 ) -> pd.DataFrame:  # rival, tail_endowment, vote_share, low, high (95 % over blocks)
     "Put a mechanism up against each rival at each tail endowment (Koster et al., Table S1b); raises ValueError, MechanismError."
     if not rivals or not len(tails):
-        raise ValueError("rivals or tails is empty: give at least one mechanism to stand against and one tail endowment")
+        missing = "rivals or tails is empty"
+        wanted = "give at least one mechanism to stand against and one tail endowment"
+        raise ValueError(f"{missing}: {wanted}")
     for name, candidate in {"mechanism": mechanism, **rivals}.items():
         mechanisms.check(candidate, name=name, tails=tuple(tails))
     endowment = jnp.stack([mechanisms.head_and_tails(tail) for tail in tails])
-    sums = simulate(key, players, [mechanism, *rivals.values()], endowment, n_blocks=n_blocks * len(tails))
-    block = voting.vote_from_sums(sums[0], sums[1:], slope=slope).mean(-1).reshape(len(rivals), n_blocks, len(tails))
-    share = np.asarray(block.mean(1), np.float64)
-    half = 1.96 * np.asarray(block.std(1, ddof=1), np.float64) / np.sqrt(n_blocks)
-    index = pd.MultiIndex.from_product([list(rivals), list(tails)], names=["rival", "tail_endowment"])
-    columns = {"vote_share": share, "low": share - half, "high": share + half}
-    return pd.DataFrame({name: value.ravel() for name, value in columns.items()}, index=index).reset_index()
+    candidates, total = [mechanism, *rivals.values()], n_blocks * len(tails)
+    sums = simulate(key, players, candidates, endowment, n_blocks=total)
+    return _share_table(sums, list(rivals), list(tails), slope)
 
 
 # %%
@@ -791,24 +870,29 @@ ax.legend(frameon=False, fontsize=7)
 fig.tight_layout()
 
 # %% [markdown]
-# Against libertarian the lead melts as endowments become equal. It must: with ten coins for everybody, relative and absolute
-# contributions are the same thing, and so are the two mechanisms.
+# Against libertarian the lead melts as endowments become equal. It must: with ten coins for
+# everybody, relative and absolute contributions are the same thing, and so are the two mechanisms.
 #
 # ## Recap
 #
-# `Grid`, `grid`, `TABLE_S2_GRID` name candidates; `deal_endowments` deals endowments; `simulate` plays once, `win_matrix` and `round_robin` hold the elections;
-# `equilibrium`, `unbeaten`, `dominant`, `condorcet_cycles`, `mean_shares`, `winner` read the result; `tournament_table` writes it;
-# `relative_payouts` describes mechanisms by what they pay; `elect` runs one mechanism against its rivals.
+# `Grid`, `grid` and `TABLE_S2_GRID` name candidates; `EVALUATION_ENDOWMENTS` and `deal_endowments`
+# seat the groups; `vote_share` is one election and `round_robin` all of them (`simulate` plays
+# once, `pair_blocks` compares afterwards, `RoundRobin` is what comes out); `equilibrium`,
+# `unbeaten`, `dominant`, `condorcet_cycles`, `mean_shares` and `winner` (a `Winner`) read it;
+# `tournament_table` writes it; `relative_payouts` describes mechanisms by what they pay; `elect`
+# runs one mechanism against its rivals.
 #
-# Questions to take along: HCRM will not lie on this manifold. Must it beat *all* of it once it beats the best point? And what
-# would bots have had us train against?
+# Questions to take along: HCRM will not lie on this manifold. Must it beat *all* of it once it
+# beats the best point? And what would bots have had us train against?
 #
-# **Exercise 1.** X beats Y by a, Y beats Z by b, Z beats X by c (shares 1/2 + a and so on). In which mixture should they stand?
+# **Exercise 1.** X beats Y by a, Y beats Z by b, Z beats X by c (shares 1/2 + a and so on). In
+# which mixture should they stand?
 #
 # <details><summary>Solution</summary>
 #
-# Every mechanism must get exactly one half against the mixture. Against Z that says $p_Y\,b = p_X\,c$, and so on
-# around: X, Y, Z in the ratio b : c : a. Each is played as often as the *other two* differ.
+# Every mechanism must get exactly one half against the mixture. Against Z that says
+# $p_Y\,b = p_X\,c$, and so on around: X, Y, Z in the ratio b : c : a. Each is played as often as
+# the *other two* differ.
 
 # %%
 a, b, c = 0.3, 0.1, 0.2
@@ -819,12 +903,13 @@ equilibrium(lopsided).round(3)
 # %% [markdown]
 # </details>
 #
-# **Exercise 2.** How many blocks does it take to tell a share of .506 from one half with 95 % confidence?
+# **Exercise 2.** How many blocks does it take to tell a share of .506 from one half with 95 %
+# confidence?
 #
 # <details><summary>Solution</summary>
 #
-# The standard error falls with the root of the number of blocks; from its value at 4,096 follows the number at which 1.96 of
-# them are .006.
+# The standard error falls with the root of the number of blocks; from its value at 4,096 follows
+# the number at which 1.96 of them are .006.
 
 # %%
 needed = 4096 * (1.96 * crowd_robin.error[8, 7] / 0.006) ** 2

@@ -23,9 +23,11 @@
 #| default_exp figures
 
 # %% [markdown]
-# *In this notebook*: the forms that the pictures of Koster et al. share (curves, dots, bars, cells), as functions of a
-# table; what occurs once is drawn where it occurs. It uses nothing but the way files are written (02_data); the picture notebooks use it. No number is computed here:
-# a figure shows the rows that it is given, says where they came from, and refuses rows that lack a column.
+# *In this notebook*: the forms that the pictures of Koster et al. share (curves, dots, bars,
+# cells), as functions of a table; what occurs once is drawn where it occurs. It uses nothing but
+# the way files are written (02_data); the picture notebooks use it. No number is computed here: a
+# figure shows the rows that it is given, says where they came from, and refuses rows that lack a
+# column.
 
 # %%
 #| hide
@@ -45,6 +47,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
@@ -64,9 +67,10 @@ from democratic_ai.engine import published
 # %% [markdown]
 # ## Told apart by everybody
 #
-# One reader in twenty does not see red and green as different, and every second print-out is grey. Take the two colours that
-# a plotting library deals out for "bad" and "good". How different are they once the colour is gone? What is left is *luminance*, about
-# $0.2126 R + 0.7152 G + 0.0722 B$ with each channel freed of its gamma, and what counts is the ratio of two of them (guidelines for
+# One reader in twenty does not see red and green as different, and every second print-out is grey.
+# Take the two colours that a plotting library deals out for "bad" and "good". How different are
+# they once the colour is gone? What is left is *luminance*, about $0.2126 R + 0.7152 G + 0.0722 B$
+# with each channel freed of its gamma, and what counts is the ratio of two of them (guidelines for
 # accessible pictures ask for at least 3).
 
 # %%
@@ -87,49 +91,38 @@ assert contrast("tab:red", "tab:green") < 1.6, "on paper the usual pair is nearl
 print(f"red and green {contrast('tab:red', 'tab:green'):.1f}")
 
 # %% [markdown]
-# Nearly one grey. So in this house a player is never told by colour alone: the head is a *filled circle*, dark blue; a tail is an *open
-# triangle*, light orange. Sources differ by form too: published numbers are markers, participants solid lines, virtual players
-# dashed ones. The style is a context, so that it holds inside a figure function and leaves the reader's own settings alone.
+# Nearly one grey. So in this house a player is never told by colour alone: the head is a *filled
+# circle*, dark blue; a tail is an *open triangle*, light orange. Sources differ by form too:
+# published numbers are markers, participants solid lines, virtual players dashed ones. The style is
+# a context, so that it holds inside a figure function and leaves the reader's own settings alone.
 
 # %%
 #| export
 COLUMN, FULL = 3.4, 7.0  # widths of one and two text columns, inches
 HEAD, TAIL, CHANCE = "#0b3c6f", "#e08a00", "#777777"  # told apart by eyes of every kind, and in grey
 ROLES = {"head": dict(color=HEAD, marker="o"), "tail": dict(color=TAIL, marker="^", markerfacecolor="white")}
-LINES = {"participants": "-", "people": "-", "virtual_players": (0, (3, 1.2))}
+_LINES = {"participants": "-", "people": "-", "virtual_players": (0, (3, 1.2))}
 RUNS = ("#0b3c6f", "#e08a00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
 DIVERGING = "RdYlBu_r"  # warm = more for the head, cold = more for the tails
 
 
 # %% [markdown]
-# Sizes are those on the printed page: a text column is 3.4 inches wide, two are seven, and nothing that is to be read is set
-# smaller than seven points. Whoever scales a figure afterwards undoes that, so no figure here needs scaling.
+# Sizes are those on the printed page: a text column is 3.4 inches wide, two are seven, and nothing
+# that is to be read is set smaller than seven points. Whoever scales a figure afterwards undoes
+# that, so no figure here needs scaling.
 
 # %%
 #| export
 def style() -> AbstractContextManager:
-    "Set the house style for figures drawn inside the `with` block."
-    plt.draw_if_interactive()  # wakes matplotlib up; if it first woke inside, leaving the block would stop notebooks from showing figures
-    return mpl.rc_context(
-        {
-            "font.size": 8,
-            "axes.titlesize": 8,
-            "axes.labelsize": 8,
-            "xtick.labelsize": 7,
-            "ytick.labelsize": 7,
-            "legend.fontsize": 7.5,
-            "legend.frameon": False,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.linewidth": 0.6,
-            "xtick.major.width": 0.6,
-            "ytick.major.width": 0.6,
-            "lines.linewidth": 1.3,
-            "lines.markersize": 3.5,
-            "figure.constrained_layout.use": True,
-            "figure.dpi": 100,
-        }
-    )
+    "Set the house style for figures drawn inside a `with` block."
+    # starts matplotlib; if it started inside, leaving would stop notebooks from showing figures
+    plt.draw_if_interactive()
+    thin = dict.fromkeys(("axes.linewidth", "xtick.major.width", "ytick.major.width"), 0.6)
+    sizes = {"font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8}
+    sizes |= {"xtick.labelsize": 7, "ytick.labelsize": 7, "legend.fontsize": 7.5}
+    sizes |= {"lines.linewidth": 1.3, "lines.markersize": 3.5, "figure.dpi": 100}
+    bare = dict.fromkeys(("legend.frameon", "axes.spines.top", "axes.spines.right"), False)
+    return mpl.rc_context(thin | sizes | bare | {"figure.constrained_layout.use": True})
 
 
 # %%
@@ -140,46 +133,43 @@ with style():
 assert mpl.rcParams["font.size"] == before, "the reader's settings are as they were"
 
 # %% [markdown]
-# Four small habits that all figures share. Names of a table become words. A frame that lacks a column is refused in a sentence
-# that names it, before anything is drawn. Panels have a fixed order. And every figure can carry a *note*, because
-# who behaved here (people, stand-in participants, networks) must never be guessed.
+# Four small habits that all figures share. Names of a table become words. A frame that lacks a
+# column is refused in a sentence that names it, before anything is drawn. Panels have a fixed
+# order. And every figure can carry a *note*, because who behaved here (people, stand-in
+# participants, networks) must never be guessed.
 
 # %%
 #| export
-TITLES = {
-    "strict_egalitarian": "strict egalitarian",
-    "libertarian": "libertarian",
-    "liberal_egalitarian": "liberal egalitarian",
-    "hcrm": "HCRM",
-    "hcmd_zero": "HCMD-zero",
-    "rational": "RM",
-    "human_referee": "human referee",
-    "published": "published (markers)",
+_TITLES = {
+    "strict_egalitarian": "strict egalitarian", "libertarian": "libertarian",
+    "liberal_egalitarian": "liberal egalitarian", "hcrm": "HCRM", "hcmd_zero": "HCMD-zero",
+    "rational": "RM", "human_referee": "human referee", "published": "published (markers)",
 }
 
 
 def label(
     name: str | float,  # as it stands in a table
-) -> str:
-    "Spell a mechanism's or a source's name, or a number, as a reader wants to see it."
-    return TITLES.get(name, str(name).replace("_", " ")) if isinstance(name, str) else f"{name:g}"
+) -> str:  # "HCRM", "strict egalitarian", "10"
+    "Spell a mechanism's or a source's name, or a number, for readers."
+    return _TITLES.get(name, str(name).replace("_", " ")) if isinstance(name, str) else f"{name:g}"
 
 
 # %% [markdown]
-# The note itself is read off the table: play and votes carry a column `source`, and a figure that mixes people with stand-ins must say both.
+# The note itself is read off the table: play and votes carry a column `source`, and a figure that
+# mixes people with stand-ins must say both.
 
 # %%
 #| export
-BEHAVIOUR = {"people": "people", "participants": "stand-in participants", "virtual_players": "virtual players"}
+_BEHAVIOUR = {"people": "people", "participants": "stand-in participants", "virtual_players": "virtual players"}
 
 
 def behaviour_label(
     source: pd.Series,  # people | participants | virtual_players, as in the column of that name
     *,
     n_seeds: int = 1,  # independent runs that the figure rests on
-) -> str:
+) -> str:  # "stand-in participants, 3 runs"
     "Say whose behaviour a figure shows, for its note."
-    words = " and ".join(word for name, word in BEHAVIOUR.items() if name in set(source))
+    words = " and ".join(word for name, word in _BEHAVIOUR.items() if name in set(source))
     return words + (f", {n_seeds} runs" if n_seeds > 1 and words != "people" else "")
 
 
@@ -189,17 +179,18 @@ assert behaviour_label(pd.Series(["participants", "people"])) == "people and sta
 
 
 # %% [markdown]
-# A table that comes from another notebook may lack what a picture needs: a column renamed, a run that wrote no rows. pandas
-# would say `KeyError: 'round'` somewhere deep inside. The reader should learn which figure, which column, and what there is instead.
+# A table that comes from another notebook may lack what a picture needs: a column renamed, a run
+# that wrote no rows. pandas would say `KeyError: 'round'` somewhere deep inside. The reader should
+# learn which figure, which column, and what there is instead.
 
 # %%
 #| export
-def require_columns(
+def _require_columns(
     frame: pd.DataFrame,
     figure: str,  # what is being drawn, for the message
     columns: Sequence[str],
 ) -> pd.DataFrame:  # the same frame
-    "Pass a frame through if it has rows and all columns that a figure needs; raises ValueError if not."
+    "Pass on a frame with rows and all needed columns; raises ValueError otherwise."
     missing = [column for column in columns if column not in frame]
     if missing:
         raise ValueError(f"{figure} needs the column {missing[0]!r}, and the frame has only {', '.join(map(str, frame.columns))}: add it")
@@ -211,28 +202,29 @@ def require_columns(
 # %%
 assert label("liberal_egalitarian") == "liberal egalitarian" and label("my_own_rule") == "my own rule"
 with pytest.raises(ValueError, match="needs the column 'round'") as refusal:
-    require_columns(pd.DataFrame({"role": ["head"], "rounds": [1]}), "contribution_curves", ["role", "round"])
+    _require_columns(pd.DataFrame({"role": ["head"], "rounds": [1]}), "contribution_curves", ["role", "round"])
 print(refusal.value)
 
 
 # %% [markdown]
-# Panels come in the paper's order, not in the alphabet's, which would put liberal egalitarian before strict; mechanisms that the
-# paper does not know follow. And the last touch: the note, below the figure, small but always legible.
+# Panels come in the paper's order, not in the alphabet's, which would put liberal egalitarian
+# before strict; mechanisms that the paper does not know follow. And the last touch: the note, below
+# the figure, small but always legible.
 
 # %%
 #| export
 def ordered_values(
-    names: pd.Series,
+    names: pd.Series,  # mechanisms, sources or numbers
 ) -> list:  # each once: numbers by size; known mechanisms first, in the paper's order, then the other names as they come
     "List what a column contains in the order in which panels are drawn."
     if pd.api.types.is_numeric_dtype(names):
         return sorted(names.unique())
-    rank = {name: i for i, name in enumerate(TITLES)}
+    rank = {name: i for i, name in enumerate(_TITLES)}
     return sorted(names.unique(), key=lambda name: rank.get(name, len(rank)))
 
 
 def finalise(
-    figure: Figure,
+    figure: Figure,  # changed in place
     note: str | None,  # whose behaviour it shows, e.g. "stand-in participants"
 ) -> Figure:  # the same figure
     "Settle the layout for good and write the note below the figure."
@@ -251,9 +243,10 @@ assert ordered_values(pd.Series([10, 2, 10])) == [2, 10] and label(10) == "10"
 # %% [markdown]
 # ## Contribution curves
 #
-# Figure 1C asks how giving develops over ten rounds. Nine panels: three mechanisms down, three tail endowments across. A row
-# of the table is one point: who says so (`source`), under which mechanism, at which tail endowment, head or tail, in which
-# round, and which fraction of the endowment went in. Zero to one on every axis, so that panels compare at a glance.
+# Figure 1C asks how giving develops over ten rounds. Nine panels: three mechanisms down, three tail
+# endowments across. A row of the table is one point: who says so (`source`), under which mechanism,
+# at which tail endowment, head or tail, in which round, and which fraction of the endowment went
+# in. Zero to one on every axis, so that panels compare at a glance.
 
 # %%
 #| export
@@ -267,7 +260,7 @@ def panels(
     column: str = "tail_endowment",  # and a column of panels
     above: str | None = None,  # what the columns' values are, with unit
 ) -> tuple[Figure, dict[tuple, Axes]]:  # axes by (row, column)
-    "Lay out one panel per mechanism (rows) and tail endowment (columns), or any two others, all with the same axes."
+    "Lay out one panel per row and column value of a table, all with the same axes."
     rows, columns = ordered_values(frame[row]), ordered_values(frame[column])
     size = (min(FULL, 0.9 + width * len(columns)), 0.9 + height * len(rows))
     figure, axes = plt.subplots(len(rows), len(columns), figsize=size, sharex=True, sharey=True, squeeze=False)
@@ -283,29 +276,30 @@ def panels(
 
 
 # %% [markdown]
-# What does a curve look like? Two questions with two answers each, and no answer given by colour alone. Who gave, head or tail:
-# circle or triangle, dark or light. Who says so, the paper or we: markers or lines. Several of ours differ by their dashes.
+# What does a curve look like? Two questions with two answers each, and no answer given by colour
+# alone. Who gave, head or tail: circle or triangle, dark or light. Who says so, the paper or we:
+# markers or lines. Several of ours differ by their dashes.
 
 # %%
 #| export
-def marker_style(
+def _marker_style(
     source: str,  # published | participants | virtual_players | any other
     role: str,  # head | tail
 ) -> dict:  # keywords of `plot`
     "Give published values a role's marker, and all others a line in the role's colour."
     if source == "published":
         return ROLES[role] | dict(linestyle="none", zorder=3)
-    return dict(color=ROLES[role]["color"], linestyle=LINES.get(source, ":"))
+    return dict(color=ROLES[role]["color"], linestyle=_LINES.get(source, ":"))
 
 
 # %%
-assert marker_style("published", "tail")["marker"] == "^" and marker_style("published", "head")["linestyle"] == "none"
-assert marker_style("participants", "head")["linestyle"] != marker_style("virtual_players", "head")["linestyle"]
+assert _marker_style("published", "tail")["marker"] == "^" and _marker_style("published", "head")["linestyle"] == "none"
+assert _marker_style("participants", "head")["linestyle"] != _marker_style("virtual_players", "head")["linestyle"]
 
 
 # %% [markdown]
-# With these two the figure is a loop over curves. The legend explains roles and sources separately, so that two roles and three
-# sources need five entries and not six.
+# With these two the figure is a loop over curves. The legend explains roles and sources separately,
+# so that two roles and three sources need five entries and not six.
 
 # %%
 #| export
@@ -313,28 +307,28 @@ def contribution_curves(
     frame: pd.DataFrame,  # source, mechanism, tail_endowment, role, round, relative_contribution; one row a point
     *,
     note: str | None = None,  # whose behaviour it is, written below
-) -> Figure:
-    "Draw relative contribution by round, mechanism and tail endowment (Koster et al., Figure 1C); raises ValueError."
-    require_columns(frame, "contribution_curves", ["source", "mechanism", "tail_endowment", "role", "round", "relative_contribution"])
+) -> Figure:  # settled, ready for `save`
+    "Draw relative contributions by round (Koster et al., Fig. 1C); raises ValueError."
+    _require_columns(frame, "contribution_curves", ["source", "mechanism", "tail_endowment", "role", "round", "relative_contribution"])
     if strange := set(frame["role"]) - set(ROLES):
         raise ValueError(f"contribution_curves knows the roles head and tail, not {strange.pop()!r}: rename it")
     with style():
         figure, axes = panels(frame, width=2.1, height=1.4, heading="tail endowment {}")
         for (*panel, source, role), curve in frame.sort_values("round").groupby(["mechanism", "tail_endowment", "source", "role"]):
-            axes[tuple(panel)].plot(curve["round"], curve["relative_contribution"], **marker_style(source, role), label=f"{source} {role}")
+            axes[tuple(panel)].plot(curve["round"], curve["relative_contribution"], **_marker_style(source, role), label=f"{source} {role}")
         figure.axes[0].set(ylim=(0, 1), xlim=(0.5, 10.5), xticks=[1, 4, 7, 10], yticks=[0, 0.5, 1])
         figure.supxlabel("round", fontsize=8)
         figure.supylabel("relative contribution (fraction of the endowment)", fontsize=8)
-        roles = [Line2D([], [], label=f"{role} player", **marker_style("published", role)) for role in ROLES if role in set(frame["role"])]
+        roles = [Line2D([], [], label=f"{role} player", **_marker_style("published", role)) for role in ROLES if role in set(frame["role"])]
         black = {"color": "black", "markerfacecolor": "white"}
-        sources = [Line2D([], [], label=label(source), **marker_style(source, "head") | black) for source in sorted(set(frame["source"]))]
+        sources = [Line2D([], [], label=label(source), **_marker_style(source, "head") | black) for source in sorted(set(frame["source"]))]
         figure.legend(handles=roles + sources, loc="outside upper center", ncols=5)
     return finalise(figure, note)
 
 
 # %% [markdown]
-# The published points alone, and beside them an invented society that gives half in round one and five points less in every
-# round after, whatever the mechanism. Nobody should mistake the two.
+# The published points alone, and beside them an invented society that gives half in round one and
+# five points less in every round after, whatever the mechanism. Nobody should mistake the two.
 
 # %%
 printed = published.read("fig1c_relative_contribution").assign(source="published")
@@ -346,13 +340,15 @@ assert "an invented society" in [text.get_text() for text in curves.texts]
 
 
 # %% [markdown]
-# See how under strict egalitarian everybody's giving decays, how under liberal egalitarian heads and tails part at tail endowment 2 and meet
-# at 10, where the two roles are one. The solid lines know nothing of this.
+# See how under strict egalitarian everybody's giving decays, how under liberal egalitarian heads
+# and tails part at tail endowment 2 and meet at 10, where the two roles are one. The solid lines
+# know nothing of this.
 #
 # ### One source, many conditions
 #
-# Figures S3 and S4 have one source and so many conditions that nothing is left for markers to tell apart but the roles. There a curve is a line
-# *through* its markers, so that the role shows at every round and in every grey, and an interval is a shadow.
+# Figures S3 and S4 have one source and so many conditions that nothing is left for markers to tell
+# apart but the roles. There a curve is a line *through* its markers, so that the role shows at
+# every round and in every grey, and an interval is a shadow.
 
 # %%
 #| export
@@ -363,9 +359,9 @@ def role_curves(
     label: str,  # what it is, with its unit
     limits: tuple[float, float | None] = (0, None),  # of the vertical axis
     note: str | None = None,  # whose behaviour it is, written below
-) -> Figure:
-    "Draw a value of head and tails by round, mechanism and tail endowment (Koster et al., Figures S3, S4); raises ValueError."
-    require_columns(frame, "role_curves", ["mechanism", "tail_endowment", "role", "round", value])
+) -> Figure:  # settled, ready for `save`
+    "Draw a value by round and role (Koster et al., Figures S3, S4); raises ValueError."
+    _require_columns(frame, "role_curves", ["mechanism", "tail_endowment", "role", "round", value])
     with style():
         figure, axes = panels(frame, width=1.25, height=1.1, above="tail endowment (coins)")
         for (*panel, role), curve in frame.sort_values("round").groupby(["mechanism", "tail_endowment", "role"]):
@@ -393,37 +389,52 @@ assert head.get_marker() == "o" and tail.get_marker() == "^" and tail.get_marker
 # %% [markdown]
 # ### A dot a game
 #
-# Figures 3C and 4C ask what a player gets for giving: a dot is one game, the head's or the mean of its tails', and a line through each. Hundreds of
-# dots per panel are drawn as pixels (a vector file would weigh megabytes), the lines as lines. Which line belongs to whom is said by its
-# dashes too: solid for the head, dashed for the tails. The lines come with the table, since they may rest on more games than are shown.
+# Figures 3C and 4C ask what a player gets for giving: a dot is one game, the head's or the mean of
+# its tails', and a line through each. Hundreds of dots per panel are drawn as pixels (a vector file
+# would weigh megabytes), the lines as lines. Which line belongs to whom is said by its dashes too:
+# solid for the head, dashed for the tails. The lines come with the table, since they may rest on
+# more games than are shown.
 
 # %%
 #| export
-FITS = {"head": "-", "tail": (0, (4, 1.5))}
+_FITS = {"head": "-", "tail": (0, (4, 1.5))}
 
 
+def _fit_lines(axes: dict, dots: pd.DataFrame, fits: pd.DataFrame, x: str) -> None:
+    "Draw a line through the dots of each role, from the first of them to the last."
+    cell = ["mechanism", "tail_endowment", "role"]
+    reach = dots.groupby(cell)[x].agg(["min", "max"])
+    for line in fits.itertuples():
+        panel = (line.mechanism, line.tail_endowment)
+        ends = reach.loc[(*panel, line.role)].to_numpy()
+        look = {"lw": 1, "color": ROLES[line.role]["color"], "ls": _FITS[line.role]}
+        look["path_effects"] = [withStroke(linewidth=2, foreground="white")]
+        axes[panel].plot(ends, line.intercept + line.slope * ends, **look)
+
+
+# %%
+#| export
 def role_scatter(
     dots: pd.DataFrame,  # mechanism, tail_endowment, role and two measured values; one row a dot
     fits: pd.DataFrame,  # mechanism, tail_endowment, role, slope, intercept; one row a line
     *,
-    x: str,
-    y: str,
+    x: str,  # column of `dots`
+    y: str,  # column of `dots`
     labels: tuple[str, str],  # of x and y, with units
     size: tuple[float, float] = (1.25, 1.2),  # of a panel, inches
     note: str | None = None,  # whose behaviour it is, written below
-) -> Figure:
-    "Draw games as dots with a line for head and tails each (Koster et al., Figures 3C, 4C); raises ValueError."
-    require_columns(dots, "role_scatter", ["mechanism", "tail_endowment", "role", x, y])
-    require_columns(fits, "role_scatter", ["mechanism", "tail_endowment", "role", "slope", "intercept"])
+) -> Figure:  # settled, ready for `save`
+    "Draw games and fits by role (Koster et al., Figures 3C, 4C); raises ValueError."
+    cell = ["mechanism", "tail_endowment", "role"]
+    _require_columns(dots, "role_scatter", [*cell, x, y])
+    _require_columns(fits, "role_scatter", [*cell, "slope", "intercept"])
+    look = {"ls": "none", "ms": 2.5, "mew": 0.5, "alpha": 0.5, "rasterized": True}
     with style():
-        figure, axes = panels(dots, width=size[0], height=size[1], above="tail endowment (coins)")
-        for (*panel, role), games in dots.groupby(["mechanism", "tail_endowment", "role"]):
-            axes[tuple(panel)].plot(games[x], games[y], **ROLES[role], ls="none", ms=2.5, mew=0.5, alpha=0.5, rasterized=True)
-        reach = dots.groupby(["mechanism", "tail_endowment", "role"])[x].agg(["min", "max"])  # a line ends where its dots end
-        for line in fits.itertuples():
-            ends = reach.loc[(line.mechanism, line.tail_endowment, line.role)].to_numpy()
-            look = dict(lw=1, color=ROLES[line.role]["color"], ls=FITS[line.role], path_effects=[withStroke(linewidth=2, foreground="white")])
-            axes[line.mechanism, line.tail_endowment].plot(ends, line.intercept + line.slope * ends, **look)
+        above = {"above": "tail endowment (coins)"}
+        figure, axes = panels(dots, width=size[0], height=size[1], **above)
+        for (*panel, role), games in dots.groupby(cell):
+            axes[tuple(panel)].plot(games[x], games[y], **ROLES[role], **look)
+        _fit_lines(axes, dots, fits, x)
         figure.supxlabel(labels[0], fontsize=8)
         figure.supylabel(labels[1], fontsize=8)
         _role_legend(figure, dots)
@@ -445,9 +456,9 @@ assert all(line.get_rasterized() for line in scatter.axes[0].lines if line.get_m
 # %% [markdown]
 # ## Vote bars
 #
-# Figure 2 asks who wins. A bar is a share of votes, so it starts at zero, ends at one, and has the line of a drawn election across.
-# The interval stands on the bar; a published value is a diamond beside it. With a column `role` the votes of tails,
-# heads and all players stand side by side.
+# Figure 2 asks who wins. A bar is a share of votes, so it starts at zero, ends at one, and has the
+# line of a drawn election across. The interval stands on the bar; a published value is a diamond
+# beside it. With a column `role` the votes of tails, heads and all players stand side by side.
 
 # %%
 #| export
@@ -455,7 +466,7 @@ BARS = {"tail": ("#f0c27b", "tails (left)"), "head": ("#5f86b3", "heads (middle)
 
 
 def _bars(ax: Axes, panel: pd.DataFrame, tails: list) -> None:
-    "Stand the bars of one rival side by side, roles within tail endowments, published values as diamonds."
+    "Draw the bars of one rival by tails and role, published values as diamonds."
     roles = [role for role in BARS if role in set(panel["role"])]
     width = 0.8 / len(roles)
     for i, role in enumerate(roles):
@@ -469,8 +480,9 @@ def _bars(ax: Axes, panel: pd.DataFrame, tails: list) -> None:
 
 
 # %% [markdown]
-# The figure gives each rival a panel. All panels share their axis, since the interesting comparison is *between* rivals: a mechanism
-# that beats strict egalitarian by a mile may beat liberal egalitarian by an inch.
+# The figure gives each rival a panel. All panels share their axis, since the interesting comparison
+# is *between* rivals: a mechanism that beats strict egalitarian by a mile may beat liberal
+# egalitarian by an inch.
 
 # %%
 #| export
@@ -479,9 +491,9 @@ def vote_bars(
     *,
     agent: str = "HCRM",  # whose votes they are
     note: str | None = None,  # whose behaviour it is, written below
-) -> Figure:
-    "Draw the share of votes against each rival by tail endowment, with interval and published value (Koster et al., Figure 2); raises ValueError."
-    require_columns(frame, "vote_bars", ["rival", "tail_endowment", "vote_share", "low", "high"])
+) -> Figure:  # settled, ready for `save`
+    "Draw shares of the votes by rival (Koster et al., Figure 2); raises ValueError."
+    _require_columns(frame, "vote_bars", ["rival", "tail_endowment", "vote_share", "low", "high"])
     frame = frame if "role" in frame else frame.assign(role="all")
     rivals, tails = ordered_values(frame["rival"]), sorted(frame["tail_endowment"].unique())
     with style():
@@ -497,8 +509,9 @@ def vote_bars(
 
 
 # %% [markdown]
-# What the paper's people did, as bars, with the paper's networks as diamonds. Four votes of a group are not four
-# independent voters, so the binomial interval drawn here is too narrow: it is for looks, the statistics notebook does it properly.
+# What the paper's people did, as bars, with the paper's networks as diamonds. Four votes of a group
+# are not four independent voters, so the binomial interval drawn here is too narrow: it is for
+# looks, the statistics notebook does it properly.
 
 # %%
 people, networks = published.read("fig2_votes"), published.read("table_s1b_virtual_votes")
@@ -511,16 +524,18 @@ assert len(bars.axes) == 3 and np.allclose(heights, people["vote_share"][:5])
 
 
 # %% [markdown]
-# Networks and people agree on the winner in nearly every condition, and differ on where it wins most: against libertarian the
-# networks' lead melts with equality, the people's does not.
+# Networks and people agree on the winner in nearly every condition, and differ on where it wins
+# most: against libertarian the networks' lead melts with equality, the people's does not.
 #
 # ## Beach plots
 #
-# A mechanism without memory is a surface: how much the head gave, how much the tails gave on average, and the head's share
-# of the fund on top. Seen from above, warm where the head is paid and cold where the tails are, it looks like a beach. All triples
-# of tail contributions with the same sum share a cell; whoever makes the table has averaged over them.
+# A mechanism without memory is a surface: how much the head gave, how much the tails gave on
+# average, and the head's share of the fund on top. Seen from above, warm where the head is paid and
+# cold where the tails are, it looks like a beach. All triples of tail contributions with the same
+# sum share a cell; whoever makes the table has averaged over them.
 #
-# The obvious colour map is a rainbow. Does its lightness at least say how far from the middle one is?
+# The obvious colour map is a rainbow. Does its lightness at least say how far from the middle one
+# is?
 
 # %%
 def wrong_turns(cmap):
@@ -536,17 +551,18 @@ turns
 
 
 # %% [markdown]
-# The rainbow has bands that mean nothing. Red to yellow to blue is lightest in the middle, darkens to both ends, and is told apart by
-# readers who confuse red and green.
+# The rainbow has bands that mean nothing. Red to yellow to blue is lightest in the middle, darkens
+# to both ends, and is told apart by readers who confuse red and green.
 
 # %% [markdown]
-# A small matter of half a cell. Eleven possible contributions of the head are eleven *values* from 0 to 1, not eleven intervals.
-# A picture whose outer edges are 0 and 1 would show them shifted; its cells must be centred on the values, and what sticks out is cut.
+# A small matter of half a cell. Eleven possible contributions of the head are eleven *values* from
+# 0 to 1, not eleven intervals. A picture whose outer edges are 0 and 1 would show them shifted; its
+# cells must be centred on the values, and what sticks out is cut.
 
 # %%
 #| export
 def _edges(values: pd.Index) -> tuple[float, float]:
-    "Give the outer edges of a row of cells that are centred at these evenly spaced values."
+    "Give the outer edges of cells that are centred at evenly spaced values."
     values = values.to_numpy(float)
     half = np.diff(values).mean() / 2 if len(values) > 1 else 0.5
     return values[0] - half, values[-1] + half
@@ -558,9 +574,11 @@ assert _edges(pd.Index([3])) == (2.5, 3.5)
 
 
 # %% [markdown]
-# Beach plots are not the only pictures made of cells. How often every number of coins was given (Figure S1), how head and tails give together
-# (S7), what they end a round with (S8): always a table with a row per cell, a panel for each mechanism and endowment, or each round, and one scale of
-# colours for all panels. So the cells get a function of their own. Where nothing was measured there is no cell, and the panel stays grey.
+# Beach plots are not the only pictures made of cells. How often every number of coins was given
+# (Figure S1), how head and tails give together (S7), what they end a round with (S8): always a
+# table with a row per cell, a panel for each mechanism and endowment, or each round, and one scale
+# of colours for all panels. So the cells get a function of their own. Where nothing was measured
+# there is no cell, and the panel stays grey.
 
 # %%
 #| export
@@ -568,35 +586,48 @@ def heat_panels(
     frame: pd.DataFrame,  # one row a cell: the columns that the next five names pick
     *,
     x: str,  # evenly spaced values
-    y: str,
+    y: str,  # evenly spaced values
     value: str,  # gives the colour
     row: str = "mechanism",  # of panels
-    column: str = "tail_endowment",
+    column: str = "tail_endowment",  # of panels
     labels: tuple[str, str, str],  # of x, y and the colours, with units
     limits: tuple[float, float] | None = None,  # of the colours; default: 0 and the largest value
-    cmap: str = "Blues",
+    cmap: str = "Blues",  # name of a map of matplotlib
     window: tuple | None = None,  # ((left, right), (bottom, top)); default: all cells
     ticks: tuple | None = None,  # (of x, of y)
     size: tuple[float, float] = (1.3, 1.25),  # of a panel, inches
     above: str | None = None,  # what the columns of panels are, with unit
     note: str | None = None,  # whose behaviour it is, written below
-) -> Figure:
-    "Draw tables of cells as coloured panels with one scale (Koster et al., Figures 3A, S1, S7, S8); raises ValueError."
-    require_columns(frame, "heat_panels", [row, column, x, y, value])
-    look = dict(cmap=cmap, interpolation="nearest", origin="lower", aspect="auto")
-    look["vmin"], look["vmax"] = limits or (0, frame[value].max())
+) -> Figure:  # settled, ready for `save`
+    "Draw cells as coloured panels (Koster et al., S1, S7, S8); raises ValueError."
+    _require_columns(frame, "heat_panels", [row, column, x, y, value])
+    panel, limits = {"row": row, "column": column}, limits or (0, frame[value].max())
     with style():
-        figure, axes = panels(frame, row=row, column=column, width=size[0], height=size[1], above=above)
-        for at, panel in frame.groupby([row, column]):
-            cells = panel.pivot(index=y, columns=x, values=value)
-            image = axes[at].imshow(cells, extent=(*_edges(cells.columns), *_edges(cells.index)), **look)
+        figure, axes = panels(frame, **panel, width=size[0], height=size[1], above=above)
+        cells = frame.groupby([row, column])
+        image = _draw_cells(axes, cells, (x, y, value), cmap, limits)
         _scale(figure, image, labels, window, ticks)
     return finalise(figure, note)
 
 
 # %% [markdown]
-# What the panels share stands once: the axes' names, the window, the ticks, and one bar of colours. A default window would be that of the
-# panel drawn last, since drawing a picture sets the axes to it; so the widest is found first.
+# What the panels share stands once: the axes' names, the window, the ticks, and one bar of colours.
+# A default window would be that of the panel drawn last, since drawing a picture sets the axes to
+# it; so the widest is found first.
+
+# %%
+#| export
+def _draw_cells(axes: dict, groups, columns: tuple, cmap: str, limits: tuple) -> AxesImage:
+    "Colour the cells of every panel, centred on their values; give one panel's image."
+    x, y, value = columns
+    look = {"cmap": cmap, "interpolation": "nearest", "origin": "lower", "aspect": "auto"}
+    look |= {"vmin": limits[0], "vmax": limits[1]}
+    for at, panel in groups:
+        cells = panel.pivot(index=y, columns=x, values=value)
+        extent = (*_edges(cells.columns), *_edges(cells.index))
+        image = axes[at].imshow(cells, extent=extent, **look)
+    return image
+
 
 # %%
 #| export
@@ -620,14 +651,15 @@ def _scale(figure: Figure, image, labels: tuple, window: tuple | None, ticks: tu
 
 
 # %% [markdown]
-# A beach is measured in coins, but a tail's 2 coins and a head's 10 are both all that they have; so both axes become fractions.
+# A beach is measured in coins, but a tail's 2 coins and a head's 10 are both all that they have; so
+# both axes become fractions.
 
 # %%
 #| export
 def relative_cells(
     frame: pd.DataFrame,  # tail_endowment, head_contribution, tail_contribution_sum (coins)
 ) -> pd.DataFrame:  # the same with head and tails, fractions of what they have
-    "Say which fraction of their endowments head and tails gave in each cell of a beach."
+    "Compute which fraction of their endowments head and tails gave in each cell."
     n_tails = game.Game.n_players - 1
     head, tails = frame["head_contribution"] / game.Game.most_coins, frame["tail_contribution_sum"] / (n_tails * frame["tail_endowment"])
     return frame.assign(head=head.round(6), tails=tails.round(6))
@@ -648,28 +680,23 @@ def beach_plot(
     *,
     size: tuple[float, float] = (1.3, 1.25),  # of a panel, inches
     note: str | None = None,  # whose behaviour it is, written below
-) -> Figure:
-    "Draw the head's share of the fund over head and mean tail contribution (Koster et al., Figure 3A); raises ValueError."
-    require_columns(frame, "beach_plot", ["mechanism", "tail_endowment", "head_contribution", "tail_contribution_sum", "head_share"])
+) -> Figure:  # settled, ready for `save`
+    "Draw the head's share by contribution (Koster et al., Fig. 3A); raises ValueError."
+    _require_columns(frame, "beach_plot", ["mechanism", "tail_endowment", "head_contribution", "tail_contribution_sum", "head_share"])
+    what = ("mean relative contribution of the tails", "head's relative contribution")
+    ticks = (0, 0.5, 1)
     return heat_panels(
-        relative_cells(frame),
-        x="tails",
-        y="head",
-        value="head_share",
-        labels=("mean relative contribution of the tails", "head's relative contribution", "head's share of the fund"),
-        limits=(0, 1),
-        cmap=DIVERGING,
-        window=((0, 1), (0, 1)),
-        ticks=((0, 0.5, 1), (0, 0.5, 1)),
-        size=size,
-        above="tail endowment (coins)",
-        note=note,
+        relative_cells(frame), x="tails", y="head", value="head_share",
+        labels=(*what, "head's share of the fund"), limits=(0, 1), cmap=DIVERGING,
+        window=((0, 1), (0, 1)), ticks=(ticks, ticks), size=size,
+        above="tail endowment (coins)", note=note,
     )
 
 
 # %% [markdown]
-# Three surfaces that we know by heart. Strict egalitarian should be one colour, a quarter everywhere; liberal egalitarian a
-# fan that looks alike for all tail endowments; libertarian should become that fan as tails grow as rich as the head.
+# Three surfaces that we know by heart. Strict egalitarian should be one colour, a quarter
+# everywhere; liberal egalitarian a fan that looks alike for all tail endowments; libertarian should
+# become that fan as tails grow as rich as the head.
 
 # %%
 def surface(name, mechanism, tail):
@@ -687,27 +714,29 @@ pictures = [ax.images[0].get_array() for ax in beach.axes[:9]]
 assert np.allclose(pictures[0], 0.25) and np.allclose(pictures[5], pictures[8], atol=1e-6)
 
 # %% [markdown]
-# Look along the lowest row of cells: a head who gives nothing is paid nothing by two of the three, and only the very corner,
-# where nobody gives, is shared out equally.
+# Look along the lowest row of cells: a head who gives nothing is paid nothing by two of the three,
+# and only the very corner, where nobody gives, is shared out equally.
 #
 # ## The map of the manifold
 #
-# A hundred mechanisms on one map (Figures 1B, S9). The paper prints a number on each dot, the bin of w, and shades it by v. Digits are a good
-# marker: they are read, not matched with a legend, and they need no colour. The shade runs from dark (coins count) to light (fractions of the endowment do).
+# A hundred mechanisms on one map (Figures 1B, S9). The paper prints a number on each dot, the bin
+# of w, and shades it by v. Digits are a good marker: they are read, not matched with a legend, and
+# they need no colour. The shade runs from dark (coins count) to light (fractions of the endowment
+# do).
 
 # %%
 #| export
-SHADES = "YlOrRd_r"  # of v: 0, absolute, is dark, 1, relative, is light
+_SHADES = "YlOrRd_r"  # of v: 0, absolute, is dark, 1, relative, is light
 MAP_KEY = "digit: tenth of w (1: what others gave, 10: what one gave oneself)\ndark: v = 0 (coins count), light: v = 1 (fractions of the endowment)"
 
 
 def manifold_map(
-    ax: Axes,
+    ax: Axes,  # changed in place
     frame: pd.DataFrame,  # w_bin, v (0 to 1), mds_x, mds_y; one row a mechanism
 ) -> None:
-    "Write every mechanism of the manifold as its bin of w, shaded by v, at its place (Koster et al., Figures 1B, S9); raises ValueError."
-    require_columns(frame, "manifold_map", ["w_bin", "v", "mds_x", "mds_y"])
-    colors = mpl.colormaps[SHADES](0.6 * frame["v"].to_numpy(float))  # the palest yellow would not show
+    "Map mechanisms by w and v (Koster et al., Figures 1B, S9); raises ValueError."
+    _require_columns(frame, "manifold_map", ["w_bin", "v", "mds_x", "mds_y"])
+    colors = mpl.colormaps[_SHADES](0.6 * frame["v"].to_numpy(float))  # the palest yellow would not show
     for bin_of_w, color, x, y in zip(frame["w_bin"], colors, frame["mds_x"], frame["mds_y"]):
         ax.plot(x, y, marker=f"${bin_of_w}$", color=color, ms=5.5 if bin_of_w < 10 else 8, mew=0, ls="none")
     ax.set_aspect("equal", adjustable="box")
@@ -725,9 +754,10 @@ assert contrast(ax.lines[1].get_color(), ax.lines[2].get_color()) > 3, "dark and
 # %% [markdown]
 # ## A round robin
 #
-# The metagame's result is a square of numbers, the row's share of votes against the column. Colour shows the pattern, the number
-# is there to be read; beyond a dozen mechanisms only colour is left. The colours are centred on one half, a drawn election, and reach
-# equally far to both sides, so that a matrix and its mirror image look like each other's negative.
+# The metagame's result is a square of numbers, the row's share of votes against the column. Colour
+# shows the pattern, the number is there to be read; beyond a dozen mechanisms only colour is left.
+# The colours are centred on one half, a drawn election, and reach equally far to both sides, so
+# that a matrix and its mirror image look like each other's negative.
 
 # %%
 #| export
@@ -735,10 +765,10 @@ def matrix_plot(
     frame: pd.DataFrame,  # row_v, row_w, col_v, col_w, win_probability
     *,
     note: str | None = None,  # whose behaviour it is, written below
-) -> Figure:
-    "Draw a round robin of mechanisms as a coloured table (Koster et al., Table S2); raises ValueError."
+) -> Figure:  # settled, ready for `save`
+    "Draw a round robin as a table of colours (Koster et al., S2); raises ValueError."
     columns = ["row_v", "row_w", "col_v", "col_w", "win_probability"]
-    win = require_columns(frame, "matrix_plot", columns).pivot(index=["row_w", "row_v"], columns=["col_w", "col_v"], values="win_probability")
+    win = _require_columns(frame, "matrix_plot", columns).pivot(index=["row_w", "row_v"], columns=["col_w", "col_v"], values="win_probability")
     n, spread = len(win), max(0.05, np.abs(win.to_numpy() - 0.5).max())
     with style():
         figure, ax = plt.subplots(figsize=(min(FULL, 2.2 + 0.45 * n), min(FULL, 1.4 + 0.36 * n)))
@@ -763,12 +793,14 @@ assert len(written) == 81 and written[-9:] == [".653", ".657", ".654", ".576", "
 
 
 # %% [markdown]
-# Blocks of three: the weight of one's own contribution decides nearly everything, absolute or relative only tips the last block.
+# Blocks of three: the weight of one's own contribution decides nearly everything, absolute or
+# relative only tips the last block.
 #
 # ## A learning curve
 #
-# Training prints a number per update. One thin line a run, in colours that differ in lightness, and a
-# reference where there is one. Ten thousand updates make a hairy line and a heavy file, so a point is the mean over a window of updates.
+# Training prints a number per update. One thin line a run, in colours that differ in lightness, and
+# a reference where there is one. Ten thousand updates make a hairy line and a heavy file, so a
+# point is the mean over a window of updates.
 
 # %%
 #| export
@@ -780,9 +812,9 @@ def learning_curve(
     reference: float | None = None,  # a horizontal line, e.g. 0.5
     n_points: int = 200,  # at most so many a run, each the mean over a window of updates
     note: str | None = None,  # whose behaviour it is, written below
-) -> Figure:
+) -> Figure:  # settled, ready for `save`
     "Draw a measured value over training updates, one line a run; raises ValueError."
-    require_columns(history, "learning_curve", ["step", value])
+    _require_columns(history, "learning_curve", ["step", value])
     runs = list(history.groupby("run")) if "run" in history else [(None, history)]
     with style():
         figure, ax = plt.subplots(figsize=(COLUMN, 2.3))
@@ -799,8 +831,9 @@ def learning_curve(
 
 
 # %% [markdown]
-# Here the axis need not start at zero: what matters is whether a curve still rises, not how tall it is. A reference line, here the
-# half that a mechanism gets against itself, keeps the scale honest. Three made-up trainings that approach .58 of the votes:
+# Here the axis need not start at zero: what matters is whether a curve still rises, not how tall it
+# is. A reference line, here the half that a mechanism gets against itself, keeps the scale honest.
+# Three made-up trainings that approach .58 of the votes:
 
 # %%
 step = np.arange(10_000)
@@ -811,55 +844,17 @@ learning = learning_curve(pd.concat(runs), reference=0.5, note="made up")
 assert learning.axes[0].get_xlabel() == "updates" and [len(line.get_xdata()) for line in curve] == [200] * 3
 assert np.isclose(curve[0].get_ydata().mean(), runs[0]["vote_share"].mean())
 
-
 # %% [markdown]
-# The curves flatten well before the end; whether the last thousands of updates pay is a question of seeds, not of this picture.
-#
-# ## Ours beside theirs
-#
-# Every published number gets ours beside it, with the difference, large or small. Columns that are neither compared nor kept
-# come first: they are the keys of a row. The difference is ours minus theirs, so a minus sign says that we fell short; nothing is coloured
-# or starred, since whether .03 is little depends on the noise of both, and that is the statistics notebook's business.
-
-# %%
-#| export
-def comparison_table(
-    frame: pd.DataFrame,  # the keys of each row, our value, the published one
-    *,
-    ours: str,  # column with our value
-    published: str = "published",  # column with the published one
-    keep: Sequence[str] = (),  # further columns to keep, e.g. low and high
-) -> pd.DataFrame:  # keys, ours, kept columns, published, difference
-    "Set our values beside the published ones with the difference; raises ValueError."
-    require_columns(frame, "table", [ours, published, *keep])
-    keys = [column for column in frame if column not in {ours, published, "difference", *keep}]
-    return frame[[*keys, ours, *keep, published]].assign(difference=frame[ours] - frame[published])
-
-
-def markdown(
-    frame: pd.DataFrame,
-    *,
-    digits: int = 3,  # after the decimal point
-) -> str:
-    "Write a frame as a table in Markdown, numbers with the same digits throughout."
-    show = lambda x: f"{x:.{digits}f}" if isinstance(x, float) else str(x)
-    lines = [list(map(str, frame.columns)), ["---"] * frame.shape[1], *([show(x) for x in row] for row in frame.itertuples(index=False))]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-# %%
-comparison = comparison_table(people[["rival", "tail_endowment", "published", "vote_share"]], ours="vote_share")
-assert list(comparison) == ["rival", "tail_endowment", "vote_share", "published", "difference"]
-assert np.allclose(comparison["difference"] + comparison["published"], comparison["vote_share"])
-print(markdown(comparison.head(3)))
-print("\nmean absolute difference between people and networks", round(comparison["difference"].abs().mean(), 3))
+# The curves flatten well before the end; whether the last thousands of updates pay is a question of
+# seeds, not of this picture.
 
 # %% [markdown]
 # ## The same bytes
 #
-# A figure that has not changed should not look changed: not to git, which would commit it again, nor to the pipeline, which would
-# typeset the paper again. Repeatable bytes also make a strong test: a run repeated on the same machine must leave the same files, pictures
-# included. Save the same picture twice in the obvious way:
+# A figure that has not changed should not look changed: not to git, which would commit it again,
+# nor to the pipeline, which would typeset the paper again. Repeatable bytes also make a strong
+# test: a run repeated on the same machine must leave the same files, pictures included. Save the
+# same picture twice in the obvious way:
 
 # %%
 folder = Path(tempfile.mkdtemp())
@@ -870,18 +865,19 @@ assert naive_bytes[0] != naive_bytes[1], "a date and random names are inside"
 
 
 # %% [markdown]
-# The file holds the time of day, and its parts are named at random. Both can be told not to. There was a third culprit, found
-# the hard way: a layout that is solved anew at every drawing settles a hair away from where it was. `finalise` solves it once and then
-# freezes it. Paper wants vectors, so SVG it is, cut to what is drawn; and it is written under another name first, so that half a
+# The file holds the time of day, and its parts are named at random. Both can be told not to. There
+# was a third culprit, found the hard way: a layout that is solved anew at every drawing settles a
+# hair away from where it was. `finalise` solves it once and then freezes it. Paper wants vectors,
+# so SVG it is, cut to what is drawn; and it is written under another name first, so that half a
 # figure is never found.
 
 # %%
 #| export
 def save(
-    figure: Figure,
+    figure: Figure,  # settled by `finalise`
     path: Path | str,  # ends in .svg
 ) -> None:
-    "Write a figure as SVG, whole or not at all, with the same bytes every time; raises ValueError for another suffix."
+    "Write a figure as SVG, in repeatable bytes; raises ValueError for another suffix."
     if Path(path).suffix != ".svg":
         raise ValueError(f"{path}: figures are saved as .svg; change the suffix")
     with store.atomic_write(path) as temporary, mpl.rc_context({"svg.hashsalt": "democratic-ai"}):
@@ -901,14 +897,16 @@ print(len(ours[0]) // 1024, "KB")
 # %% [markdown]
 # ## Recap
 #
-# `style` and the constants of the house; `label`, `require_columns`, `ordered_values`, `finalise` the shared habits; `behaviour_label` says whose
-# it is; `contribution_curves`, `role_curves`, `role_scatter`, `vote_bars`, `heat_panels`, `beach_plot`, `matrix_plot`,
-# `learning_curve` draw; `comparison_table` and `markdown` compare; `save` writes.
+# `style` and the constants of the house style; `label`, `ordered_values`, `panels`, `finalise` the
+# shared habits; `behaviour_label` says whose behaviour it is; `contribution_curves`, `role_curves`,
+# `role_scatter`, `vote_bars`, `heat_panels`, `beach_plot`, `manifold_map`, `matrix_plot`,
+# `learning_curve` draw; `save` writes.
 #
-# Questions to take along: which of these figures would you believe less if its note were missing? Why may a bar not start at .4,
-# while a learning curve may?
+# Questions to take along: which of these figures would you believe less if its note were missing?
+# Why may a bar not start at .4, while a learning curve may?
 #
-# **Exercise.** Draw a beach for a mechanism of your own: pay the head nothing below half its endowment, and as liberal egalitarian above.
+# **Exercise.** Draw a beach for a mechanism of your own: pay the head nothing below half its
+# endowment, and as liberal egalitarian above.
 #
 # <details><summary>Solution</summary>
 
@@ -926,4 +924,5 @@ assert np.allclose(low, 0), "below half, no share"
 # %% [markdown]
 # </details>
 #
-# A broad cold strip along the lower edge: keep it in mind for the day when HCRM's own beach is drawn.
+# A broad cold strip along the lower edge: keep it in mind for the day when HCRM's own beach is
+# drawn.

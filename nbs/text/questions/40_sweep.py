@@ -18,23 +18,26 @@
 # # Hyper-parameters
 #
 # > Virtual players that differ from the paper's in one number each go in; how well they foretell people whom they never met comes out.
+#
+# *Outputs: profile `laptop`, seeds 0 to 1; made at commit `774d194`.*
 
 # %% tags=["parameters"]
-folder = "runs/smoke"
-profile = "smoke"
-tried = "hidden-4 hidden-32"  # each was trained with everything else as in the paper
+folder = "runs/laptop"
+profile = "laptop"
+tried = "embed-16 embed-32 embed-128 hidden-4 hidden-8 hidden-32 hidden-64 learning_rate-1e-4 learning_rate-2e-4 learning_rate-8e-4 learning_rate-1.6e-3 entropy_weight-0 entropy_weight-0.05 entropy_weight-0.2 l2-0 l2-1e-6 l2-1e-4 l2-1e-3"  # each was trained with everything else as in the paper
 sweep_seeds = 2
 
 # %% [markdown]
-# The paper chose its virtual players by a search over "layer widths, number of LSTM units, learning rate, regularization types" and tells where it
-# came out, not what else it saw. Here is the neighbourhood: one number at a time is moved away from the paper's value and all others stay. Every
-# player learns from the same pilot and is asked about the same held-out groups, so that differences between players are not differences between people.
-# What to expect was written down before looking: if the authors searched well, and stand-ins are like people, no neighbour should
+# The paper chose its virtual players by a search over "layer widths, number of LSTM units, learning
+# rate, regularization types" and tells where it came out, not what else it saw. Here is the
+# neighbourhood: one number at a time is moved away from the paper's value and all others stay.
+# Every player learns from the same pilot and is asked about the same held-out groups, so that
+# differences between players are not differences between people. What to expect was written down
+# before looking: if the authors searched well, and stand-ins are like people, no neighbour should
 # be better by more than seeds differ.
 
 # %%
 from dataclasses import asdict
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -42,15 +45,16 @@ import pandas as pd
 import scipy.stats
 
 from democratic_ai import cloning, figures
-from democratic_ai.engine import store
+from democratic_ai.engine import runs, store
 
-here = Path(folder) / "sweep"
-PAPER, published = "as_published", asdict(cloning.Cloning())
+needed = runs.SWEEP / runs.AS_PUBLISHED / runs.seed(0) / "cloning.csv"
+here = runs.open_run(folder, needed, made_with="sweep") / runs.SWEEP
+PAPER, published = runs.AS_PUBLISHED, asdict(cloning.Cloning())
 
 
 def overall(arm, seed):
     "Read the cross-entropy of one player on all held-out choices."
-    frame = pd.read_csv(here / arm / f"seed{seed}" / "cloning.csv")
+    frame = pd.read_csv(here / arm / runs.seed(seed) / "cloning.csv")
     return frame[(frame["model"] == "virtual player") & (frame["by"] == "all")].cross_entropy.item()
 
 
@@ -67,7 +71,8 @@ store.write_table(here / "sweep.csv", table)
 table.pivot_table(index=["hyper_parameter", "value", "published"], columns="seed", values="cross_entropy", sort=False).round(4)
 
 # %% [markdown]
-# One panel per hyper-parameter, one thin line per seed; the filled dot is the paper's value. Down is better.
+# One panel per hyper-parameter, one thin line per seed; the filled dot is the paper's value. Down
+# is better.
 
 # %%
 names = table.hyper_parameter.unique()
@@ -86,10 +91,12 @@ figure = figures.finalise(figure, f"learned from stand-in participants, {sweep_s
 figures.save(figure, here / "sweep.svg")
 
 # %% [markdown]
-# Is any neighbour better than the paper's choice by more than seeds differ? With so many neighbours one of them will look better by luck. Dunnett's test
-# is made for that: many are compared with one, the spread between seeds is taken from all of them together, and all intervals hold at once (95 %). One
-# caution: with a training shorter than the paper's (the profile says how long) faster learners get further, so that a higher learning rate, or less of what
-# slows learning down, can win here without winning there.
+# Is any neighbour better than the paper's choice by more than seeds differ? With so many neighbours
+# one of them will look better by luck. Dunnett's test is made for that: many are compared with one,
+# the spread between seeds is taken from all of them together, and all intervals hold at once (95
+# %). One caution: with a training shorter than the paper's (the profile says how long) faster
+# learners get further, so that a higher learning rate, or less of what slows learning down, can win
+# here without winning there.
 
 # %%
 neighbours = table[~table.published].groupby(["hyper_parameter", "value"], sort=False).cross_entropy

@@ -18,25 +18,40 @@
 # # What HCMD-zero leaves open
 #
 # > Runs of HCMD-zero with fewer and more groups, and with another first mechanism, go in; how many groups are enough, what a warm start changes, and who pays for exploring, come out.
+#
+# *Outputs: profile `laptop`, seeds 0 to 4; made at commit `54e2c19`.*
 
 # %% [markdown]
 # Nothing published can be set beside what follows, so it was written down before any of it was run:
 #
-# - **How many groups are enough?** Table 1's numbers of groups times 1/4, 1/2, 1, 2 and 4. Measured: the last mechanism's share of the votes against liberal egalitarian among new stand-in participants, mean over the five endowments. The
-#   answer is the smallest number of groups that doubling does not clearly improve: Student's 95 % interval of the paired difference, over seeds, reaches zero.
-# - **Do more votes make it climb?** With the same runs: in what part of the seven steps does a mechanism clearly beat the one before it (by two standard errors, before the last models), and how much better than a coin does
-#   the taste foretell votes of new groups, mean over the iterations? If few votes are what keeps iterations from beating one another (36), both must grow with the groups.
-# - **Cold or warm?** The review of the field suggests to start from a mechanism trained on simulated players. Cold: random weights. Warm: RM, trained with rational players (27; the committed one, the same for every seed, so that the luck of its own training is in no interval). RM was trained against liberal egalitarian, which the cold arm has
-#   never met; so the last mechanisms also meet libertarian, whom nobody has. RM also sees the ratio of contribution to
-#   endowment, so both arms do. Measured: the same share, after every iteration, and the paired difference after the last.
-# - **The price of safety.** The worst return of any participant while data were gathered, as a fraction of what keeping every coin gives, and the fraction of participants' blocks that returned less than that; warm minus cold, paired, and what it costs or brings in votes.
+# - **How many groups are enough?** Table 1's numbers of groups times 1/4, 1/2, 1, 2 and 4.
+#   Measured: the last mechanism's share of the votes against liberal egalitarian among new stand-in
+#   participants, mean over the five endowments. The answer is the smallest number of groups that
+#   doubling does not clearly improve: Student's 95 % interval of the paired difference, over seeds,
+#   reaches zero.
+# - **Do more votes make it climb?** With the same runs: in what part of the seven steps does a
+#   mechanism clearly beat the one before it (by two standard errors, before the last models), and
+#   how much better than a coin does the taste foretell votes of new groups, mean over the
+#   iterations? If few votes are what keeps iterations from beating one another (36), both must grow
+#   with the groups.
+# - **Cold or warm?** The review of the field suggests to start from a mechanism trained on
+#   simulated players. Cold: random weights. Warm: RM, trained with rational players (27; the
+#   committed one, the same for every seed, so that the luck of its own training is in no interval).
+#   RM was trained against liberal egalitarian, which the cold arm has never met; so the last
+#   mechanisms also meet libertarian, whom nobody has. RM also sees the ratio of contribution to
+#   endowment, so both arms do. Measured: the same share, after every iteration, and the paired
+#   difference after the last.
+# - **The price of safety.** The worst return of any participant while data were gathered, as a
+#   fraction of what keeping every coin gives, and the fraction of participants' blocks that
+#   returned less than that; warm minus cold, paired, and what it costs or brings in votes.
 #
-# The same seed means the same participants and random numbers in all arms, as far as they are used alike.
+# The same seed means the same participants and random numbers in all arms, as far as they are used
+# alike.
 
 # %% tags=["parameters"]
-folder = "runs/smoke"
-profile = "smoke"
-n_seeds = 2
+folder = "runs/laptop"
+profile = "laptop"
+n_seeds = 5
 
 # %%
 import json
@@ -49,13 +64,14 @@ import pandas as pd
 from democratic_ai import figures, statistics
 from democratic_ai.engine import runs, store
 
-here = Path(folder) / "hcmd_questions"
+needed = runs.QUESTIONS / "cold" / runs.seed(0) / "course.csv"
+here = runs.open_run(folder, needed, made_with="questions") / runs.QUESTIONS
 FACTORS = {"quarter": 0.25, "half": 0.5, "once": 1.0, "double": 2.0, "quadruple": 4.0}
 
 
 def read(arm, name):
     "Read a table of all seeds of an arm; that with Table 1's own groups is the run itself."
-    return runs.read_seeds(folder, f"hcmd_zero/{name}", n_seeds) if arm == "once" else runs.read_seeds(here / arm, name, n_seeds)
+    return runs.read_seeds(folder, runs.HCMD_ZERO / name, n_seeds) if arm == "once" else runs.read_seeds(here / arm, name, n_seeds)
 
 
 def shares(arm, rival="liberal_egalitarian"):
@@ -96,12 +112,15 @@ store.write_table(here / "climbs.csv", climbs.round(5))
 climbs.groupby(["groups", "arm"])[["steps_won", "taste_knows", "rule_knows"]].mean().round(3)
 
 # %% [markdown]
-# In the committed runs (five seeds, profile `laptop`) a quarter of Table 1's groups is too few, and by our rule half of them are enough: 205 groups instead of 414. Enough for what more groups would bring, that is: half of the votes is in no arm's interval. And five
-# seeds are a coarse ruler: a gain of .04 is missed about every other time, and of .1 at the last doubling.
+# Above: what each doubling brings with its interval over paired seeds, and what our rule makes of
+# it. "Enough" is said of what more groups would bring, not of half of the votes. And few seeds are
+# a coarse ruler. A true gain of half an interval's length is missed about every other time.
 
 # %% [markdown]
-# One doubling may be too small a step for five seeds to show. So all five arms together, too: what does each doubling bring, by a straight line through each seed's five runs?
-# Two measures were added after looking: what the rule itself knows, since votes may have become easier to foretell, and how far it is ahead of the taste.
+# One doubling may be too small a step for five seeds to show. So all five arms together, too: what
+# does each doubling bring, by a straight line through each seed's five runs? Two measures were
+# added after looking: what the rule itself knows, since votes may have become easier to foretell,
+# and how far it is ahead of the taste.
 
 # %%
 of_arms = climbs.merge(final[["arm", "seed", "vote_share"]]).assign(rule_ahead=lambda each: each.rule_knows - each.taste_knows)
@@ -113,10 +132,13 @@ store.write_table(here / "doubling.csv", doubling.round(5))
 doubling.round(4)
 
 # %% [markdown]
-# Announced was: if few votes are the reason why iterations do not beat one another (36), both must grow. Tastes do foretell votes better with every doubling, by 7.5 thousandths of a nat (.9 to 14.0), though not all of that is learning: what the rule itself knows beyond them
-# shrinks by 3.0 (.4 to 5.5) only. Of the steps won we cannot
-# say, -.028 a doubling (-.097 to .040). A slow growth is not excluded. Excluded is, on a straight line, that sixteen times the groups lead from half of the steps to all of them, which would be .12 a doubling. So few votes are not
-# the whole reason; how much of it they are, stays open.
+# Announced was: if few votes are the reason why iterations do not beat one another (36), both must
+# grow. The table says by how much with every doubling. `taste_knows` is in thousandths of a nat per
+# vote, and not all of its growth is learning: `rule_ahead`, what the rule itself knows beyond the
+# vote model, need not shrink as much. For `steps_won` there is a yardstick. Were few votes all of
+# the reason, sixteen times the groups, four doublings, would lead from half of the steps won to all
+# of them: an eighth with each. Where that lies above the interval, few votes are not the whole
+# reason; how much of it they are, stays open.
 
 # %% [markdown]
 # ## Cold or warm, and who pays
@@ -144,7 +166,8 @@ store.write_table(here / "warm_start.csv", paired.round(5))
 paired.round(3)
 
 # %% [markdown]
-# Means of seven evenings hide how they began. Looked at afterwards: warm minus cold, iteration by iteration.
+# Means of seven sessions hide how they began. Looked at afterwards: warm minus cold, iteration by
+# iteration.
 
 # %%
 rows = []
@@ -157,11 +180,15 @@ store.write_table(here / "by_iteration.csv", by_iteration.round(5))
 by_iteration.round(3)
 
 # %% [markdown]
-# A surprise: RM takes half of the votes from liberal egalitarian when it is put in charge, and a third after *one* iteration. We think, and have not tested: models that have seen people under RM alone cannot tell self-play
-# what would go wrong elsewhere. After the second iteration the warm start is clearly ahead again, later not clearly, and after the last by .006 (-.095 to .107): seven iterations have led from RM's .504 of these votes to .420.
+# Read the column `warm` of `vote_share` downwards. In the committed runs it *falls* from RM's own
+# share, at iteration 0, to that after one iteration: a surprise. We think, and have not tested:
+# models that have seen people under RM alone cannot tell self-play what would go wrong elsewhere.
+# Whether the warm start is ahead later, the intervals of `difference` say, iteration by iteration.
 #
-# Nor is it clearly the safer start. On the first evening, under RM itself, *more* people come off with less than they could have kept than under random weights, which share almost equally: .158 of the blocks against .067, and the worst return is .521 of what keeping everything gives, against .797.
-# Over all seven evenings they are fewer, .238 against .298, which may be chance (-.243 to .123). The worst return of anybody on any evening hardly differs, .383 and .389.
+# Is it the safer start? Compare `losers` and `worst` at iteration 1. The first session is played
+# under RM itself or under random weights, and random weights share almost equally, so that few can
+# lose by them. Over all seven sessions the table before this one answers, with an interval that
+# says what may be chance.
 
 # %%
 looks = {"cold": dict(color=figures.HEAD, marker="o", label="random start"), "warm": dict(color=figures.TAIL, marker="^", ls="--", label="RM to start with")}
@@ -190,8 +217,8 @@ figure = figures.finalise(figure, f"stand-in participants, {n_seeds} paired runs
 figures.save(figure, here / "hcmd_questions.svg")
 
 # %%
-places = [Path(folder) / f"seed{k}" / "hcmd_zero" for k in range(n_seeds)]
-places += [here / arm / f"seed{k}" for arm in ("cold", "warm", *FACTORS) if arm != "once" for k in range(n_seeds)]
+places = [Path(folder) / runs.seed(k) / runs.HCMD_ZERO for k in range(n_seeds)]
+places += [here / arm / runs.seed(k) for arm in ("cold", "warm", *FACTORS) if arm != "once" for k in range(n_seeds)]
 made = [json.loads((place / "made_by.json").read_text()) for place in places]
 made_by = [*made, *(run["record"] for run in made)]
 stamp = store.provenance(profile=profile, seeds=list(range(n_seeds)), commits_of_runs=sorted({one["commit"] for one in made_by}))

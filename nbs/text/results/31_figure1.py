@@ -18,14 +18,15 @@
 # # Figure 1
 #
 # > What all seeds measured in Experiment 1, and the map of the manifold, go in; Figures 1A to 1D, and the data behind them, come out.
+#
+# *Outputs: profile `paper`, seeds 0 to 2, iteration 1; made at commit `cbea95f` in 0.2 minutes.*
 
 # %% tags=["parameters"]
-folder = "runs/smoke"
-n_seeds = 1
-last_iteration = 0
+folder = "runs/paper"
+n_seeds = 3
+last_iteration = 1
 
 # %%
-from pathlib import Path
 
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
@@ -36,14 +37,15 @@ from matplotlib.patches import ConnectionPatch, FancyArrowPatch, FancyBboxPatch,
 from democratic_ai import figures, game, mechanisms
 from democratic_ai.engine import runs, store
 
-here = Path(folder)
-drawings, numbers = here / "results" / "figures", here / "results" / "data"
+here = runs.open_run(folder, runs.seed(0) / "fig1c.csv")
+drawings, numbers = (here / runs.RESULTS / kind for kind in ("figures", "data"))
 
 # %% [markdown]
 # ## 1A: one round of the game
 #
-# A round in real coins, under liberal egalitarian: what each player has, gives (filled) and keeps (empty), how the fund grows, and what comes
-# back. The tail who gave everything is paid most; the one who gave nothing, nothing. The original shows the same steps as a cartoon.
+# A round in real coins, under liberal egalitarian: what each player has, gives (filled) and keeps
+# (empty), how the fund grows, and what comes back. The tail who gave everything is paid most; the
+# one who gave nothing, nothing. The original shows the same steps as a cartoon.
 
 # %%
 endowment, contribution = jnp.array([10.0, 4, 4, 4]), jnp.array([5.0, 4, 2, 0])
@@ -98,16 +100,18 @@ figures.save(figures.finalise(figure, None), drawings / "fig1a.svg")
 # %% [markdown]
 # ## 1B: the map of the manifold
 #
-# A number is a mechanism and says which tenth of w it comes from (1: only what the others gave counts, 10: only what one gave oneself); its colour
-# says how much relative contributions count (dark: coins count, light: fractions of the endowment do). Near means: pays head and tails alike, round by
-# round. See how w orders the map from one end to the other, while v opens it like a fan where w is large and closes it at the strict
-# egalitarian. In the original, too, payouts fall under strict egalitarian, libertarian is the unequal one, and under liberal egalitarian the head stops
+# A number is a mechanism and says which tenth of w it comes from (1: only what the others gave
+# counts, 10: only what one gave oneself); its colour says how much relative contributions count
+# (dark: coins count, light: fractions of the endowment do). Near means: pays head and tails alike,
+# round by round. See how w orders the map from one end to the other, while v opens it like a fan
+# where w is large and closes it at the strict egalitarian. In the original, too, payouts fall under
+# strict egalitarian, libertarian is the unequal one, and under liberal egalitarian the head stops
 # giving.
 
 # %%
-every = runs.read_seeds(here, f"iter{last_iteration}/manifold.csv", 1)
+every = runs.read_seeds(here, runs.iteration(last_iteration) / "manifold.csv", 1)
 mapped = every[every.tail_endowment == 2]
-curves = runs.read_seeds(here, f"iter{last_iteration}/manifold_payouts.csv", 1)
+curves = runs.read_seeds(here, runs.iteration(last_iteration) / "manifold_payouts.csv", 1)
 on_the_map = {
     "libertarian": mapped[(mapped.w_bin == 10) & (mapped.v_bin == 1)],
     "liberal_egalitarian": mapped[(mapped.w_bin == 10) & (mapped.v_bin == 10)],
@@ -140,9 +144,10 @@ store.write_table(numbers / "fig1b_payouts.csv", curves)
 # %% [markdown]
 # ## 1C: contributions under three mechanisms
 #
-# Published points are people; lines are stand-in participants (or people, where the released files are), and virtual players that imitate stand-ins. In the original, strict
-# egalitarian let contributions slide for everybody, libertarian raised them, and under liberal egalitarian tails climbed
-# while the head did not.
+# Published points are people; lines are stand-in participants (or people, where the released files
+# are), and virtual players that imitate stand-ins. In the original, strict egalitarian let
+# contributions slide for everybody, libertarian raised them, and under liberal egalitarian tails
+# climbed while the head did not.
 
 # %%
 curves = runs.read_seeds(here, "fig1c.csv", n_seeds)
@@ -167,8 +172,8 @@ store.write_table(numbers / "fig1c.csv", curves)
 # %% [markdown]
 # ## 1D: how a mechanism is found
 #
-# Four steps in a circle, and the notebooks that take them. The original's picture has the same circle; what is learned from the people of one round
-# trains the mechanism of the next.
+# Four steps in a circle, and the notebooks that take them. The original's picture has the same
+# circle; what is learned from the people of one round trains the mechanism of the next.
 
 # %%
 steps = {  # left, bottom, words

@@ -18,14 +18,15 @@
 # # Figure 3
 #
 # > The learned mechanisms and the games of all seeds go in; Figures 3A to 3C, what mechanisms do and what comes of it, come out.
+#
+# *Outputs: profile `paper`, seeds 0 to 2, iteration 1; made at commit `cbea95f` in 0.3 minutes.*
 
 # %% tags=["parameters"]
-folder = "runs/smoke"
-n_seeds = 1
-last_iteration = 0
+folder = "runs/paper"
+n_seeds = 3
+last_iteration = 1
 
 # %%
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -34,26 +35,27 @@ from scipy import stats
 from democratic_ai import experiments, figures
 from democratic_ai.engine import runs, store
 
-here = Path(folder)
-drawings, numbers = here / "results" / "figures", here / "results" / "data"
+here = runs.open_run(folder, runs.seed(0) / "trials.parquet")
+drawings, numbers = (here / runs.RESULTS / kind for kind in ("figures", "data"))
 
 # %% [markdown]
 # ## 3A: who gets the fund
 #
-# Every possible round, head player's contribution upwards, tails' to the right. The original HCRM looked like liberal
-# egalitarian with a shore: below about half of its endowment the head gets almost nothing back. The original RM, under unequal endowments, paid
-# principally the tails.
+# Every possible round, head player's contribution upwards, tails' to the right. The original HCRM
+# looked like liberal egalitarian with a shore: below about half of its endowment the head gets
+# almost nothing back. The original RM, under unequal endowments, paid principally the tails.
 
 # %%
-beach = pd.concat(runs.read_seeds(here, file, n_seeds) for file in (f"iter{last_iteration}/beach.csv", "rational/theta1_sigma1/beach.csv"))
+places = (runs.iteration(last_iteration), runs.rational())
+beach = pd.concat(runs.read_seeds(here, place / "beach.csv", n_seeds) for place in places)
 axes = ["mechanism", "tail_endowment", "head_contribution", "tail_contribution_sum"]
 surface = beach.groupby(axes, sort=False).head_share.agg(["mean", "std"]).reset_index().rename(columns={"mean": "head_share"})
 figure = figures.beach_plot(surface, size=(1.3, 1.2), note="trained with networks that imitate stand-in participants; RM with rational players")
 figures.save(figure, drawings / "fig3a.svg")
 
 # %% [markdown]
-# The shore in numbers: the head's share when the tails give everything, for a head that gives less than half of its ten coins
-# and for one that gives more.
+# The shore in numbers: the head's share when the tails give everything, for a head that gives less
+# than half of its ten coins and for one that gives more.
 
 # %%
 generous = surface[surface.tail_contribution_sum == 3 * surface.tail_endowment]
@@ -61,7 +63,8 @@ side = generous.head_contribution.lt(5).map({True: "head gives less than half", 
 generous.groupby(["mechanism", side, "tail_endowment"], sort=False).head_share.mean().unstack().round(3)
 
 # %% [markdown]
-# How far do seeds agree? The standard deviation over seeds of HCRM's head share, averaged over all rounds of a condition.
+# How far do seeds agree? The standard deviation over seeds of HCRM's head share, averaged over all
+# rounds of a condition.
 
 # %%
 surface[surface.mechanism == "hcrm"].groupby("tail_endowment")["std"].mean().round(3)
@@ -72,9 +75,11 @@ store.write_table(numbers / "fig3a_beach.csv", surface.drop(columns="std"))
 # %% [markdown]
 # ## 3B: how rich and how equal
 #
-# A dot is one game of Experiments 2 and 3: to the right, the surplus that the group made (the logarithm of all returns over all endowments; 0 is
-# what a group gets that gives nothing, ln 1.6 what one gets that gives everything); upwards, the Gini coefficient of what its four players ended with.
-# Dark is where games are dense (in the original, light was). In the original HCRM struck the best bargain between surplus and equality.
+# A dot is one game of Experiments 2 and 3: to the right, the surplus that the group made (the
+# logarithm of all returns over all endowments; 0 is what a group gets that gives nothing, ln 1.6
+# what one gets that gives everything); upwards, the Gini coefficient of what its four players ended
+# with. Dark is where games are dense (in the original, light was). In the original HCRM struck the
+# best bargain between surplus and equality.
 
 # %%
 trials = runs.read_seeds(here, "trials.parquet", n_seeds).query("experiment in (2, 3) and session > 0")
@@ -95,9 +100,9 @@ def density(of_mechanism):
     return pd.DataFrame({"log_surplus": x, "gini": y, "density": height / height.max(), "all": ""})
 
 
-shore = pd.concat([density(rows).assign(mechanism=name) for name, rows in games.groupby("mechanism")])
+densities = pd.concat([density(rows).assign(mechanism=name) for name, rows in games.groupby("mechanism")])
 figure = figures.heat_panels(
-    shore.assign(log_surplus=shore.log_surplus.round(4), gini=shore.gini.round(4)),
+    densities.assign(log_surplus=densities.log_surplus.round(4), gini=densities.gini.round(4)),
     x="log_surplus",
     y="gini",
     value="density",
@@ -119,9 +124,11 @@ store.write_table(numbers / "fig3b.csv", games.loc[games.seed == 0, columns].rou
 # %% [markdown]
 # ## 3C: what one gets for giving
 #
-# A dot is one game: its head, or the mean of its tails. Contribution as a fraction of the endowment, payout in mean coins a round, because the head's
-# coins and the tails' come from one fund. Lines are fitted to heads and tails separately, over all runs. In the original libertarian paid both
-# by coins, strict egalitarian paid everybody the same whatever they gave, and HCRM gave almost nothing to those who contributed less than about half.
+# A dot is one game: its head, or the mean of its tails. Contribution as a fraction of the
+# endowment, payout in mean coins a round, because the head's coins and the tails' come from one
+# fund. Lines are fitted to heads and tails separately, over all runs. In the original libertarian
+# paid both by coins, strict egalitarian paid everybody the same whatever they gave, and HCRM gave
+# almost nothing to those who contributed less than about half.
 
 # %%
 roles = {role: {f"{role}_relative_contribution": "contribution", f"{role}_payout": "payout"} for role in ("head", "tail")}

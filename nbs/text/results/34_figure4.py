@@ -18,13 +18,14 @@
 # # Figure 4
 #
 # > Experiment 4 of all seeds, HCRM against a referee at tails of 4, goes in; Figures 4A to 4D, votes and what both did with the fund, come out.
+#
+# *Outputs: profile `paper`, seeds 0 to 2; made at commit `cbea95f` in 0.2 minutes.*
 
 # %% tags=["parameters"]
-folder = "runs/smoke"
-n_seeds = 1
+folder = "runs/paper"
+n_seeds = 3
 
 # %%
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -33,8 +34,8 @@ import pandas as pd
 from democratic_ai import experiments, figures, game, statistics
 from democratic_ai.engine import published, runs, store
 
-here = Path(folder)
-drawings, numbers = here / "results" / "figures", here / "results" / "data"
+here = runs.open_run(folder, runs.seed(0) / "trials.parquet")
+drawings, numbers = (here / runs.RESULTS / kind for kind in ("figures", "data"))
 trials = runs.read_seeds(here, "trials.parquet", n_seeds).query("experiment == 4 and session > 0")
 votes = runs.read_seeds(here, "votes.parquet", n_seeds).query("experiment == 4 and vote == vote")  # a vote not cast is NaN
 note = figures.behaviour_label(trials.source, n_seeds=n_seeds)
@@ -44,8 +45,8 @@ print(trials.groupby(["source", "seed"]).group.nunique().to_dict(), "groups by s
 # %% [markdown]
 # ## 4A: HCRM or the referee?
 #
-# Share of the votes for HCRM, tails and heads apart and all together; the diamond is what the original prints, 63.3 %, which is no count
-# over its 219 votes (138 would be 63.0 %, 139 63.5 %).
+# Share of the votes for HCRM, tails and heads apart and all together; the diamond is what the
+# original prints, which is no whole number of its 219 votes (11_statistics).
 
 # %%
 printed = published.read("text_statistics").set_index("name").published["exp4_share"]
@@ -65,8 +66,10 @@ shares.round(3)
 # %% [markdown]
 # ## 4B: how often a head is paid little
 #
-# The head's share of all payouts of a round, in six equal bins; a bar is the fraction of a game's rounds, averaged over games, with its interval. Rounds in which
-# nobody gave are left out. In the original HCRM was readier than the human referees to pay the head very little: its leftmost bar was the higher one.
+# The head's share of all payouts of a round, in six equal bins; a bar is the fraction of a game's
+# rounds, averaged over games, with its interval. Rounds in which nobody gave are left out. In the
+# original HCRM was readier than the human referees to pay the head very little: its leftmost bar
+# was the higher one.
 
 # %%
 payout = trials.pivot_table(index=["mechanism", "seed", "group", "round"], columns="player", values="payout")
@@ -98,8 +101,9 @@ store.write_table(numbers / "fig4b.csv", frequency.round(5))
 # %% [markdown]
 # ## 4C: what one got for giving
 #
-# A dot is one game: its head, or the mean of its tails; lines are fitted separately. In the original the tails' line was shallower under human referees:
-# they failed to reward tails who gave generously of the little they had.
+# A dot is one game: its head, or the mean of its tails; lines are fitted separately. In the
+# original the tails' line was shallower under human referees: they failed to reward tails who gave
+# generously of the little they had.
 
 # %%
 games = pd.concat([experiments.summarise_blocks(of_seed).assign(seed=seed) for seed, of_seed in trials.groupby("seed")], ignore_index=True)
@@ -119,9 +123,10 @@ fits.round(2)
 # %% [markdown]
 # ## 4D: beach plots from play
 #
-# A human referee cannot be asked about every possible round, so both surfaces come from the rounds that were played: the head's mean share of the
-# payouts, by what the head gave and what the tails gave together. Grey cells never occurred. In the original the referees' surface was the flatter one: they responded
-# less to contributions.
+# A human referee cannot be asked about every possible round, so both surfaces come from the rounds
+# that were played: the head's mean share of the payouts, by what the head gave and what the tails
+# gave together. Grey cells never occurred. In the original the referees' surface was the flatter
+# one: they responded less to contributions.
 
 # %%
 given = trials.pivot_table(index=["mechanism", "seed", "group", "round"], columns="player", values="contribution").loc[paid.index]
@@ -135,7 +140,8 @@ figures.save(figure, drawings / "fig4d.svg")
 store.write_table(numbers / "fig4d.csv", empirical.round(5))
 
 # %% [markdown]
-# How strongly do both respond? The head's mean share when it gave less than half of its coins, and when it gave half or more.
+# How strongly do both respond? The head's mean share when it gave less than half of its coins, and
+# when it gave half or more.
 
 # %%
 side = played.head_contribution.lt(5).map({True: "head gave less than half", False: "head gave half or more"})

@@ -18,15 +18,16 @@
 # # Supplementary figures
 #
 # > Play, votes, answers and surfaces of all seeds go in; Figures S1 to S9, and what votes depended on, come out.
+#
+# *Outputs: profile `paper`, seeds 0 to 2, iteration 1; made at commit `cbea95f` in 0.6 minutes.*
 
 # %% tags=["parameters"]
-folder = "runs/smoke"
-n_seeds = 1
-last_iteration = 0
+folder = "runs/paper"
+n_seeds = 3
+last_iteration = 1
 
 # %%
 import io
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -37,8 +38,8 @@ from PIL import Image
 from democratic_ai import experiments, figures, game, graphnet, mechanisms, statistics, voting
 from democratic_ai.engine import published, runs, store
 
-here = Path(folder)
-drawings, numbers, tables = (here / "results" / kind for kind in ("figures", "data", "tables"))
+here = runs.open_run(folder, runs.seed(0) / "trials.parquet")
+drawings, numbers, tables = (here / runs.RESULTS / kind for kind in ("figures", "data", "tables"))
 trials = runs.read_seeds(here, "trials.parquet", n_seeds).query("experiment in (2, 3) and session > 0")
 trials["role"] = trials.player.eq(0).map({True: "head", False: "tail"})
 votes = runs.read_seeds(here, "votes.parquet", n_seeds).query("experiment in (2, 3) and vote == vote")  # a vote not cast is NaN
@@ -58,14 +59,15 @@ def keep(figure, name):
 # %% [markdown]
 # ## S1: do virtual players play like participants?
 #
-# How often every number of coins was given in each round (the first at the top), by participants and, to their right, by virtual players left alone with
-# a mechanism. Heads above, tails below; two neighbours should look alike, as they did in the original. Half and all are dark columns.
+# How often every number of coins was given in each round (the first at the top), by participants
+# and, to their right, by virtual players left alone with a mechanism. Heads above, tails below; two
+# neighbours should look alike, as they did in the original. Half and all are dark columns.
 
 # %%
 played = trials[trials.mechanism.isin([*mechanisms.BASELINES, "hcrm"])]
 cells = [*conditions, "role", "round"]
 given = played.groupby(cells).contribution.value_counts(normalize=True).rename("frequency").rename_axis([*cells, "coins"]).reset_index()
-virtual = runs.read_seeds(here, f"iter{last_iteration}/virtual_coins.csv", n_seeds).groupby([*cells, "coins"]).frequency.mean().reset_index()
+virtual = runs.read_seeds(here, runs.iteration(last_iteration) / "virtual_coins.csv", n_seeds).groupby([*cells, "coins"]).frequency.mean().reset_index()
 both = pd.concat([virtual.assign(source="virtual"), given.assign(source="people" if note == "people" else "participants")])
 every = virtual[[*cells, "coins"]].merge(pd.DataFrame({"source": both.source.unique()}), how="cross")
 coins = every.merge(both, how="left").fillna({"frequency": 0})
@@ -99,9 +101,11 @@ apart.unstack(["role"]).round(2)
 # %% [markdown]
 # ## S2: what votes depended on
 #
-# A bar is the log-odds of a vote for HCRM per standard deviation of a difference between the two blocks: relative payout, coins paid, and all contributions of
-# the group; bars are means over runs, the whisker is the 95 % interval of one experiment of the original's size, the dots are the runs. In the
-# original's table relative payout counted against all four rivals, and coins counted more against libertarian and liberal egalitarian.
+# A bar is the log-odds of a vote for HCRM per standard deviation of a difference between the two
+# blocks: relative payout, coins paid, and all contributions of the group; bars are means over runs,
+# the whisker is the 95 % interval of one experiment of the original's size, the dots are the runs.
+# In the original's table relative payout counted against all four rivals, and coins counted more
+# against libertarian and liberal egalitarian.
 
 # %%
 player = ["seed", "experiment", "group", "player"]
@@ -142,8 +146,9 @@ store.write_table(numbers / "figS2.csv", found.round(5))
 # %% [markdown]
 # ## S3 and S4: payouts and contributions, round by round
 #
-# Means over games, with the 95 % interval that groups leave (a shadow, mostly thinner than the line). In the original RM paid principally the tails where endowments
-# were unequal, and heads whom it neglected soon stopped giving; HCRM compensated tails as liberal egalitarian did.
+# Means over games, with the 95 % interval that groups leave (a shadow, mostly thinner than the
+# line). In the original RM paid principally the tails where endowments were unequal, and heads whom
+# it neglected soon stopped giving; HCRM compensated tails as liberal egalitarian did.
 
 # %%
 by_game = trials.assign(relative_payout=trials.payout / trials.endowment, relative_contribution=trials.contribution / trials.endowment)
@@ -161,9 +166,10 @@ for name, value, label, limits in (
 # %% [markdown]
 # ## S5: how unequal games ended
 #
-# The Gini coefficient of what the four players of a game ended with, in ten bins from 0 to 1 whose bars sum to one; the line is the Gini coefficient of the
-# endowments. Left of the line the mechanism has made people more equal than they came. The original shows the same bins and line, and says that HCRM's
-# bargain between surplus and equality was a good one among its rivals.
+# The Gini coefficient of what the four players of a game ended with, in ten bins from 0 to 1 whose
+# bars sum to one; the line is the Gini coefficient of the endowments. Left of the line the
+# mechanism has made people more equal than they came. The original shows the same bins and line,
+# and says that HCRM's bargain between surplus and equality was a good one among its rivals.
 
 # %%
 games = pd.concat([experiments.summarise_blocks(of_seed).assign(seed=seed) for seed, of_seed in trials.groupby("seed")], ignore_index=True)
@@ -184,9 +190,11 @@ store.write_table(numbers / "figS5.csv", ginis.assign(initial_gini=ginis.tail_en
 # %% [markdown]
 # ## S6: what they said afterwards
 #
-# Seven questions, each answered with one of the two referees: the share of answers that name HCRM, tails and heads apart and, as a line with its interval, all together. In the
-# original every answer but the sixth went with the vote (t above 4), the second by far the most (t about 26). The authors' released files hold no answers: these
-# are stand-ins', made by a stated model, and where people take the stand-ins' place the figure can only say that it is empty.
+# Seven questions, each answered with one of the two referees: the share of answers that name HCRM,
+# tails and heads apart and, as a line with its interval, all together. In the original every answer
+# but the sixth went with the vote (t above 4), the second by far the most (t about 26). The
+# authors' released files hold no answers: these are stand-ins', made by a stated model, and where
+# people take the stand-ins' place the figure can only say that it is empty.
 
 # %%
 QUESTIONS = {
@@ -234,7 +242,8 @@ keep(figures.finalise(figure, figures.behaviour_label(answered.source, n_seeds=n
 store.write_table(numbers / "figS6.csv", named.round(4))
 
 # %% [markdown]
-# Which answers go with the vote? One logistic regression on all seven, over all rivals; t is the mean over runs.
+# Which answers go with the vote? One logistic regression on all seven, over all rivals; t is the
+# mean over runs.
 
 # %%
 predicting = [voting.determinants(rows, predictors=list(QUESTIONS)).rename_axis("question").reset_index() for _, rows in answered.groupby("seed")]
@@ -247,9 +256,10 @@ s6.round(3)
 # %% [markdown]
 # ## S7: how head and tails give together
 #
-# Each panel is one round of all games at one tail endowment, over all mechanisms: upwards what the head gave, to the right what its tails gave on average, as fractions of
-# what they had, in steps of a tenth. In the original heads opened with nothing, half or all: three dark bands in round 1. Tails with 2 coins each give a number of
-# sixths, which leaves some steps empty.
+# Each panel is one round of all games at one tail endowment, over all mechanisms: upwards what the
+# head gave, to the right what its tails gave on average, as fractions of what they had, in steps of
+# a tenth. In the original heads opened with nothing, half or all: three dark bands in round 1.
+# Tails with 2 coins each give a number of sixths, which leaves some steps empty.
 
 # %%
 relative = trials.assign(relative=trials.contribution / trials.endowment).groupby(
@@ -282,8 +292,10 @@ store.write_table(numbers / "figS7.csv", joint.query("fraction > 0").round(5))
 # %% [markdown]
 # ## S8: what a round leaves in the hand
 #
-# The beach plots of Figure 3A again, with what the tails (left) or the head (right) end a round with, in coins, payout and what was kept. Colours that change only upwards
-# say that only the head's contribution counts. In the original HCRM set head and tails to compete in giving: each one's return rose with the own contribution.
+# The beach plots of Figure 3A again, with what the tails (left) or the head (right) end a round
+# with, in coins, payout and what was kept. Colours that change only upwards say that only the
+# head's contribution counts. In the original HCRM set head and tails to compete in giving: each
+# one's return rose with the own contribution.
 
 # %%
 ended = graphnet.beach_returns(pd.read_csv(numbers / "fig3a_beach.csv"))
@@ -310,11 +322,13 @@ store.write_table(numbers / "figS8.csv", ended.drop(columns="head_share").round(
 # %% [markdown]
 # ## S9: the map of the manifold, for all endowments and for each
 #
-# As Figure 1B, for every tail endowment; all panels are cut from one scaling and share its axes. The first lays the five maps over one another, a form and colour
-# for each. With equal endowments v means nothing and the map shrinks to a line; as tails get poorer it opens. The original showed the same six maps.
+# As Figure 1B, for every tail endowment; all panels are cut from one scaling and share its axes.
+# The first lays the five maps over one another, a form and colour for each. With equal endowments v
+# means nothing and the map shrinks to a line; as tails get poorer it opens. The original showed the
+# same six maps.
 
 # %%
-manifold = runs.read_seeds(here, f"iter{last_iteration}/manifold.csv", 1)
+manifold = runs.read_seeds(here, runs.iteration(last_iteration) / "manifold.csv", 1)
 with figures.style():
     figure, axes = plt.subplots(2, 3, figsize=(figures.FULL, 5.0), sharex=True, sharey=True)
     together, *each = axes.flat

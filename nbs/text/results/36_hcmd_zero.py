@@ -18,15 +18,16 @@
 # # HCMD-zero: figures and tables
 #
 # > Runs of HCMD-zero, one per seed, go in; Balaguer et al.'s Figures 3, 4 and 5, their Table 1 and the numbers of their text, each beside ours, come out.
+#
+# *Outputs: profile `paper`, seeds 0 to 4; made at commit `7290579`.*
 
 # %% tags=["parameters"]
-folder = "runs/smoke"
-profile = "smoke"
-n_seeds = 1
+folder = "runs/paper"
+profile = "paper"
+n_seeds = 5
 
 # %%
 import json
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -34,13 +35,14 @@ import pandas as pd
 import seaborn as sns
 from scipy import stats
 
-from democratic_ai import experiments, figures, graphnet, hcmd_zero, mechanisms, statistics
+from democratic_ai import experiments, figures, graphnet, hcmd_evaluation, mechanisms, statistics
 from democratic_ai.engine import published, runs, store
 
-here = Path(folder)
-results = here / "results"
+needed = runs.seed(0) / runs.HCMD_ZERO / "trials.parquet"
+here = runs.open_run(folder, needed, made_with="hcmd-zero")
+results = here / runs.RESULTS
 drawings, numbers, tables = (results / name for name in ("figures", "data", "tables"))
-read = lambda name: runs.read_seeds(here, f"hcmd_zero/{name}", n_seeds)
+read = lambda name: runs.read_seeds(here, runs.HCMD_ZERO / name, n_seeds)
 trials, votes = read("trials.parquet"), read("votes.parquet")
 trials, votes = trials[trials.session > 0], votes[votes.vote.notna()]
 note = figures.behaviour_label(trials.source, n_seeds=n_seeds)
@@ -53,8 +55,9 @@ ours = {}  # the same numbers, each by seed
 # %% [markdown]
 # ## Figure 3, above: contributions
 #
-# Head and tails, round by round, under the last mechanism and under liberal egalitarian. In the original HCMD-zero "matched" the baseline's contributions. Look at heads with poor tails: do
-# they give more under the mechanism that may pay them nothing?
+# Head and tails, round by round, under the last mechanism and under liberal egalitarian. In the
+# original HCMD-zero "matched" the baseline's contributions. Look at heads with poor tails: do they
+# give more under the mechanism that may pay them nothing?
 
 # %%
 given = trials.assign(
@@ -81,7 +84,9 @@ over_rounds.pivot(index=["role", "tail_endowment"], columns="mechanism", values=
 # %% [markdown]
 # ## Figure 3, below: votes
 #
-# Share of the votes for HCMD-zero. The original reports .543 of all votes (p < .06) and "at least half" at every endowment. The interval draws runs and, within them, whole groups.
+# Share of the votes for HCMD-zero, all together and by endowment, with the published share of all.
+# The original also says "at least half" at every endowment. The interval draws runs and, within
+# them, whole groups.
 
 # %%
 by_group = pd.concat([votes, votes.assign(tail_endowment="all")]).groupby(["tail_endowment", "seed", "group"]).vote.agg(["sum", "size"]).reset_index()
@@ -109,7 +114,9 @@ pd.DataFrame({"vote_share": ours["hcmd_share_liberal_egalitarian"], "p": p}).rou
 # %% [markdown]
 # ## Figure 3, below right: wealth and equality
 #
-# A dot is a group: to the right, how unequal its four returns were; upwards, the sum of their logarithms, which rewards both a large fund and an equal one. In the original the two clouds lay on each other.
+# A dot is a group: to the right, how unequal its four returns were; upwards, the sum of their
+# logarithms, which rewards both a large fund and an equal one. In the original the two clouds lay
+# on each other.
 
 # %%
 block = trials.assign(reward=trials.payout + trials.endowment - trials.contribution)
@@ -140,8 +147,9 @@ wealth.round(3)
 # %% [markdown]
 # ## Figure 4, left: how models age
 #
-# Each model (row) on each data set (column), as a ratio to the model that was made with it. Above the diagonal a model meets data from mechanisms it has not seen. In the original those ratios grew with the distance: on the
-# fourth data set the contribution model of the second iteration was 23.3 % worse, that of the third 13.8 %.
+# Each model (row) on each data set (column), as a ratio to the model that was made with it. Above
+# the diagonal a model meets data from mechanisms it has not seen. In the original those ratios grew
+# with the distance; what it prints of them stands beside ours under "The numbers of the text".
 
 # %%
 entropy = statistics.over_seeds(read("cross_entropy.csv"), ["kind", "model_iteration", "data_iteration"], "ratio")
@@ -173,8 +181,9 @@ for s in (2, 3):
 found["models_age"] = np.minimum(ours["hcmd_model_2_on_data_4"] - ours["hcmd_model_3_on_data_4"], ours["hcmd_model_3_on_data_4"])
 
 # %% [markdown]
-# Not all of that is age. On the diagonal stands a model on the very groups that it learned from, to its right one on strangers; and models 1 to 3 are smaller. So once more, with 500 groups a mechanism that no model has met:
-# what is above one here is neither learned by heart nor unlearned.
+# Not all of that is age. On the diagonal stands a model on the very groups that it learned from, to
+# its right one on strangers; and models 1 to 3 are smaller. So once more, with 500 groups a
+# mechanism that no model has met: what is above one here is neither learned by heart nor unlearned.
 
 # %%
 unmet = statistics.over_seeds(read("cross_entropy_unmet.csv"), ["kind", "model_iteration", "data_iteration"], "ratio")
@@ -184,7 +193,8 @@ unmet.pivot(index=["kind", "model_iteration"], columns="data_iteration", values=
 # %% [markdown]
 # ## Figure 4, right: the metagame
 #
-# Every mechanism (row) against every other (column) before the last models; 0 is the random one. In the original every later iteration won more votes than all earlier ones, with diminishing returns.
+# Every mechanism (row) against every other (column) before the last models; 0 is the random one. In
+# the original every later iteration won more votes than all earlier ones, with diminishing returns.
 
 # %%
 met = statistics.over_seeds(metagames[metagames.model_iteration == last], ["iteration_row", "iteration_col"], "vote_share")
@@ -195,8 +205,9 @@ figure = table_plot([win], [""], ("against iteration", "iteration"), (0.5 - spre
 figures.save(figures.finalise(figure, modelled), drawings / "hcmd_fig4_metagame.svg")
 
 # %% [markdown]
-# Step by step: does each iteration beat the one before? `own` is its share of the votes before the models that it was trained with, `last` before the last ones, which know most; won and lost count the runs in which it
-# leads, or trails, by more than two standard errors.
+# Step by step: does each iteration beat the one before? `own` is its share of the votes before the
+# models that it was trained with, `last` before the last ones, which know most; won and lost count
+# the runs in which it leads, or trails, by more than two standard errors.
 
 # %%
 steps = metagames.query("iteration_row == iteration_col + 1").assign(lead=lambda f: f.vote_share - 0.5)
@@ -219,13 +230,15 @@ for before in ("own", "last"):
 step.round(3)
 
 # %% [markdown]
-# Where would the stop rule of 12 have ended each run, and what share of new participants' votes against liberal egalitarian (below) has the mechanism of that iteration? The original ended after its seventh. So all seven are run here, whatever the rule says.
+# Where would the stop rule of 12 have ended each run, and what share of new participants' votes
+# against liberal egalitarian (below) has the mechanism of that iteration? The original ended after
+# its seventh. So all seven are run here, whatever the rule says.
 
 # %%
 courses, ended = read("course.csv"), []
 course = courses.query("rival == 'liberal_egalitarian'")
 for k in range(n_seeds):
-    reasons = json.loads((here / f"seed{k}" / "hcmd_zero" / "stop.json").read_text())
+    reasons = json.loads((here / runs.seed(k) / runs.HCMD_ZERO / "stop.json").read_text())
     end = next((s for s, reason in reasons.items() if reason), str(last))
     ended.append({"seed": k, "iteration": int(end), "reason": reasons[end] or "the last iteration"})
 stop = pd.DataFrame(ended).merge(course.groupby(["seed", "iteration"]).vote_share.mean().reset_index())
@@ -233,12 +246,13 @@ store.write_table(tables / "hcmd_stop.csv", stop.round(5))
 stop
 
 # %% [markdown]
-# A step that wins before its own models and not before later ones was trained for a taste that later votes did not confirm. How well can a taste be known? Two blocks under one and the same referee differ by accident, and
-# not by much. Whoever knew the very rule by which these people vote would be a little less surprised by their votes than a coin is; and a little less than that without knowing which block came first, as the original's vote model, which treats
-# both alike, cannot. What does the taste that was learned know of it? (26)
+# A step that wins before its own models and not before later ones was trained for a vote model that
+# later votes did not confirm. How well can a vote be foretold at all? The figure shows three
+# forecasts (12, 26): by the very rule by which these people vote, by the rule without knowing which
+# block came first, as the original's vote model cannot know it, and by the vote model that was
+# learned.
 #
-# Are few votes all of the reason? From a quarter to four times the groups, in shorter trainings (43), tastes know more with every doubling, and the part of the steps won changes by -.028 (-.097 to .040): not excluded is a slow growth, but one that would end
-# in winning every step.
+# Are few votes all of the reason? 43 asks it with a quarter to four times the groups.
 
 # %%
 knowable = read("knowable.csv").melt(["seed", "iteration"], ["rule", "unordered", "taste"], var_name="who", value_name="knows")
@@ -266,9 +280,13 @@ knowable.pivot(index="iteration", columns="who", values="knows").round(1)
 # %% [markdown]
 # ## Figure 5: what they learned
 #
-# The head's share of the fund over what the head and the tails gave; rows are iterations from the random mechanism down, liberal egalitarian at the bottom; columns tails' endowments. In the original the policy grew a shore: below a threshold, what the
-# head gives comes back to others. For tails of 8 that give 2 each, a head that gives nothing got about 17 % at iteration 4 and 6.1 % at iteration 7. Thresholds of different runs lie at different places, and their mean would be a slope that no run has:
-# drawn is the first run; the table keeps the mean of all.
+# The head's share of the fund over what the head and the tails gave; rows are iterations from the
+# random mechanism down, liberal egalitarian at the bottom; columns tails' endowments. In the
+# original the policy grew a shore: below a threshold, what the head gives comes back to others.
+# What a head gets that gives nothing, under tails of 8 that give 2 each, is printed for two
+# iterations and stands below with the numbers of the text. Thresholds of different runs lie at
+# different places, and their mean would be a slope that no run has: drawn is the first run; the
+# table keeps the mean of all.
 
 # %%
 beach = read("beach.csv")
@@ -293,7 +311,9 @@ idle.pivot(index="iteration", columns="seed", values="head_share").round(3)
 # %% [markdown]
 # ## Do elections against oneself win elections against a stranger?
 #
-# Every mechanism against liberal egalitarian and against libertarian, which none of them met in training, before new participants: share of the votes by iteration. The original shows the last one against the first only.
+# Every mechanism against liberal egalitarian and against libertarian, which none of them met in
+# training, before new participants: share of the votes by iteration. The original shows the last
+# one against the first only.
 
 # %%
 axes = ["rival", "iteration", "tail_endowment"]
@@ -303,8 +323,9 @@ store.write_table(tables / "hcmd_course.csv", courses.round(5))
 courses.pivot(index=axes[:2], columns="tail_endowment", values="vote_share").round(3)
 
 # %% [markdown]
-# Who paid for the lesson? `worst` is the smallest return of any participant in any run while data were gathered, as a fraction of what whoever keeps all coins is sure of; `losers`, how many participants' blocks returned less than that (mean over
-# runs, with its interval).
+# Who paid for the lesson? `worst` is the smallest return of any participant in any run while data
+# were gathered, as a fraction of what whoever keeps all coins is sure of; `losers`, how many
+# participants' blocks returned less than that (mean over runs, with its interval).
 
 # %%
 came_off = read("worst_returns.csv")
@@ -313,8 +334,11 @@ store.write_table(tables / "hcmd_safety.csv", safety.round(5))
 safety.round(3)
 
 # %% [markdown]
-# And what the vote model likes: the weight of one coin more in every round, for oneself and for others, in the order of the table: for three voters in four the first other is the head. What the model cannot say is that a coin of *one's own* is worth
-# more to a tail with 2 than to a head with 10, as it is to people who vote by payout *relative to endowment* (and to our stand-ins, 03: about three times as much).
+# And what the vote model likes: the weight of one coin more in every round, for oneself and for
+# others, in the order of the table: for three voters in four the first other is the head. What the
+# model cannot say is that a coin of *one's own* is worth more to a tail with 2 than to a head with
+# 10, as it is to people who vote by payout *relative to endowment* (and to our stand-ins, 03: about
+# three times as much).
 
 # %%
 taste = statistics.over_seeds(read("taste.csv"), ["quantity", "whose", "iteration"], "weight")
@@ -324,13 +348,17 @@ taste.pivot(index="iteration", columns=["quantity", "whose"], values="weight").r
 # %% [markdown]
 # ## Table 1
 #
-# Groups and sizes are the original's. Beside them, what the same cross-validation says here: nats a choice on groups left out, for Table 1's two sizes and the larger network of Koster et al., as differences from the size that was used, within
-# the same split; below zero is better, and a size is called better only where the whole interval over seeds is below. And the penalty of the taste that cross-validation chose: the larger, the less the votes could teach (10 is the largest on offer).
+# Groups and sizes are the original's. Beside them, what the same cross-validation says here: nats a
+# choice on groups left out, for Table 1's two sizes and the larger network of Koster et al., as
+# differences from the size that was used, within the same split; below zero is better, and a size
+# is called better only where the whole interval over seeds is below. And the penalty of the taste
+# that cross-validation chose: the larger, the less the votes could teach (10 is the largest on
+# offer).
 
 # %%
 table1 = read("models.csv").query("seed == 0").drop(columns=["seed", "penalty"])
 sizes = read("sizes.csv").assign(size=lambda f: f.embed.astype(str) + "-" + f.hidden.astype(str))
-tried = sizes.pivot_table(index=["seed", "iteration", "split"], columns="size", values="cross_entropy")[[f"{a}-{b}" for a, b in hcmd_zero.SIZES]]
+tried = sizes.pivot_table(index=["seed", "iteration", "split"], columns="size", values="cross_entropy")[[f"{a}-{b}" for a, b in hcmd_evaluation.SIZES]]
 used = table1.set_index("iteration").apply(lambda row: f"{row.embed}-{row.hidden}", axis=1)
 chosen = np.take_along_axis(tried.to_numpy(), np.array([tried.columns.get_loc(used[s]) for s in tried.index.get_level_values("iteration")])[:, None], 1)
 by_seed = tried.sub(chosen[:, 0], axis=0).groupby(["iteration", "seed"]).mean()
@@ -345,16 +373,18 @@ table1.round(4)
 # %% [markdown]
 # ## The numbers of the text
 #
-# *Agree* and *differ* by the rule of 11: the published number lies in our interval over runs, give or take its own sampling error and rounding; of a p-value the side of .05 counts. How many groups voted on the original's last mechanism is
-# not printed, but its p-value says how sure it was of its 54.3 %: at p = .06 they are 1.88 standard errors above one half. The other numbers are printed without any error; only their rounding can be allowed for.
+# *Agree* and *differ* by the rule of 11: the published number lies in our interval over runs, give
+# or take its own sampling error and rounding; of a p-value the side of the 5 % level counts. How
+# many groups voted on the original's last mechanism is not printed. But its p-value says how many
+# standard errors (`certain`) its share of the votes was above one half. The other numbers are
+# printed without any error; only their rounding can be allowed for.
 
 # %%
 certain = stats.norm.isf(printed.published["hcmd_p_liberal_egalitarian"] / 2)
 margin = printed.rounding.copy()
 margin["hcmd_share_liberal_egalitarian"] = 1.96 * (printed.published["hcmd_share_liberal_egalitarian"] - 0.5) / certain
 intervals = {name: statistics.interval_over_seeds(by_seed) for name, by_seed in ours.items()}
-p = ours["hcmd_p_liberal_egalitarian"]
-intervals["hcmd_p_liberal_egalitarian"] = (p.median(), p.min(), p.max())
+intervals["hcmd_p_liberal_egalitarian"] = statistics.p_value_over_seeds(ours["hcmd_p_liberal_egalitarian"])
 beside = printed.drop(columns="rounding").assign(margin=margin).join(pd.DataFrame(intervals, index=["ours", "low", "high"]).T)
 beside["verdict"] = [
     statistics.agreement(row.published, row.ours, row.low, row.high, sign=row.sign, is_p=row.what.endswith(": p"), margin=row.margin)
@@ -364,7 +394,9 @@ store.write_table(tables / "hcmd_numbers.csv", beside.round(5).reset_index())
 beside[["what", "sign", "published", "margin", "ours", "low", "high", "verdict"]].round(3)
 
 # %% [markdown]
-# And what the original found, by the same rule as the findings of Democratic AI (38): each a number over seeds that should be above zero, or, where two things "match", their difference, which should lie within a tenth.
+# And what the original found, by the same rule as the findings of Democratic AI (38): each a number
+# over seeds that should be above zero, or, where two things "match", their difference, which should
+# lie within a tenth.
 
 # %%
 FINDINGS = {
@@ -377,12 +409,8 @@ FINDINGS = {
     "inequality_matches": "inequality matches that under liberal egalitarian (Gini coefficient)",
     "shore_grows": "a head that gives nothing gets less at iteration 7 than at 4 (tails of 8 that give 2)",
 }
-judgements = []
-for name, what in FINDINGS.items():
-    interval = statistics.interval_over_seeds(found[name])
-    word = statistics.finding(*interval, equal_within=0.1 if name.endswith("match") or name.endswith("matches") else None)
-    judgements.append({"name": name, "finding": what, **interval._asdict(), "word": word})
-judgements = pd.DataFrame(judgements).rename(columns={"value": "margin"})
+EQUAL_WITHIN = dict.fromkeys(("contributions_match", "productivity_matches", "inequality_matches"), 0.1)
+judgements = statistics.judge_findings(found, FINDINGS, equal_within=EQUAL_WITHIN)
 store.write_table(tables / "hcmd_findings.csv", judgements.round(5))
 judgements.set_index("finding")[["margin", "low", "high", "word"]].round(3)
 
@@ -390,10 +418,12 @@ judgements.set_index("finding")[["margin", "low", "high", "word"]].round(3)
 kept = beside.rename(columns={"ours": "value", "what": "unit"}).assign(made_by="26_hcmd_zero, 36_hcmd_zero")
 kept = kept[["value", "low", "high", "published", "unit", "made_by"]].astype(object).where(kept.notna(), None)
 store.write_json(results / "numbers" / "hcmd_zero.json", kept.T.to_dict())
-made_by = [json.loads((here / f"seed{k}" / "hcmd_zero" / "made_by.json").read_text()) for k in range(n_seeds)]
+places = [here / runs.seed(k) / runs.HCMD_ZERO for k in range(n_seeds)]
+made_by = [json.loads((place / "made_by.json").read_text()) for place in places]
 records = [made["record"] for made in made_by]
 took = {"minutes_of_seven_iterations": [round(record["minutes"], 2) for record in records]}
-took["gib_per_seed"] = [round(pd.read_csv(here / f"seed{k}" / "hcmd_zero" / "26_hcmd_zero.tsv", sep="\t").max_rss.item() / 1024, 2) for k in range(n_seeds)]
+memory = [pd.read_csv(place / "26_hcmd_zero.tsv", sep="\t").max_rss.item() for place in places]
+took["gib_per_seed"] = [round(mib / 1024, 2) for mib in memory]
 commits = {f"commits_of_{what}": sorted({made["commit"] for made in by}) for what, by in (("records", records), ("seeds", made_by))}
 stamp = store.provenance(profile=profile, seeds=list(range(n_seeds)), **commits, **took)
 stamp["uncommitted_changes"] = any(made["uncommitted_changes"] for made in [stamp, *records, *made_by])

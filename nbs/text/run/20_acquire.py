@@ -15,38 +15,40 @@
 # ---
 
 # %% [markdown]
-# # Acquire
+# # Acquire: blocks of play for virtual players to learn from
 #
 # > A population of stand-in participants goes in; the blocks of play that virtual players will learn from come out.
+#
+# *Outputs: profile `paper`, seed 0, iteration 1; made at commit `cbea95f` in 0.6 minutes.*
 
 # %% tags=["parameters"]
-folder = "runs/smoke/seed0/iter0"  # where this iteration's files go
+folder = "runs/paper/seed0/iter1"  # where this iteration's files go
 seed = 0
-iteration = 0
+iteration = 1
 loss = 1.0  # how strongly participants resent coins that did not come back
-pilot_blocks = 480
-holdout_blocks = 60
-repeat_groups = 20
+pilot_blocks = 4809
+holdout_blocks = 288
+repeat_groups = 821
 
 # %% [markdown]
-# The first iteration plays the pilot: the published mix of endowments, tutorial blocks, drop-outs replaced by bots, and early
-# mechanisms. Every later one sends *new* groups to play the mechanism that the last iteration learned, each time beside one of
-# the three baselines. That is the **repeat** of Democratic AI's loop, and it matters: a virtual player that never met a
-# mechanism like HCRM has no idea how people would take it.
+# The first iteration plays the pilot: the published mix of endowments, tutorial blocks, drop-outs
+# replaced by bots, and early mechanisms. Every later one sends *new* groups to play the mechanism
+# that the last iteration learned, each time beside one of the three baselines. That is the
+# **repeat** of Democratic AI's loop, and it matters: a virtual player that never met a mechanism
+# like HCRM cannot foresee how people would react to it.
 #
-# Nobody here is a person. `loss` is the one number of the population that the published curves do not determine
-# (see 03_participants).
+# Nobody here is a person. `loss` is the one number of the population that the published curves do
+# not determine (see 03_participants).
 
 # %%
 from dataclasses import replace
-from pathlib import Path
 
 import jax
 
 from democratic_ai import data, graphnet, mechanisms, participants
-from democratic_ai.engine import store
+from democratic_ai.engine import runs, store
 
-here = Path(folder)
+here = runs.open_run(folder)
 population = replace(participants.calibrated(), loss=loss)
 key = jax.random.fold_in(jax.random.key(seed), 2000 + iteration)
 
@@ -54,7 +56,7 @@ key = jax.random.fold_in(jax.random.key(seed), 2000 + iteration)
 if iteration == 0:
     plays = participants.pilot(key, population, n_blocks=pilot_blocks)
 else:
-    before = here.parent / f"iter{iteration - 1}" / "mechanism.safetensors"
+    before = here.parent / runs.iteration(iteration - 1) / "mechanism.safetensors"
     hcrm = graphnet.mechanism(store.load_parameters(before, graphnet.init(jax.random.key(0))))
     share = -(-repeat_groups // len(mechanisms.BASELINES))
     plays = data.concatenate(
@@ -73,7 +75,8 @@ summary = table.assign(relative=table.contribution / table.endowment).groupby(["
 summary.round(2)
 
 # %% [markdown]
-# `answered` is the share of answers that virtual players may learn from; the rest are those of players who dropped out.
+# `answered` is the share of answers that virtual players may learn from; the rest are those of
+# players who dropped out.
 
 # %%
 store.write_table(here / "plays.parquet", table)

@@ -15,22 +15,24 @@
 # ---
 
 # %% [markdown]
-# # Metagame
+# # Metagame: the strongest opponent on the manifold
 #
 # > Virtual players go in; the mechanism of the ideological manifold that is hardest to beat comes out, and a map of the manifold.
+#
+# *Outputs: profile `paper`, seed 0, iteration 1; made at commit `cbea95f` in 0.3 minutes.*
 
 # %% tags=["parameters"]
-folder = "runs/smoke/seed0/iter0"
+folder = "runs/paper/seed0/iter1"
 seed = 0
-iteration = 0
-metagame_blocks = 320
+iteration = 1
+metagame_blocks = 4096
 
 # %% [markdown]
-# Nine mechanisms stand against one another, as in Table S2: v and w in {0, 1/2, 1}. Each is played once by virtual players on
-# the evaluation's five endowments, and paired with all others afterwards.
+# Nine mechanisms stand against one another, as in Table S2: v and w in {0, 1/2, 1}. Each is played
+# once by virtual players on the evaluation's five endowments, and paired with all others
+# afterwards.
 
 # %%
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -38,23 +40,23 @@ import pandas as pd
 from sklearn.manifold import MDS
 
 from democratic_ai import cloning, mechanisms, metagame
-from democratic_ai.engine import store
+from democratic_ai.engine import runs, store
 
-here = Path(folder)
+here = runs.open_run(folder, "players.safetensors")
 key = jax.random.fold_in(jax.random.key(seed), 2200 + iteration)
 params = store.load_parameters(here / "players.safetensors", cloning.init(jax.random.key(0)))
 players = cloning.virtual_players(params)
 
 # %%
-sums = metagame.simulate(key, players, metagame.TABLE_S2_GRID, n_blocks=metagame_blocks)
-pairing = metagame.round_robin(sums)
+pairing = metagame.round_robin(key, players, metagame.TABLE_S2_GRID, n_blocks=metagame_blocks)
 table = metagame.tournament_table(pairing.win, metagame.TABLE_S2_GRID)
 table.pivot_table(index=["row_v", "row_w"], columns=["col_v", "col_w"], values="win_probability", sort=False).round(3)
 
 # %% [markdown]
-# The opponent for the mechanism in training is the one with the most votes. The published top two are nearly tied, and so may
-# ours be: where liberal egalitarian (v = 1, w = 1) is level with the best within two standard errors, it is the opponent, as it
-# was in the paper. What won is written down either way.
+# The opponent for the mechanism in training is the one with the most votes. The published top two
+# are nearly tied, and so may ours be: where liberal egalitarian (v = 1, w = 1) is level with the
+# best within two standard errors, it is the opponent, as it was in the paper. What won is written
+# down either way.
 
 # %%
 best, level = metagame.winner(pairing.win, margin=2 * pairing.error)
@@ -78,10 +80,11 @@ store.write_json(here / "metagame.json", outcome)
 # %% [markdown]
 # ## A map of the manifold
 #
-# A hundred mechanisms, ten values of w and ten of v, at five tail endowments: 500 points, each described by the mean relative payout of
-# head and tails in ten rounds. Multidimensional scaling puts them on paper so that distances are kept as well as two dimensions allow.
-# One scaling over all 500, so that the five panels of Figure S9 share their axes; it starts from the classical solution, which leaves
-# nothing to chance.
+# A hundred mechanisms, ten values of w and ten of v, at five tail endowments: 500 points, each
+# described by the mean relative payout of head and tails in ten rounds. Multidimensional scaling
+# puts them on paper so that distances are kept as well as two dimensions allow. One scaling over
+# all 500, so that the five panels of Figure S9 share their axes; it starts from the classical
+# solution, which leaves nothing to chance.
 
 # %%
 hundred = metagame.grid(10)
@@ -102,8 +105,8 @@ manifold = pd.DataFrame(
         "tail_endowment": np.array(mechanisms.TAILS)[tail],
         "w_bin": at // 10 + 1,
         "v_bin": at % 10 + 1,
-        "w": np.asarray(hundred.w)[at],
-        "v": np.asarray(hundred.v)[at],
+        "w": hundred.w[at],
+        "v": hundred.v[at],
         "mds_x": place[at, tail, 0],
         "mds_y": place[at, tail, 1],
     }

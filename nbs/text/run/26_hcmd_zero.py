@@ -15,19 +15,21 @@
 # ---
 
 # %% [markdown]
-# # HCMD-zero
+# # Run HCMD-zero: from nothing to a mechanism
 #
 # > Stand-in participants, a few groups at a time, go in; mechanisms that beat their predecessors, and an election against liberal egalitarian, come out.
+#
+# *Outputs: profile `paper`, seed 0; made at commit `961c861`.*
 
 # %% tags=["parameters"]
-folder = "runs/smoke/seed0/hcmd_zero"
+folder = "runs/paper/seed0/hcmd_zero"
 seed = 0
 loss = 1.0  # how strongly participants resent coins that did not come back
-group_fraction = 0.25  # of the original numbers of groups
-hcmd_games = 250  # pairs of games in an update of the mechanism
-hcmd_shortening = 80  # the original's updates are divided by this and its learning rate multiplied, so that a mechanism moves as far
-hcmd_clone_updates = 200  # of the contribution model
-hcmd_splits = 1  # random splits on which sizes of the contribution model are compared
+group_fraction = 1.0  # of the original numbers of groups
+hcmd_games = 1000  # pairs of games in an update of the mechanism
+hcmd_shortening = 1  # the original's updates are divided by this and its learning rate multiplied, so that a mechanism moves as far
+hcmd_clone_updates = 4000  # of the contribution model
+hcmd_splits = 2  # random splits on which sizes of the contribution model are compared
 n_features = 2  # of a player, seen by the mechanism: endowment and contribution, as in the original; 3 adds their ratio
 code = "by-hand"  # the pipeline's name for the code of this step; a record that other code has made is not gone on with
 first_mechanism = ""  # a file to start from; nothing: random weights, as in the original
@@ -37,21 +39,21 @@ import json
 import time
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import jax
 import numpy as np
 import pandas as pd
 
-from democratic_ai import experiments, figures, graphnet, hcmd_zero, mechanisms, participants
-from democratic_ai.engine import store
+from democratic_ai import experiments, figures, graphnet, hcmd_evaluation, hcmd_zero, mechanisms, participants
+from democratic_ai.engine import runs, store
 
-here = Path(folder)
+here = runs.open_run(folder)
 key_run, key_play, key_vote, key_sizes, key_course, key_rule = jax.random.split(jax.random.fold_in(jax.random.key(seed), 2600), 6)
 population = replace(participants.calibrated(), loss=float(loss))
 
 # %% [markdown]
-# The sizes are the original's, divided in the smaller profiles: fewer groups, fewer games in an update, fewer but longer steps.
+# The sizes are the original's, divided in the smaller profiles: fewer groups, fewer games in an
+# update, fewer but longer steps.
 
 # %%
 full, shorter = hcmd_zero.HcmdZero(), int(hcmd_shortening)
@@ -70,7 +72,8 @@ config
 # %% [markdown]
 # ## Seven iterations
 #
-# All seven are run, as the original's were; where the stop rule would have ended them is noted below.
+# All seven are run, as the original's were; where the stop rule would have ended them is noted
+# below.
 
 # %%
 blank = graphnet.init(jax.random.key(0), n_features=config.n_features)
@@ -84,23 +87,26 @@ record = hcmd_zero.run(config, acquire, model, optimise, hcmd_zero.converge, key
 store.write_json(made_by, made | {"minutes": made["minutes"] + (time.monotonic() - begun) / 60})
 
 # %% [markdown]
-# What it all came to, and where the stop rule would have ended it. (The cells from here on look at the record; the pipeline may run them again without making it anew.)
+# What it all came to, and where the stop rule would have ended it. (The cells from here on look at
+# the record; the pipeline may run them again without making it anew.)
 
 # %%
 n_iterations = len(config.groups)
-reasons = {s: hcmd_zero.stop_reason(**record["metagame"][str(s)]) for s in range(1, n_iterations + 1)}
+stop_reasons = {s: hcmd_zero.stop_reason(**record["metagame"][str(s)]) for s in range(1, n_iterations + 1)}
 sizes_used = {"groups": config.groups, "embed": config.embed, "hidden": config.hidden}
-models = pd.DataFrame({"iteration": list(reasons), **sizes_used, "penalty": [float(record["model"][str(s)]["penalty"]) for s in reasons]})
-models.assign(stop=reasons.values())
+models = pd.DataFrame({"iteration": list(stop_reasons), **sizes_used, "penalty": [float(record["model"][str(s)]["penalty"]) for s in stop_reasons]})
+models.assign(stop=stop_reasons.values())
 
 # %% [markdown]
-# What was compiled for these steps will not be asked for again, and holds more memory than all data.
+# What was compiled for these steps will not be asked for again, and holds more memory than all
+# data.
 
 # %%
 jax.clear_caches()
 
 # %% [markdown]
-# The metagame of every iteration: mechanisms so far, 0 being the random one, against one another before the models of that iteration. Below, the last one.
+# The metagame of every iteration: mechanisms so far, 0 being the random one, against one another
+# before the models of that iteration. Below, the last one.
 
 # %%
 tables = []
@@ -108,97 +114,98 @@ for s, played in record["metagame"].items():
     win, error = (np.asarray(played[name]) for name in ("win", "error"))
     row, col = np.indices(win.shape).reshape(2, -1)
     tables.append(pd.DataFrame({"model_iteration": int(s), "iteration_row": row, "iteration_col": col, "vote_share": win.ravel(), "error": error.ravel()}))
-met = pd.concat(tables).sort_values(["model_iteration", "iteration_row", "iteration_col"], ignore_index=True)
-met[met.model_iteration == n_iterations].pivot(index="iteration_row", columns="iteration_col", values="vote_share").round(3)
+pairings = pd.concat(tables).sort_values(["model_iteration", "iteration_row", "iteration_col"], ignore_index=True)
+pairings[pairings.model_iteration == n_iterations].pivot(index="iteration_row", columns="iteration_col", values="vote_share").round(3)
 
 # %% [markdown]
-# How well does each model (row) foretell each data set (column)? As ratios to the model that was made with it.
+# How well does each model (row) foretell each data set (column)? As ratios to the model that was
+# made with it.
 
 # %%
-surprised = hcmd_zero.cross_entropies(record)
-surprised.pivot(index=["kind", "model_iteration"], columns="data_iteration", values="ratio").round(3)
+predicted = hcmd_evaluation.cross_entropies(record)
+predicted.pivot(index=["kind", "model_iteration"], columns="data_iteration", values="ratio").round(3)
 
 # %% [markdown]
-# On the diagonal stand models on the very data that they learned from, and some of what one knows of those it has by heart. So invite 500 more groups under the same mechanisms, whom no model has met, and ask again.
+# On the diagonal stand models on the very data that they learned from, and some of what one knows
+# of those it has by heart. So invite 500 more groups under the same mechanisms, whose data no model
+# has seen, and try again.
 
 # %%
-keys_asked, keys_chance = (jax.random.split(key, n_iterations) for key in jax.random.split(key_rule))
-crowds = replace(config, groups=(500,) * n_iterations)
-asked = {str(s): hcmd_zero.acquire(key, record, s, population=population, config=crowds) for s, key in zip(reasons, keys_asked)}
-unmet = hcmd_zero.cross_entropies(record | {"data": asked})
-unmet.pivot(index=["kind", "model_iteration"], columns="data_iteration", values="ratio").round(3)
+key_new, key_chance = jax.random.split(key_rule)
+keys_new = jax.random.split(key_new, n_iterations)
+larger = replace(config, groups=(500,) * n_iterations)
+new_groups = {str(s): hcmd_zero.acquire(key, record, s, population=population, config=larger) for s, key in zip(stop_reasons, keys_new)}
+predicted_new = hcmd_evaluation.cross_entropies(record | {"data": new_groups})
+predicted_new.pivot(index=["kind", "model_iteration"], columns="data_iteration", values="ratio").round(3)
 
 # %% [markdown]
-# How much of a vote can be foretold at all? These people vote by a rule that we know (03), and by whim. Ask the rule a thousand times for each vote of the 500 groups: how much better than a coin does the rule itself foretell it, how
-# much better would it without knowing which block came first (as no linear model of both blocks alike can), and how much better does the taste? Thousandths of a nat a vote; of the rule itself half a one is taken off, because it is
-# judged by the same thousand answers that it is estimated from.
+# How much of a vote can be predicted at all? The rule by which these people vote is known (05); of
+# the same 500 groups, how much better than a coin does it predict a vote, how much better without
+# knowing which block came first, and how much better does the vote model? In thousandths of a nat
+# per vote (17).
 
 # %%
-chance = jax.jit(lambda key, a, b, **by: jax.vmap(lambda k: participants.vote(k, a, b, **by))(jax.random.split(key, 1000)).mean(0).clip(0.001, 0.999))
-surprise = lambda says, true: -(true * np.log(says) + (1 - true) * np.log(1 - says)).mean()
-rows = []
-for (s, groups), key_s in zip(asked.items(), keys_chance):
-    key_rule, key_unordered = jax.random.split(key_s)
-    rule = np.asarray(chance(key_rule, *hcmd_zero.split_blocks(groups)))
-    unordered = np.asarray(chance(key_unordered, *hcmd_zero.split_blocks(groups), recency=0.0))
-    says = np.asarray(hcmd_zero.preference_probability(record["model"][s]["taste"], *hcmd_zero.split_blocks(groups)))
-    knows = [1000 * (np.log(2) - surprise(p, rule)) for p in (rule, unordered, says)]
-    rows.append((int(s), knows[0] - 0.5, *knows[1:]))
-knowable = pd.DataFrame(rows, columns=["iteration", "rule", "unordered", "taste"])
+knowable = hcmd_evaluation.vote_information(key_chance, record, new_groups)
 knowable.round(2)
 
 # %% [markdown]
-# Would other sizes have foretold better? Nats a choice on groups left out, mean over the splits.
+# Would other sizes have predicted better? Nats a choice on groups left out, mean over the splits.
 
 # %%
-sizes = hcmd_zero.cross_validate_sizes(key_sizes, record, config=config, splits=int(hcmd_splits))
+sizes = hcmd_evaluation.cross_validate_sizes(key_sizes, record, config=config, splits=int(hcmd_splits))
 sizes.pivot_table(index="iteration", columns=["embed", "hidden"], values="cross_entropy").round(3)
 
 # %% [markdown]
-# And how did people come off who played so that we could learn? `worst` is the smallest return of anybody, as a fraction of what whoever keeps all coins is sure of; `losers` how many got less than that.
+# And how did people come off who played so that we could learn? `worst` is the smallest return of
+# anybody, as a fraction of what whoever keeps all coins is sure of; `losers` how many got less than
+# that.
 
 # %%
-came_off = hcmd_zero.worst_returns(record)
-came_off.round(3)
+left_with = hcmd_evaluation.worst_returns(record)
+left_with.round(3)
 
 # %% [markdown]
 # ## What the mechanisms do
 
 # %%
-field = {s: graphnet.mechanism(record["mechanism"][str(s)]) for s in range(n_iterations + 1)}
-beach = pd.concat(graphnet.beach(rule, tail).assign(iteration=s, tail_endowment=tail) for s, rule in field.items() for tail in config.tails)
+rules = {s: graphnet.mechanism(record["mechanism"][str(s)]) for s in range(n_iterations + 1)}
+beach = pd.concat(graphnet.beach(rule, tail).assign(iteration=s, tail_endowment=tail) for s, rule in rules.items() for tail in config.tails)
 figures.beach_plot(beach[beach.iteration == n_iterations].assign(mechanism="hcmd_zero"), note="trained with modelled participants");
 
 # %% [markdown]
 # What is left for a head that gives nothing while tails of 8 give 2 coins each?
 
 # %%
-idle = [float(rule(np.array([10.0, 8, 8, 8]), np.array([0.0, 2, 2, 2]))[0]) for rule in field.values()]
-idle = pd.DataFrame({"iteration": list(field), "head_share": idle})
+idle = [float(rule(np.array([10.0, 8, 8, 8]), np.array([0.0, 2, 2, 2]))[0]) for rule in rules.values()]
+idle = pd.DataFrame({"iteration": list(rules), "head_share": idle})
 idle.round(3)
 
 # %% [markdown]
-# What does the vote model like? Weights of a coin, mean over ten rounds, by whose it is. The others sit in the order of the table: for three voters in four the first of them is the head, and for the head they are all tails.
+# What does the vote model like? Weights of a coin, mean over ten rounds, by whose it is. The others
+# sit in the order of the table: for three voters in four the first of them is the head, and for the
+# head they are all tails.
 
 # %%
-taste = np.stack([record["model"][str(s)]["taste"] for s in reasons]).sum(1)[:, 1:] / 10  # [iteration, contribution or payout, seat]
-whose = {"own": taste[..., 0], "first other": taste[..., 1], "two others": taste[..., 2:].mean(-1)}
-weights = [(s, q, who, w[k, i]) for who, w in whose.items() for k, s in enumerate(reasons) for i, q in enumerate(("contribution", "payout"))]
-taste = pd.DataFrame(weights, columns=["iteration", "quantity", "whose", "weight"])
-taste.pivot(index="iteration", columns=["quantity", "whose"], values="weight").round(3)
+weight = np.stack([record["model"][str(s)]["vote_weights"] for s in stop_reasons]).sum(1)[:, 1:] / 10  # [iteration, contribution or payout, seat]
+whose = {"own": weight[..., 0], "first other": weight[..., 1], "two others": weight[..., 2:].mean(-1)}
+rows = [(s, q, who, w[k, i]) for who, w in whose.items() for k, s in enumerate(stop_reasons) for i, q in enumerate(("contribution", "payout"))]
+weights = pd.DataFrame(rows, columns=["iteration", "quantity", "whose", "weight"])
+weights.pivot(index="iteration", columns=["quantity", "whose"], values="weight").round(3)
 
 # %% [markdown]
-# ## Elections against strangers
+# ## Elections against mechanisms from outside
 #
-# Liberal egalitarian and libertarian took no part in the seven iterations. (A first mechanism from elsewhere may have met them: RM was trained against liberal egalitarian.) Every mechanism so far meets them, before 500 new groups of
-# participants at each endowment who play as in the evenings above.
+# Liberal egalitarian and libertarian took no part in the seven iterations. (A first mechanism from
+# elsewhere may have met them: RM was trained against liberal egalitarian.) Every mechanism so far
+# meets them, before 500 new groups of participants at each endowment who play as in the sessions
+# above.
 
 # %%
 seated = mechanisms.head_and_tails(np.repeat(np.array(config.tails, np.float32), 500))
 rows = []
 for rival in ("liberal_egalitarian", "libertarian"):
     for s in range(n_iterations + 1):
-        votes = hcmd_zero.votes_against(key_course, population, record["mechanism"][str(s)], mechanisms.BASELINES[rival], seated)
+        votes = hcmd_evaluation.votes_against(key_course, population, record["mechanism"][str(s)], mechanisms.BASELINES[rival], seated)
         share = np.asarray(votes).reshape(len(config.tails), -1).mean(1)
         rows += [(rival, s, tail, x) for tail, x in zip(config.tails, share)]
 course = pd.DataFrame(rows, columns=["rival", "iteration", "tail_endowment", "vote_share"])
@@ -207,32 +214,33 @@ course.pivot_table(index=["rival", "iteration"], columns="tail_endowment", value
 # %% [markdown]
 # ## The last election
 #
-# New groups play a tutorial, the last mechanism and liberal egalitarian, in either order, and vote; the tutorial is Koster et al.'s. The original does not say how many groups came; here as many as HCRM met
-# against liberal egalitarian, so that the two elections can be compared.
+# New groups play a tutorial, the last mechanism and liberal egalitarian, in either order, and vote;
+# the tutorial is Koster et al.'s. The original does not say how many groups came; here as many as
+# HCRM met against liberal egalitarian, so that the two elections can be compared.
 
 # %%
 groups = experiments.plan(fraction=float(group_fraction)).query("experiment == 2 and rival == 'liberal_egalitarian'").reset_index(drop=True)
-contenders = {experiments.AGENT: field[n_iterations], "liberal_egalitarian": mechanisms.liberal_egalitarian}
-plays = experiments.play_sessions(key_play, population, groups, contenders)
+contenders = {experiments.AGENT: rules[n_iterations], "liberal_egalitarian": mechanisms.liberal_egalitarian}
+plays = experiments.play_experiment(key_play, population, groups, contenders)
 trials = experiments.trial_table(plays, pd.concat([groups] * 3), source="participants")
 trials, votes = experiments.validate(trials, experiments.collect_votes(key_vote, plays, groups))
 trials = trials.assign(mechanism=trials.mechanism.replace(experiments.AGENT, "hcmd_zero"))
 votes.groupby("tail_endowment").vote.agg(["mean", "size"]).round(3)
 
 # %%
-store.write_table(here / "metagame.csv", met)
-store.write_table(here / "cross_entropy.csv", surprised)
-store.write_table(here / "cross_entropy_unmet.csv", unmet)
+store.write_table(here / "metagame.csv", pairings)
+store.write_table(here / "cross_entropy.csv", predicted)
+store.write_table(here / "cross_entropy_unmet.csv", predicted_new)
 store.write_table(here / "knowable.csv", knowable)
 store.write_table(here / "models.csv", models)
 store.write_table(here / "sizes.csv", sizes)
-store.write_table(here / "worst_returns.csv", came_off)
+store.write_table(here / "worst_returns.csv", left_with)
 store.write_table(here / "idle_head.csv", idle)
-store.write_table(here / "taste.csv", taste)
+store.write_table(here / "taste.csv", weights)
 store.write_table(here / "course.csv", course)
 store.write_table(here / "beach.csv", beach)
 store.write_table(here / "trials.parquet", trials)
 store.write_table(here / "votes.parquet", votes)
-store.write_json(here / "stop.json", {str(s): reason for s, reason in reasons.items()})
+store.write_json(here / "stop.json", {str(s): reason for s, reason in stop_reasons.items()})
 store.write_json(here / "made_by.json", store.provenance(seed=seed, record=json.loads(made_by.read_text())))
 store.save_parameters(here / "mechanism.safetensors", record["mechanism"][str(n_iterations)])

@@ -15,9 +15,11 @@
 # ---
 
 # %% [markdown]
-# # Calibrate
+# # Calibrate: stand-in participants from Figure 1C
 #
 # > Figure 1C goes in; the stand-in participants' numbers come out, with the errors they make on games that they were not fitted on.
+#
+# *Outputs: seed 0; made at commit `0a64442`.*
 
 # %% tags=["parameters"]
 folder = "data/participants"  # below the repository
@@ -29,9 +31,10 @@ fresh_games = 8192  # per mechanism and tail endowment, for judging
 seed = 0
 
 # %% [markdown]
-# This step stands outside the pipeline: its result is committed, `make calibrate` makes it again, and everything else reads the
-# file. One search takes about half a minute of one core. `loss` is held fixed in each search, because Figure 1C cannot tell it
-# (03_participants shows why), and so are the six numbers that 03_participants states; the other seven are fitted anew.
+# This step stands outside the pipeline: its result is committed, `make calibrate` makes it again,
+# and everything else reads the file. One search takes about half a minute of one core. `loss` is
+# held fixed in each search, because Figure 1C cannot tell it (03_participants shows why), and so
+# are the six numbers that 16_calibration states; the other seven are fitted anew.
 
 # %%
 import time
@@ -41,12 +44,14 @@ import jax
 import numpy as np
 import pandas as pd
 
-from democratic_ai import participants
-from democratic_ai.engine import store
+from democratic_ai import calibration, participants
+from democratic_ai.engine import runs, store
 
-there, ledgers, started = Path(folder), Path("runs") / "calibrate", time.process_time()
-searches = [participants.Search(loss=loss, n_games=n_games, n_candidates=n_candidates, n_generations=n_generations, seed=seed) for loss in losses]
-found = [participants.calibrate(search, ledger=ledgers / f"loss{search.loss}.json") for search in searches]
+there, logs = runs.open_run(folder), Path("runs") / "calibrate"
+started = time.process_time()
+sizes = {"n_games": n_games, "n_candidates": n_candidates, "n_generations": n_generations, "seed": seed}
+searches = [calibration.Search(loss=loss, **sizes) for loss in losses]
+found = [calibration.calibrate(search, log=logs / f"loss{search.loss}.json") for search in searches]
 
 # %%
 drawn = participants.fig1c_error(jax.random.key(seed), n_games=n_games)
@@ -59,8 +64,8 @@ table = pd.DataFrame(rows).set_index("loss")
 table.round(4)
 
 # %% [markdown]
-# The first column is flattered by the draw it was fitted on; the second one counts. Read down a column: how far do the searches
-# with different `loss` agree on the other numbers?
+# The first column is flattered by the draw it was fitted on; the second one counts. Read down a
+# column: how far do the searches with different `loss` agree on the other numbers?
 
 # %%
 population = found[0][0]
