@@ -2,6 +2,7 @@
 
 import ast
 import configparser
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -18,6 +19,7 @@ NUMBERS = {"method": "01", "run": "2", "results": "3", "questions": "4"}  # firs
 COMPONENTS = [path for path in NOTEBOOKS if path.parent.name in ("method", "engine")]
 METHOD = [path for path in COMPONENTS if path.parent.name == "method"]
 RUNS = [path for path in NOTEBOOKS if path.parent.name in ("run", "results", "questions")]
+MACHINE_PATH = re.compile(r"(?<![\w.])/(home|root|tmp|usr|opt|Users|var)/\w|/ipykernel_|site-packages")
 NAMES = {path: f"{path.parent.name}/{path.stem}" for path in NOTEBOOKS}
 
 
@@ -146,6 +148,7 @@ def test_notebooks_are_clean(path):
         if cell.cell_type == "code":
             assert cell.execution_count is None
             assert not any(output.output_type == "error" for output in cell.outputs)
+            assert not MACHINE_PATH.search(json.dumps(cell.outputs)), "an output names a folder of one machine"
 
 
 @pytest.mark.parametrize("path", COMPONENTS, ids=NAMES.get)

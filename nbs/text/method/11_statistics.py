@@ -842,6 +842,7 @@ def made_up_trials(rng, n_groups=12):
     poor = (rows.mechanism == "liberal_egalitarian") & (rows.player == 0)
     level = 0.6 - 0.02 * rows["round"] - 0.3 * poor * (10 - tail) / 10
     level = level + rng.normal(0, 0.05, n_groups)[rows.group]
+    level = level + rng.normal(0, 0.02, len(rows))
     endowment = np.where(rows.player == 0, 10, tail)
     rows = rows.assign(experiment=1, tail_endowment=tail, endowment=endowment)
     return rows.assign(contribution=endowment * level)
