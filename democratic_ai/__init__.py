@@ -14,7 +14,7 @@ Elect
     `metagame.elect` (put a mechanism up for election), `experiments` (the paper's with participants),
     `released` (the authors' files)
 Test
-    `statistics` (the paper's tests), `figures` (its drawings)
+    `statistics` (the paper's tests), `findings` (what the paper found), `figures` (its drawings)
 
 `engine` makes these fast, resumable and stored; `engine.published.network("hcrm")` is the file of a
 trained network. A module is loaded when it is first used, and none of them starts a device.
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         engine,
         experiments,
         figures,
+        findings,
         game,
         graphnet,
         hcmd_evaluation,
@@ -64,6 +65,7 @@ __all__ = [
     "hcmd_evaluation",
     "experiments",
     "released",
+    "findings",
     "statistics",
     "figures",
     "engine",

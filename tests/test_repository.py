@@ -117,6 +117,16 @@ def test_exported_cells_are_at_most_thirty_lines(path):
 
 
 @pytest.mark.parametrize("path", COMPONENTS, ids=NAMES.get)
+def test_functions_and_modules_stay_short(path):
+    assert sum(len(source.splitlines()) - 1 for source in exported(path)) <= 450
+    for source in exported(path):
+        for node in ast.parse(source).body:
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                first = min([node.lineno, *(mark.lineno for mark in node.decorator_list)])
+                assert node.end_lineno - first + 1 <= 25, node.name
+
+
+@pytest.mark.parametrize("path", COMPONENTS, ids=NAMES.get)
 def test_the_module_is_what_the_notebook_exports(path):
     sources = [docstrings.render(source) for source in exported(path)]  # as nbdev's export does
     ours = [ast.dump(node) for source in sources for node in ast.parse(source).body]

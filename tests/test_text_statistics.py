@@ -6,7 +6,14 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from democratic_ai import experiments, graphnet, mechanisms, participants, statistics
+from democratic_ai import (
+    experiments,
+    findings,
+    graphnet,
+    mechanisms,
+    participants,
+    statistics,
+)
 from democratic_ai.engine import published
 
 HCRM, RM = mechanisms.manifold(0.8, 0.9), mechanisms.manifold(0.9, 0.3)
@@ -59,7 +66,7 @@ def test_votes_not_cast_are_not_counted():
 
 def test_shares_and_players_of_experiments_2_and_3_are_those_of_the_table(tables):
     trials, votes = tables
-    found = experiments.text_statistics(trials, votes)
+    found = findings.text_statistics(trials, votes)
     cast = votes[(votes.experiment == 2) & (votes.rival == "liberal_egalitarian")]
     extreme = cast[cast.tail_endowment <= 4]
     assert found["exp2_liberal_egalitarian_extreme_share"] == pytest.approx(extreme.vote.mean())
@@ -75,7 +82,7 @@ def test_shares_and_players_of_experiments_2_and_3_are_those_of_the_table(tables
 
 def test_every_comparable_number_of_the_text_has_a_counterpart(tables):
     printed = published.read("text_statistics")
-    assert set(printed.name[printed.not_comparable.isna()]) <= set(experiments.text_statistics(*tables))
+    assert set(printed.name[printed.not_comparable.isna()]) <= set(findings.text_statistics(*tables))
 
 
 def test_profiles_of_experiment_4_are_frequencies_of_rounds(tables):
@@ -97,14 +104,14 @@ def test_a_head_paid_everything_is_in_the_last_bin():
 
 def test_without_answers_there_is_no_debriefing(tables):
     _, votes = tables
-    assert set(experiments.debriefing_tests(votes)) == {"debriefing_smallest_t", "debriefing_permissive_t", "debriefing_own_t"}
-    assert experiments.debriefing_tests(votes.assign(q3=np.nan)) == {}
+    assert set(findings.debriefing_tests(votes)) == {"debriefing_smallest_t", "debriefing_permissive_t", "debriefing_own_t"}
+    assert findings.debriefing_tests(votes.assign(q3=np.nan)) == {}
 
 
 def test_margins_are_differences_of_means(tables, beach):
     trials, votes = tables
-    found = experiments.finding_margins(trials, votes, beach)
-    assert set(found) == set(experiments.FINDINGS)
+    found = findings.finding_margins(trials, votes, beach)
+    assert set(found) == set(findings.FINDINGS)
     share = votes.groupby("rival").vote.mean()
     assert found["preferred_to_human_referee"] == pytest.approx(share["human_referee"] - 0.5)
     late = trials[(trials.experiment == 3) & (trials.session > 0) & (trials.tail_endowment <= 4) & (trials.player == 0)]

@@ -61,18 +61,21 @@ def train_steps(
     return state | {"params": params, "moments": moments}, metrics
 
 # %% ../../nbs/engine/loop.ipynb #64d47d65
-def _metrics_and_file(estimate, state, steps, optimiser, updates, place, settings):
-    """Name the metrics, and the file that only this training continues.
+def _begin(estimate, state, steps, optimiser, updates, place, settings):
+    """Load what this training has left in `place`, a folder and a label, or start anew.
 
-    `place` is a folder and a label.
+    Return the file, and all of it.
     """
     program, (_, metrics) = jax.make_jaxpr(partial(train_steps, optimiser=optimiser), return_shape=True)(estimate, state, steps)
-    folder, label = place
+    history = {name: np.full(updates, np.nan, np.float32) for name in metrics}
+    whole, (folder, label) = {"state": state, "done": np.int32(0), "history": history}, place
     if folder is None:
-        return metrics, None
+        return None, whole
     program = re.sub(r" at 0x\w+", "", str(program))  # where Python keeps a function differs from run to run
     mark = store.hash_pytree((jax.tree.leaves(estimate), state), str((settings, updates, len(steps), program)))
-    return metrics, Path(folder) / f"{label}-{mark}.safetensors"
+    file = Path(folder) / f"{label}-{mark}.safetensors"
+    whole = store.load_parameters(file, whole) if file.exists() else whole
+    return file, whole | {"history": jax.tree.map(np.array, whole["history"])}
 
 # %% ../../nbs/engine/loop.ipynb #98e973d0
 def _print_on_terminal(line):
@@ -103,7 +106,10 @@ class Progress:
         self.begun = self.saved = self.shown = self.call = time.monotonic()
 
     def due(self, done):
-        """Ask whether the next call might end later than `every` seconds after the last saving."""
+        """Report, and ask whether the next call might end later than `every` seconds after the
+        last saving.
+        """
+        self.report(done)
         now = time.monotonic()
         self.call, took = now, now - self.call
         late = now - self.saved > self.every - took or done == self.updates
@@ -118,6 +124,14 @@ class Progress:
             counted = done - self.first, self.updates - self.first, now - self.begun
             line = tqdm.format_meter(*counted, prefix=self.label, unit=f" {self.unit}", ascii=".#", ncols=100)
             _print_on_terminal(line)
+
+# %% ../../nbs/engine/loop.ipynb #7919b2a3
+def _advance(estimate, whole, steps, optimiser):
+    """Do the updates of some steps and note their metrics in the history."""
+    state, metrics = train_steps(estimate, whole["state"], jnp.asarray(steps), optimiser=optimiser)
+    state, metrics = jax.block_until_ready((state, metrics))
+    jax.tree.map(lambda kept, new: kept.put(steps, new), whole["history"], metrics)
+    return {"state": state, "done": np.int32(steps[-1] + 1), "history": whole["history"]}
 
 # %% ../../nbs/engine/loop.ipynb #b4dcd691
 def fit(
@@ -162,18 +176,13 @@ def fit(
     tuple[Any, dict[str, np.ndarray]]
         the last parameters; metrics [updates]
     """
-    span = lambda begin: jnp.arange(begin, min(begin + per_call, updates))
-    whole = {"state": {"params": params, "moments": optimiser.init(params), "key": key}, "done": np.int32(0)}
-    metrics, file = _metrics_and_file(estimate, whole["state"], span(0), optimiser, updates, (checkpoint, label), settings)
-    whole["history"] = {name: np.full(updates, np.nan, np.float32) for name in metrics}
-    whole = store.load_parameters(file, whole) if file and file.exists() else whole
-    state, first, history = whole["state"], int(whole["done"]), jax.tree.map(np.array, whole["history"])
-    progress = Progress(label, first, updates, every)
-    for begin in range(first, updates, per_call):
-        state, metrics = jax.block_until_ready(train_steps(estimate, state, span(begin), optimiser=optimiser))
-        done = min(begin + per_call, updates)
-        jax.tree.map(lambda kept, new: np.copyto(kept[begin:done], new), history, metrics)
-        if progress.due(done) and file:
-            store.save_parameters(file, {"state": state, "done": np.int32(done), "history": history})
-        progress.report(done)
-    return state["params"], history
+    state = {"params": params, "moments": optimiser.init(params), "key": key}
+    steps = np.arange(updates)
+    known = steps[:per_call], optimiser, updates, (checkpoint, label), settings
+    file, whole = _begin(estimate, state, *known)
+    progress = Progress(label, int(whole["done"]), updates, every)
+    for begin in range(progress.first, updates, per_call):
+        whole = _advance(estimate, whole, steps[begin : begin + per_call], optimiser)
+        if progress.due(whole["done"]) and file:
+            store.save_parameters(file, whole)
+    return whole["state"]["params"], whole["history"]

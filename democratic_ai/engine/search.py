@@ -70,6 +70,5 @@ def minimise(
             values.append([objective(position) for position in candidates])
             if bar.due(generation + 1) and log is not None:
                 store.write_json(log, {"settings": settings, "values": values})
-            bar.report(generation + 1)
         evolution.tell(candidates, values[generation])
     return evolution.result.xfavorite, np.minimum.accumulate([min(v) for v in values])

@@ -604,8 +604,7 @@ def heat_panels(
     panel, limits = {"row": row, "column": column}, limits or (0, frame[value].max())
     with style():
         figure, axes = panels(frame, **panel, width=size[0], height=size[1], above=above)
-        cells = frame.groupby([row, column])
-        image = _draw_cells(axes, cells, (x, y, value), cmap, limits)
+        image = _draw_cells(axes, frame.groupby([row, column]), (x, y, value), cmap, limits)
         _scale(figure, image, labels, window, ticks)
     return finalise(figure, note)
 

@@ -40,15 +40,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-import statsmodels.api as sm
 from jax import Array
 
-from democratic_ai import data, game, mechanisms, participants, statistics, voting
+from democratic_ai import data, game, mechanisms, participants, voting
 from democratic_ai.engine import published, store
 
 # %%
 #| hide
 import matplotlib.pyplot as plt
+import statsmodels.api as sm
 
 from democratic_ai import figures, graphnet
 
@@ -928,133 +928,6 @@ t_values.round(1)
 # published intercepts against libertarian and liberal egalitarian have t = 5.57 and 3.21; ours have no reason to differ from zero, because
 # nobody here likes HCRM for its own sake.
 
-
-# %% [markdown]
-# ## The numbers of the text, and the findings
-#
-# One run gives one value for every statistic that the paper's text reports. Chapter 11 has the tests
-# of the four experiments; here are the two things that it lacks, the surplus of a block and the
-# answers. People's files have no answers: then those names are missing.
-
-# %%
-#| export
-def debriefing_tests(
-    votes: pd.DataFrame,  # experiment, vote, q1 ... q7
-) -> dict[str, float]:  # name in data/published/text_statistics.csv -> t; or empty
-    "Regress votes on the seven answers, all at once (Koster et al., Results, Exp. 3)."
-    answers = list(QUESTIONS)
-    asked = votes[votes.experiment.isin([2, 3])].dropna(subset=["vote", *answers])
-    if asked.empty:
-        return {}
-    predictors = sm.add_constant(asked[answers].astype(float))
-    t = sm.Logit(asked.vote.astype(int), predictors).fit(disp=False).tvalues
-    others = [name for name in answers if name != "q6"]
-    return {
-        "debriefing_smallest_t": t[others].min(),
-        "debriefing_permissive_t": abs(t["q6"]),
-        "debriefing_own_t": t["q2"],
-    }
-
-
-# %%
-#| export
-def text_statistics(
-    trials: pd.DataFrame,  # of all four experiments
-    votes: pd.DataFrame,
-) -> dict[str, float]:  # name in data/published/text_statistics.csv -> value
-    "Compute every statistic that the text of Koster et al. reports, for one run."
-    blocks = summarise_blocks(trials[trials.experiment == 3])
-    found = statistics.experiment1_tests(trials) | statistics.experiment2_tests(votes)
-    found |= statistics.experiment3_tests(votes, blocks)
-    found |= statistics.experiment4_tests(trials, votes) | debriefing_tests(votes)
-    found["gini_10_2_2_2"] = float(game.gini(mechanisms.head_and_tails(2.0)))
-    players = sum(found[f"exp{experiment}_players"] for experiment in (1, 2, 3))
-    return found | {"players_in_all": players}
-
-
-# %%
-ours = text_statistics(trials, votes)
-printed = published.read("text_statistics").set_index("name")
-comparable = printed.index[printed.not_comparable.isna()]
-assert set(comparable) <= set(ours), "no printed number is left out in silence"
-assert ours["exp2_players"] == 4 * 821 and ours["players_in_all"] == 4776
-assert debriefing_tests(votes.assign(q1=np.nan)) == {}, "nobody answered"
-beside = printed.loc[comparable, ["what", "sign", "published"]]
-beside.assign(ours=pd.Series(ours)).round(3)
-
-# %% [markdown]
-# What did the paper *find*? Each finding becomes a number that should be above zero, a margin, and the
-# one that says "equal" a difference. The text says that HCRM gives heads "almost nothing" below half
-# of their endowment; we take that to mean less than a twentieth of the fund, tails giving everything.
-
-# %%
-#| export
-_EXTREME = "with tails of 2 and 4"
-FINDINGS = {
-    "preferred_to_strict_egalitarian": "HCRM wins the vote against strict egalitarian",
-    "preferred_to_libertarian": "HCRM wins the vote against libertarian",
-    "preferred_to_liberal_egalitarian": "HCRM wins the vote against"
-    " liberal egalitarian",
-    "liberal_egalitarian_hardest": "liberal egalitarian is the hardest"
-    " of the baselines to beat",
-    "preferred_to_rational": "HCRM wins the vote against RM",
-    "equal_under_equality": "with equal endowments HCRM and RM get as many votes",
-    "rm_neglects_heads": f"{_EXTREME} RM pays a smaller part of the fund to heads"
-    " than HCRM",
-    "heads_leave_rm": f"{_EXTREME} heads give less under RM than under HCRM"
-    " in the last three rounds",
-    "surplus_above_rm": "groups make a larger surplus under HCRM than under RM",
-    "preferred_to_human_referee": "HCRM wins the vote against human referees",
-    "nothing_below_half": "HCRM gives heads almost nothing while they give"
-    " less than half",
-}
-EQUAL_WITHIN = {"equal_under_equality": 0.1}  # of the votes: what difference is none
-
-
-# %%
-#| export
-def finding_margins(
-    trials: pd.DataFrame,
-    votes: pd.DataFrame,
-    beach: pd.DataFrame,  # as `graphnet.beach`, with mechanism and tail_endowment
-) -> dict[str, float]:  # by the names of FINDINGS
-    "Write each finding of Koster et al. (Results, Exp. 2-4) as a margin, for one run."
-    share = votes.groupby("rival").vote.mean()
-    found = {f"preferred_to_{rival}": share[rival] - 0.5 for rival in share.index}
-    easier = share[["strict_egalitarian", "libertarian"]].min()
-    found["liberal_egalitarian_hardest"] = easier - share["liberal_egalitarian"]
-    equal = votes[(votes.rival == "rational") & (votes.tail_endowment == 10)]
-    found["equal_under_equality"] = equal.vote.mean() - 0.5
-    generous = beach[beach.tail_contribution_sum == 3 * beach.tail_endowment]
-    low = generous[(generous.mechanism == AGENT) & (generous.head_contribution < 5)]
-    found["nothing_below_half"] = 0.05 - low.head_share.mean()
-    third = trials[(trials.experiment == 3) & (trials.session > 0)]
-    return found | _margins_over_rm(third)
-
-
-def _margins_over_rm(trials: pd.DataFrame) -> dict[str, float]:
-    "Compare what groups did and got under HCRM and under RM, in Experiment 3."
-    blocks = summarise_blocks(trials)
-    unequal = blocks[blocks.tail_endowment <= 4].groupby("mechanism").head_share.mean()
-    late = (trials.tail_endowment <= 4) & (trials.player == 0) & (trials["round"] > 7)
-    given = trials[late].groupby("mechanism").contribution.mean() / game.Game.most_coins
-    surplus = blocks.groupby("mechanism").surplus.mean()
-    means = {"rm_neglects_heads": unequal, "heads_leave_rm": given}
-    means["surplus_above_rm"] = surplus
-    return {name: mean[AGENT] - mean["rational"] for name, mean in means.items()}
-
-
-# %%
-surface = pd.concat(
-    graphnet.beach(hcrm, tail).assign(mechanism=AGENT, tail_endowment=tail)
-    for tail in mechanisms.TAILS
-)
-margins = finding_margins(trials, votes, surface)
-assert set(margins) == set(FINDINGS)
-against_rm = votes[votes.rival == "rational"].vote.mean()
-assert np.isclose(margins["preferred_to_rational"], against_rm - 0.5)
-pd.Series(margins).round(3)
-
 # %% [markdown]
 # ## Recap
 #
@@ -1062,8 +935,7 @@ pd.Series(margins).round(3)
 # `experiment4_dropouts`), `trial_table` and `collect_votes`, with `human_referee` (a `HumanReferee`'s
 # `RefereeState`) for a rival and `debriefing_features` and `debrief` (by `QUESTIONS`) after the vote.
 # `validate` looks the tables over, `count_votes` counts, `summarise_blocks` and `contribution_means`
-# summarise. `text_statistics` (with `debriefing_tests`) and `finding_margins` (by the names of
-# `FINDINGS`) set a run beside the paper.
+# summarise. What a run says of the paper's findings is in 18.
 #
 # Questions to take along: what would you ask a referee afterwards, to find out whether the model above is any good? Would counterbalancing still
 # save us if the *lean* to the second referee were stronger after a bad first one?

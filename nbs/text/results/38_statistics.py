@@ -36,7 +36,7 @@ last_iteration = 1
 import numpy as np
 import pandas as pd
 
-from democratic_ai import experiments, statistics
+from democratic_ai import experiments, findings, statistics
 from democratic_ai.engine import published, runs, store
 
 here = runs.open_run(folder, runs.seed(0) / "votes.parquet")
@@ -82,13 +82,13 @@ pd.Series(statistics.experiment4_tests(**seeds[0])).round(4)
 # people this part stays empty.
 
 # %%
-experiments.debriefing_tests(seeds[0]["votes"])
+findings.debriefing_tests(seeds[0]["votes"])
 
 # %% [markdown]
 # ## All of it, over seeds
 
 # %%
-found = pd.DataFrame([experiments.text_statistics(**seed) for seed in seeds])
+found = pd.DataFrame([findings.text_statistics(**seed) for seed in seeds])
 printed = published.read("text_statistics").set_index("name")
 
 
@@ -114,7 +114,7 @@ table[["what", "sign", "published", "ours", "low", "high"]].round(4)
 # %% [markdown]
 # ## What the paper found, found or not
 #
-# Numbers may miss and findings hold, or the other way round. Each finding (14_experiments) is
+# Numbers may miss and findings hold, or the other way round. Each finding (18_findings) is
 # written as one number that should be above zero. It is *found* where the whole interval over seeds
 # is above, *opposite* where all of it is below, and *undecided* otherwise. The one finding that
 # says "equal" is found where the whole interval lies within a tenth of zero, and opposite where all
@@ -124,9 +124,9 @@ table[["what", "sign", "published", "ours", "low", "high"]].round(4)
 last = runs.iteration(last_iteration)
 beaches = [pd.read_csv(place / last / "beach.csv") for place in places]
 of_seed = zip(seeds, beaches)
-margins = [experiments.finding_margins(**seed, beach=beach) for seed, beach in of_seed]
+margins = [findings.finding_margins(**seed, beach=beach) for seed, beach in of_seed]
 judgements = statistics.judge_findings(
-    pd.DataFrame(margins), experiments.FINDINGS, equal_within=experiments.EQUAL_WITHIN
+    pd.DataFrame(margins), findings.FINDINGS, equal_within=findings.EQUAL_WITHIN
 )
 store.write_table(here / runs.RESULTS / "tables" / "findings.csv", judgements.round(5))
 judgements.set_index("finding")[["margin", "low", "high", "word"]].round(3)
