@@ -15,8 +15,9 @@ import sys
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 
-from democratic_ai.engine import runs, stale
+from democratic_ai.engine import runs, stale, store
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "paper" / "results"
@@ -64,12 +65,31 @@ def code_cells(cells):
     return [cell for cell in cells if cell.cell_type == "code" and "injected-parameters" not in cell.metadata.get("tags", [])]
 
 
-def take_outputs(notebook, executed):
+def minutes_of(executed):
+    """Read how long a step took by the clock, where the pipeline kept it beside the executed notebook."""
+    kept = executed.with_suffix(".tsv")
+    return pd.read_csv(kept, sep="\t")["s"].iloc[0] / 60 if kept.exists() else None
+
+
+def show_parameters(cells, parameters, line):
+    """Show the parameters that made the outputs in the cell that declares them, and what made them below the title."""
+    for cell in cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            for name, value in parameters.items():
+                shown = f"{name} = {json.dumps(value) if isinstance(value, str) else repr(value)}"
+                cell.source = re.sub(rf"(?m)^{name} = .*?(?=  #|$)", lambda _, shown=shown: shown, cell.source)
+    title = re.sub(r"\n*^\*Outputs: .*$", "", cells[0].source, flags=re.MULTILINE)
+    cells[0].source = f"{title}\n\n{line}"
+
+
+def take_outputs(notebook, executed, commit):
     """Copy the outputs of an executed notebook cell by cell; its prose may have changed since, its code may not."""
     if stale.cell_hashes(notebook) != stale.cell_hashes(executed):
         sys.exit(f"publish: {notebook.name} has changed since the run; run 'make reproduce PROFILE=paper' again.")
-    ours = nbformat.read(notebook, 4)
-    for cell, source in zip(code_cells(ours.cells), code_cells(nbformat.read(executed, 4).cells), strict=True):
+    ours, done = nbformat.read(notebook, 4), nbformat.read(executed, 4)
+    parameters = done.metadata.get("papermill", {}).get("parameters", {})
+    show_parameters(ours.cells, parameters, runs.label_outputs(parameters, commit=commit, minutes=minutes_of(executed)))
+    for cell, source in zip(code_cells(ours.cells), code_cells(done.cells), strict=True):
         cell.outputs = source.outputs
         for output in cell.outputs:
             output.pop("execution_count", None)
@@ -115,7 +135,7 @@ def take_results(system, made):
         put_into_readme("results", (RESULTS / "summary.md").read_text())
     for step in steps:
         if executed := executed_copy(step, made.get("iterations", 1) - 1):
-            take_outputs(ROOT / runs.notebook(step), executed)
+            take_outputs(ROOT / runs.notebook(step), executed, made["commit"])
     keep_recipes(system, RUN, made)
 
 
@@ -125,7 +145,7 @@ def take_aside(part, made):
     if part == runs.SENSITIVITY:
         put_into_readme("sensitivity", (RESULTS / part / "summary.md").read_text())
     for step in ASIDE[part]:
-        take_outputs(ROOT / runs.notebook(step), runs.executed(step, ASIDE_RUN / part))
+        take_outputs(ROOT / runs.notebook(step), runs.executed(step, ASIDE_RUN / part), made["commit"])
     keep_recipes(str(part), ASIDE_RUN, made)
 
 
@@ -163,6 +183,6 @@ if __name__ == "__main__":
     if sys.argv[1:] == ["stale"]:
         report()
     elif sys.argv[1:]:
-        take_outputs(*map(Path, sys.argv[1:]))
+        take_outputs(*map(Path, sys.argv[1:]), store.git_state()["commit"])
     else:
         main()

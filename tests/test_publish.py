@@ -10,6 +10,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from democratic_ai.engine import runs
 
+COMMIT = "0123456789abcdef"
 PATH = Path(__file__).parent.parent / "paper" / "publish.py"
 specification = importlib.util.spec_from_file_location("publish", PATH)
 publish = importlib.util.module_from_spec(specification)
@@ -32,9 +33,9 @@ def pair(tmp_path):
 
 
 def test_outputs_land_in_their_cells_without_counts(pair):
-    publish.take_outputs(*pair)
+    publish.take_outputs(*pair, COMMIT)
     cells = nbformat.read(pair[0], 4).cells
-    assert [cell.source for cell in cells] == ["# X", "seed = 0", "seed"]
+    assert [cell.source for cell in cells[1:]] == ["seed = 0", "seed"]
     assert cells[2].outputs[0].data["text/plain"] == "1" and cells[2].outputs[0].execution_count is None
     assert cells[1].outputs == [] and cells[2].execution_count is None
 
@@ -42,14 +43,30 @@ def test_outputs_land_in_their_cells_without_counts(pair):
 def test_a_notebook_that_changed_since_the_run_is_refused(pair):
     write(pair[0], [new_markdown_cell("# X"), new_code_cell("seed = 0"), new_code_cell("seed + 1")])
     with pytest.raises(SystemExit, match=r"20_x.ipynb has changed since the run; run 'make reproduce PROFILE=paper' again"):
-        publish.take_outputs(*pair)
+        publish.take_outputs(*pair, COMMIT)
 
 
 def test_changed_prose_does_not_hinder(pair):
     write(pair[0], [new_markdown_cell("# Another title"), new_code_cell("seed = 0"), new_code_cell("seed")])
-    publish.take_outputs(*pair)
+    publish.take_outputs(*pair, COMMIT)
     cells = nbformat.read(pair[0], 4).cells
-    assert cells[0].source == "# Another title" and cells[2].outputs[0].data["text/plain"] == "1"
+    assert cells[0].source.startswith("# Another title\n") and cells[2].outputs[0].data["text/plain"] == "1"
+
+
+def test_the_parameters_that_made_the_outputs_are_shown_with_their_commit(tmp_path):
+    given, tags = "runs/paper/seed1", {"tags": ["parameters"]}
+    declared = 'folder = "runs/smoke/seed0"  # where\nseed = 0\nrate = 0.5  # a rate'
+    cells = [new_markdown_cell("# X\n\n> In, out.\n\n*Outputs: of old.*"), new_code_cell(declared, metadata=tags), new_code_cell("seed")]
+    (tmp_path / "done").mkdir()
+    ours, executed = (write(tmp_path / place / "20_x.ipynb", cells) for place in ("", "done"))
+    done = nbformat.read(executed, 4)
+    done.metadata["papermill"] = {"parameters": {"folder": given, "seed": 1, "rate": 0.25}}
+    nbformat.write(done, executed)
+    executed.with_suffix(".tsv").write_text("s\th:m:s\n90.0\t0:01:30\n")
+    publish.take_outputs(ours, executed, COMMIT)
+    title, parameters, _ = nbformat.read(ours, 4).cells
+    assert parameters.source == 'folder = "runs/paper/seed1"  # where\nseed = 1\nrate = 0.25  # a rate'
+    assert title.source == "# X\n\n> In, out.\n\n*Outputs: profile `paper`, seed 1; made at commit `0123456` in 1.5 minutes.*"
 
 
 @pytest.fixture
@@ -113,7 +130,8 @@ def test_of_a_sweep_its_files_are_taken_and_not_the_folders_of_its_runs(place, p
     (place / "nbs" / "questions").mkdir(parents=True)
     ours.rename(place / runs.notebook("40_sweep"))
     sweep = place / "runs" / "paper" / "sweep"
-    put(sweep, [*runs.WRITES["40_sweep"], "40_sweep.tsv", "learning_rate-0.0016/seed0/cloning.csv"])
+    put(sweep, [*runs.WRITES["40_sweep"], "learning_rate-0.0016/seed0/cloning.csv"])
+    put(sweep, ["40_sweep.tsv"], "s\n60.0\n")
     executed.rename(sweep / "40_sweep.ipynb")
     publish.take_aside(runs.SWEEP, MADE)
     assert listed(place / "paper") == {*(f"sweep/{name}" for name in runs.WRITES["40_sweep"]), "code.json"}
