@@ -117,7 +117,7 @@ unlock: setup  ## free the folder after a power cut, or after everything was kil
 	@$(BIN)/snakemake --cores 1 --quiet all --unlock --config profile=$(PROFILE)
 
 clean:  ## remove what can be made again, but not runs/ and what is known of how they were made
-	rm -rf .venv .snakemake/log .snakemake/slurm_logs .jax_cache .pytest_cache .hypothesis .ruff_cache docs/_build docs/nbs democratic_ai.egg-info
+	rm -rf .venv .snakemake/log .snakemake/slurm_logs .jax_cache .pytest_cache .hypothesis .ruff_cache docs/_build docs/nbs docs/api democratic_ai.egg-info
 	find . -name __pycache__ -not -path './runs/*' -prune -exec rm -rf {} +
 
 .PHONY: help setup reproduce paper figures sensitivity hcmd-zero questions sweep steps calibrate data publish stale test lint bench scaling book lab sync execute unlock clean

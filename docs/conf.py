@@ -8,7 +8,11 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 project = "democratic-ai"
 author = copyright = "the democratic-ai maintainers"
-extensions = ["myst_nb"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+autodoc_typehints = "none"  # types stand in the docstrings
+napoleon_google_docstring = False
+napoleon_use_rtype = False
+napoleon_use_ivar = True  # attributes are listed, not described a second time
 html_theme = "sphinx_book_theme"
 html_title = "Democratic AI"
 html_theme_options = {"show_toc_level": 2, "use_download_button": False}
@@ -39,4 +43,17 @@ def prepare():
     shutil.copytree(mathjax, target)
 
 
+def write_reference():
+    """Write a page for every module of the package, for autodoc to fill from the docstrings."""
+    pages = Path(__file__).parent / "api"
+    shutil.rmtree(pages, ignore_errors=True)
+    pages.mkdir()
+    package = ROOT / "democratic_ai"
+    for path in sorted([*package.glob("[a-z]*.py"), *(package / "engine").glob("[a-z]*.py")]):
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        directive = f"```{{eval-rst}}\n.. automodule:: {module}\n   :members:\n```\n"
+        (pages / f"{module}.md").write_text(f"# {module}\n\n{directive}")
+
+
 prepare()
+write_reference()

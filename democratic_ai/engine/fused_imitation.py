@@ -108,7 +108,7 @@ def mean_over_blocks(
     Parameters
     ----------
     loss : Callable
-        (logits [T, 11, N], *targets of N) -> [N] loss, [N] another
+        (logits [T, 11, N], targets of N) -> [N] loss, [N] another
     params : dict
         of `cloning.VirtualPlayer`
     examples : Examples

@@ -140,7 +140,7 @@ print("features", examples.features.shape, "target", examples.targets[0].shape)
 # %%
 #| export
 def mean_over_blocks(
-    loss: Callable,  # (logits [T, 11, N], *targets of N) -> [N] loss, [N] another
+    loss: Callable,  # (logits [T, 11, N], targets of N) -> [N] loss, [N] another
     params: dict,  # of `cloning.VirtualPlayer`
     examples: Examples,
     blocks: Array,  # [B] which blocks
