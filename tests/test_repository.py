@@ -152,6 +152,15 @@ def test_the_paired_text_says_the_same(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES.get)
+def test_prose_is_at_most_a_hundred_characters_wide(path):
+    for cell in cells(path):
+        if cell.cell_type == "markdown":
+            prose = re.sub(r"(?s)\$\$.*?\$\$|```.*?```", "", cell.source)  # formulas and code have lines of their own
+            for line in prose.splitlines():
+                assert len(line) <= 98 or line.startswith(("|", ">", "#", "![", "<")), line
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES.get)
 def test_notebooks_are_clean(path):
     for cell in cells(path):
         assert set(cell.metadata) <= {"tags"}

@@ -24,8 +24,8 @@
 
 # %% [markdown]
 # *In this notebook*: how a module gets its documentation. It uses nothing of ours. `nbdev-export`
-# calls `render_cell` on every cell before it writes a module (`export_procs` in pyproject.toml),
-# so nothing happens when the package is imported, and editors and linters see the finished text.
+# calls `render_cell` on every cell before it writes a module (`export_procs` in pyproject.toml), so
+# nothing happens when the package is imported, and editors and linters see the finished text.
 #
 # A notebook is read from top to bottom, and there a signature with comments behind its parameters
 # is the shortest complete description. `help()` shows no comments. It shows `__doc__`, and the
@@ -180,10 +180,9 @@ def _yields(function):
 
 
 # %% [markdown]
-# Two more things hide in our one sentence: the source in the paper, in parentheses, and the
-# errors, behind the word "raises". Each has a place of its own in numpydoc. What is left is the
-# summary, which must fit on one line; of a longer one, the first sentences or half sentence are
-# the summary.
+# Two more things hide in our one sentence: the source in the paper, in parentheses, and the errors,
+# behind the word "raises". Each has a place of its own in numpydoc. What is left is the summary,
+# which must fit on one line; of a longer one, the first sentences or half sentence are the summary.
 
 # %%
 #| export
@@ -301,8 +300,8 @@ def _literal(text, indent):
 
 # %% [markdown]
 # The comments that went into the docstring leave the signature: nothing is said twice in the
-# module. All other lines stay as they are. A function without a docstring keeps its comments, and
-# a docstring that has sections already is left alone, so that rendering twice is rendering once.
+# module. All other lines stay as they are. A function without a docstring keeps its comments, and a
+# docstring that has sections already is left alone, so that rendering twice is rendering once.
 
 # %%
 #| export

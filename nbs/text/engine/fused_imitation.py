@@ -24,14 +24,14 @@
 #| default_exp engine.fused_imitation
 
 # %% [markdown]
-# *In this notebook*: how `cloning` lays out the blocks that it learns from. It uses
-# `fused_players` and nothing of the method; a test holds the gradient and that of the readable
-# loss together to one part in 100,000.
+# *In this notebook*: how `cloning` lays out the blocks that it learns from. It uses `fused_players`
+# and nothing of the method; a test holds the gradient and that of the readable loss together to one
+# part in 100,000.
 #
 # Three observations make a batch cheap:
 #
-# 1. What a player knew before each choice does not change during training. It is written down
-#    once, one row per player and block, and an update looks rows up.
+# 1. What a player knew before each choice does not change during training. It is written down once,
+#    one row per player and block, and an update looks rows up.
 # 2. Players without ten answers of their own are not visited at all.
 # 3. The order of the other players is no fact of the game, so each row is written down in several
 #    orders. An update then permutes nothing: it reads one of them, drawn at random.

@@ -23,8 +23,10 @@
 #| default_exp engine.fused_mechanism
 
 # %% [markdown]
-# *In this notebook*: the fast form of the network that `graphnet` declares in flax, and the gradients that `training` and `hcmd_zero` need of it. It uses
-# `devices` and nothing of the method; a test holds each function and its readable form together, value and gradient, to one part in 100,000.
+# *In this notebook*: the fast form of the network that `graphnet` declares in flax, and the
+# gradients that `training` and `hcmd_zero` need of it. It uses `devices` and nothing of the method;
+# a test holds each function and its readable form together, value and gradient, to one part in
+# 100,000.
 
 # %%
 #| export
@@ -47,14 +49,16 @@ import math
 # %% [markdown]
 # ## Sender and receiver apart
 #
-# As declared, the network copies each node's numbers to three senders and three receivers, and the table's vector to twelve edges, only to multiply all the
-# copies with the same matrix. But a matrix times a joined vector is a sum of smaller products,
+# As declared, the network copies each node's numbers to three senders and three receivers, and the
+# table's vector to twelve edges, only to multiply all the copies with the same matrix. But a matrix
+# times a joined vector is a sum of smaller products,
 #
 # $$ W [v_s, v_r] = W_s v_s + W_r v_r , $$
 #
-# so four products with each half will do, instead of twelve with both; the edges only add. The second network's 128 inputs
-# fall into four such parts. Players go into Python lists (nothing is rolled or stacked), and arrays are feature-major: features in rows, games in columns,
-# so that each step is one matrix times a wide block of games.
+# so four products with each half will do, instead of twelve with both; the edges only add. The
+# second network's 128 inputs fall into four such parts. Players go into Python lists (nothing is
+# rolled or stacked), and arrays are feature-major: features in rows, games in columns, so that each
+# step is one matrix times a wide block of games.
 
 # %%
 #| export
@@ -128,14 +132,15 @@ share[:2].round(3)
 # %% [markdown]
 # ## One's own share per coin
 #
-# Rational players climb the return of a coin more, so their training needs of each player $i$ one number, $\partial\,\text{share}_i / \partial c_i$. With scores $z$
-# before the softmax,
+# Rational players climb the return of a coin more, so their training needs of each player $i$ one
+# number, $\partial\,\text{share}_i / \partial c_i$. With scores $z$ before the softmax,
 #
 # $$ \frac{\partial\,\text{share}_i}{\partial c_i} = \text{share}_i \Big( \frac{\partial z_i}{\partial c_i} - \sum_r \text{share}_r \frac{\partial z_r}{\partial c_i} \Big) . $$
 #
-# Going backwards from the scores, all four players need the same gradients of the second network: of score $r$ in an edge, in a node, in the table. They are computed
-# once, and every player takes its own share-weighted difference. Only below, in the first network, do they part, and there one player's coins move
-# few things: its node and its six edges of twelve.
+# Going backwards from the scores, all four players need the same gradients of the second network:
+# of score $r$ in an edge, in a node, in the table. They are computed once, and every player takes
+# its own share-weighted difference. Only below, in the first network, do they part, and there one
+# player's coins move few things: its node and its six edges of twelve.
 
 # %%
 #| export
@@ -212,8 +217,10 @@ gradient[:, 0].round(4)
 
 
 # %% [markdown]
-# A block of play with rational players, then, is a loop over rounds in which each player's generosity (the logit of its relative contribution) climbs its own return.
-# On the way back every round is computed a second time (`jax.checkpoint`) and not stored: that is cheaper than fetching it from memory outside the core's cache.
+# A block of play with rational players, then, is a loop over rounds in which each player's
+# generosity (the logit of its relative contribution) climbs its own return. On the way back every
+# round is computed a second time (`jax.checkpoint`) and not stored: that is cheaper than fetching
+# it from memory outside the core's cache.
 
 # %%
 #| export
@@ -249,8 +256,9 @@ assert jnp.allclose(received.sum(0), 10 * 1.6 * 11, rtol=1e-5), "who learns noth
 # %% [markdown]
 # ## Payouts, differentiated many rounds at once
 #
-# As no contribution depends on a mechanism's parameters, the network can be differentiated once over all rounds of a batch, each payout weighted by what a coin more
-# is worth, 640 rounds at a time.
+# As no contribution depends on a mechanism's parameters, the network can be differentiated once
+# over all rounds of a batch, each payout weighted by what a coin more is worth, 640 rounds at a
+# time.
 
 # %%
 #| export
@@ -287,9 +295,11 @@ assert jnp.allclose(gradient, 1541 * 4 * 1.6), "whatever fills the last chunk co
 # %% [markdown]
 # ## Every round there is
 #
-# A thousand pairs of games put twenty thousand questions to the same network: ten rounds, two copies. How many *different* questions can there be? Coins are
-# whole. A head of 10 has eleven answers, three tails of 2 have three each, and which of the tails gave what makes no difference: the network does not know their names.
-# With tails of 10 that makes 11 times 286 rounds, with tails of 2 only 11 times 10. All five endowments together have
+# A thousand pairs of games put twenty thousand questions to the same network: ten rounds, two
+# copies. How many *different* questions can there be? Coins are whole. A head of 10 has eleven
+# answers, three tails of 2 have three each, and which of the tails gave what makes no difference:
+# the network does not know their names. With tails of 10 that makes 11 times 286 rounds, with tails
+# of 2 only 11 times 10. All five endowments together have
 
 # %%
 #| export
@@ -344,9 +354,11 @@ np.testing.assert_array_equal(every.contribution.ravel()[here], [3, 7, 0, 5])
 
 
 # %% [markdown]
-# Fewer than a third of twenty thousand, and no more for a million games. So the network is asked each of them once, and both copies read the answers from the list. On the
-# way back, where the same round has been played many times, its weights add up in one place, and the network is differentiated once for each place. The list is for few
-# seats: a fifth player would multiply its tables by eleven.
+# Fewer than a third of twenty thousand, and no more for a million games. So the network is asked
+# each of them once, and both copies read the answers from the list. On the way back, where the same
+# round has been played many times, its weights add up in one place, and the network is
+# differentiated once for each place. The list is for few seats: a fifth player would multiply its
+# tables by eleven.
 
 # %%
 #| export
@@ -370,5 +382,6 @@ answers[here].round(3)
 # %% [markdown]
 # ## Recap
 #
-# `shares` is the network; `share_and_gradient` and `rational_payouts` serve the training with rational players; `weighted_gradient` differentiates the payouts of a
-# batch; `RoundTable`, `round_table` and `table_shares` serve HCMD-zero's self-play.
+# `shares` is the network; `share_and_gradient` and `rational_payouts` serve the training with
+# rational players; `weighted_gradient` differentiates the payouts of a batch; `RoundTable`,
+# `round_table` and `table_shares` serve HCMD-zero's self-play.

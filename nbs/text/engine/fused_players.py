@@ -23,16 +23,21 @@
 #| default_exp engine.fused_players
 
 # %% [markdown]
-# *In this notebook*: the fast form of the network that `cloning` declares in flax, and of the blocks that `training` plays with it. It uses
-# `devices` and nothing of the method; a test holds each function and its readable form together, value and gradient, to one part in 100,000.
+# *In this notebook*: the fast form of the network that `cloning` declares in flax, and of the
+# blocks that `training` plays with it. It uses `devices` and nothing of the method; a test holds
+# each function and its readable form together, value and gradient, to one part in 100,000.
 #
-# Thirty thousand updates of 512 blocks are six hundred million forecasts, forward and back. Four observations make them cheap on one core:
+# Thirty thousand updates of 512 blocks are six hundred million forecasts, forward and back. Four
+# observations make them cheap on one core:
 #
-# 1. A person's ten contributions are known in advance (*teacher forcing*), so nothing but the LSTM's state is sequential.
-# 2. Arrays are feature-major: players lie along the long axis, and the ten rounds are written out instead of looped over.
-# 3. $\sigma(z) = \frac12 + \frac12\tanh\frac z2$: with three of the four gates halved beforehand, one tanh serves all.
-# 4. The first layer and the choices do not depend on the state, so each is one matrix product for all ten rounds. So are the gradients of the
-#    weights: they wait until every round has been seen.
+# 1. A person's ten contributions are known in advance (*teacher forcing*), so nothing but the
+#    LSTM's state is sequential.
+# 2. Arrays are feature-major: players lie along the long axis, and the ten rounds are written out
+#    instead of looped over.
+# 3. $\sigma(z) = \frac12 + \frac12\tanh\frac z2$: with three of the four gates halved beforehand,
+#    one tanh serves all.
+# 4. The first layer and the choices do not depend on the state, so each is one matrix product for
+#    all ten rounds. So are the gradients of the weights: they wait until every round has been seen.
 
 # %%
 #| export
@@ -55,7 +60,8 @@ import flax.linen as nn
 # %% [markdown]
 # ## The weights, rearranged
 #
-# flax keeps the LSTM's eight matrices apart. The fused form joins them, transposes everything, and halves the three sigmoid gates.
+# flax keeps the LSTM's eight matrices apart. The fused form joins them, transposes everything, and
+# halves the three sigmoid gates.
 
 # %%
 #| export
@@ -131,7 +137,8 @@ def _lstm_step(from_inputs, recurrent, h, cell):
 
 
 # %% [markdown]
-# Ten rounds, written out: the first layer is one product over all rounds, then comes the state, and all the choices are one product again.
+# Ten rounds, written out: the first layer is one product over all rounds, then comes the state, and
+# all the choices are one product again.
 
 # %%
 #| export
@@ -173,8 +180,8 @@ def player_logits(
 # %% [markdown]
 # ## Backward
 #
-# From the last round to the first, only two numbers per player and unit are handed on: the gradients of $h$ and of the cell. With
-# $a = \tanh(\cdot)$ the four gates,
+# From the last round to the first, only two numbers per player and unit are handed on: the
+# gradients of $h$ and of the cell. With $a = \tanh(\cdot)$ the four gates,
 #
 # $$\dot m \mathrel{+}= \dot h\, \sigma(o)\,(1-\tanh^2 m), \qquad
 # \dot z = (1-a^2)\left[\tfrac12\dot m\, g,\ \tfrac12\dot m\, m_{t-1},\ \dot m\,\sigma(i),\ \tfrac12\dot h \tanh m\right].$$
@@ -196,7 +203,8 @@ def _gate_gradients(recurrent, traces, d_hidden):
 
 
 # %% [markdown]
-# With the gates' gradients in hand, everything else is one product over all rounds and players at once.
+# With the gates' gradients in hand, everything else is one product over all rounds and players at
+# once.
 
 # %%
 #| export
@@ -240,8 +248,9 @@ assert abs(value - value_fused) < 1e-4 * abs(value) and max(jax.tree.leaves(apar
 # %% [markdown]
 # ## A loss over many players
 #
-# A batch of 512 blocks holds some 1,730 players with ten answers. They are taken 112 at a time, so that their arrays stay in the second-level cache of a core. How
-# many there are is known only when the batch is drawn, so the number of chunks is part of the computation.
+# A batch of 512 blocks holds some 1,730 players with ten answers. They are taken 112 at a time, so
+# that their arrays stay in the second-level cache of a core. How many there are is known only when
+# the batch is drawn, so the number of chunks is part of the computation.
 
 # %%
 #| export
@@ -276,9 +285,11 @@ def mean_over_players(
 # %% [markdown]
 # ## Four copies at a table
 #
-# In play a virtual player carries two vectors of 16 numbers from choice to choice. Each reads its own numbers first, so four players would need
-# the table written down four times. Cheaper: one table, and four copies of the first layer with its columns rearranged. What a player was
-# paid stands apart from what else it knows: there a mechanism gets hold of the players when it is trained.
+# In play a virtual player carries two vectors of 16 numbers from choice to choice. Each reads its
+# own numbers first, so four players would need the table written down four times. Cheaper: one
+# table, and four copies of the first layer with its columns rearranged. What a player was paid
+# stands apart from what else it knows: there a mechanism gets hold of the players when it is
+# trained.
 
 # %%
 #| export
@@ -326,8 +337,9 @@ def observe(
 
 
 # %% [markdown]
-# A choice takes one uniform number: walk up the staircase of summed weights until the number is passed. The steps above the endowment are not
-# there to be climbed, so rounding can never make a player give what it does not have.
+# A choice takes one uniform number: walk up the staircase of summed weights until the number is
+# passed. The steps above the endowment are not there to be climbed, so rounding can never make a
+# player give what it does not have.
 
 # %%
 #| export
@@ -405,8 +417,9 @@ def update(
 # %% [markdown]
 # ## Whole blocks
 #
-# When a mechanism is trained, a block is played with all random numbers drawn before, and its gradient with respect to the payouts is taken while it is
-# played: a zero is added to every payout, the *perturbation*, and the log-probability of the choices is differentiated in it. The payout
+# When a mechanism is trained, a block is played with all random numbers drawn before, and its
+# gradient with respect to the payouts is taken while it is played: a zero is added to every payout,
+# the *perturbation*, and the log-probability of the choices is differentiated in it. The payout
 # itself is stopped.
 
 # %%
@@ -429,8 +442,9 @@ def _rollout(weights, endowment, uniform, perturbation, pay):
 
 
 # %% [markdown]
-# Arrays of 512 games at once crowd each other out of a core's own cache, so games are played 128 at a time. And the same key gives the very block that
-# `game.play` gives: the same numbers are drawn, all at once.
+# Arrays of 512 games at once crowd each other out of a core's own cache, so games are played 128 at
+# a time. And the same key gives the very block that `game.play` gives: the same numbers are drawn,
+# all at once.
 
 # %%
 #| export
@@ -499,8 +513,8 @@ def play_with_response(
 
 
 # %% [markdown]
-# Four players give what the network says, and Bob answers to what he was paid: the response to a payout of the last round is zero, since nobody
-# chooses after it.
+# Four players give what the network says, and Bob answers to what he was paid: the response to a
+# payout of the last round is zero, since nobody chooses after it.
 
 # %%
 seats = jnp.tile(jnp.array([10.0, 4, 4, 4]), (300, 1))
@@ -514,5 +528,5 @@ print("mean absolute response per coin, by round:", jnp.abs(response).mean((0, 2
 # %% [markdown]
 # ## Recap
 #
-# `player_logits` and `mean_over_players` serve the imitation; `init`, `act` and `update` are a virtual player's; `play` and `play_with_response` are blocks for
-# training a mechanism.
+# `player_logits` and `mean_over_players` serve the imitation; `init`, `act` and `update` are a
+# virtual player's; `play` and `play_with_response` are blocks for training a mechanism.

@@ -23,12 +23,14 @@
 #| default_exp engine.loop
 
 # %% [markdown]
-# *In this notebook*: the loop of every training here, of players and of mechanisms. It uses `store` for what it saves.
+# *In this notebook*: the loop of every training here, of players and of mechanisms. It uses `store`
+# for what it saves.
 #
-# Some minutes for players, as many for a mechanism, times seeds, times iterations: sooner or later somebody closes the lid. So the loop
-# saves at the latest every two minutes all that the rest depends on: parameters, optimiser, random key, step and history. The file's name
-# is made from settings, data and the program itself, as JAX has traced it. Another setting, or an estimate that computes something else
-# than it did, is another file, never a wrong resumption.
+# Some minutes for players, as many for a mechanism, times seeds, times iterations: sooner or later
+# somebody closes the lid. So the loop saves at the latest every two minutes all that the rest
+# depends on: parameters, optimiser, random key, step and history. The file's name is made from
+# settings, data and the program itself, as JAX has traced it. Another setting, or an estimate that
+# computes something else than it did, is another file, never a wrong resumption.
 
 # %%
 #| export
@@ -62,11 +64,13 @@ from jax.tree_util import Partial
 # %% [markdown]
 # ## Many updates in one call
 #
-# Python needs a tenth of a millisecond to call a compiled function, which is as long as a small update takes. So some two hundred updates share one
-# call. The one rule: randomness comes from `fold_in(key, step)`, from *which* update it is and not from how one got there.
-# Then a resumed run is the unbroken run, to the last bit.
+# Python needs a tenth of a millisecond to call a compiled function, which is as long as a small
+# update takes. So some two hundred updates share one call. The one rule: randomness comes from
+# `fold_in(key, step)`, from *which* update it is and not from how one got there. Then a resumed run
+# is the unbroken run, to the last bit.
 #
-# The estimate is a function with its data, made by `jax.tree_util.Partial`: one compiled program serves every data set of a size.
+# The estimate is a function with its data, made by `jax.tree_util.Partial`: one compiled program
+# serves every data set of a size.
 
 # %%
 #| export
@@ -93,7 +97,8 @@ def train_steps(
 # %% [markdown]
 # ## Recognise the program
 #
-# A checkpoint is good for one training only: the same numbers to begin with, the same data, the same settings, the same program.
+# A checkpoint is good for one training only: the same numbers to begin with, the same data, the
+# same settings, the same program.
 
 # %%
 #| export
@@ -114,7 +119,8 @@ def _begin(estimate, state, steps, optimiser, updates, place, settings):
 # %% [markdown]
 # ## Report the progress
 #
-# A bar inside a notebook that the pipeline runs would stay there. So it is printed past the notebook, on the terminal, a line every ten seconds.
+# A bar inside a notebook that the pipeline runs would stay there. So it is printed past the
+# notebook, on the terminal, a line every ten seconds.
 
 # %%
 #| export
@@ -197,8 +203,9 @@ def fit(
 
 
 # %% [markdown]
-# Try it: a ball rolls to the bottom of a bowl, pushed about by noise. The lid is closed after 700 of 1,000 updates: the process ends just after
-# it has saved. What it saved last is step 700, and nobody can tell from the end.
+# Try it: a ball rolls to the bottom of a bowl, pushed about by noise. The lid is closed after 700
+# of 1,000 updates: the process ends just after it has saved. What it saved last is step 700, and
+# nobody can tell from the end.
 
 # %%
 def push(params, key, depth):
@@ -238,5 +245,5 @@ fig.tight_layout()
 #
 # ## Recap
 #
-# `fit` trains with any estimate of a gradient and goes on where it was stopped; `train_steps` is the compiled part of it,
-# `Progress` prints how far it is.
+# `fit` trains with any estimate of a gradient and goes on where it was stopped; `train_steps` is
+# the compiled part of it, `Progress` prints how far it is.

@@ -23,8 +23,9 @@
 #| default_exp engine.published
 
 # %% [markdown]
-# *In this notebook*: a handful of small tables that hold what the originals printed ("Data availability", tables and figures of both
-# papers). They are our measuring stick, so nothing in this repository ever writes into their folder. The chapters compare with them.
+# *In this notebook*: a handful of small tables that hold what the originals printed ("Data
+# availability", tables and figures of both papers). They are our measuring stick, so nothing in
+# this repository ever writes into their folder. The chapters compare with them.
 
 # %%
 #| export
@@ -67,7 +68,8 @@ def read(
 
 
 # %% [markdown]
-# How did people play? Here are the heads, with 10 coins, beside tails with 2 coins each, under the three classical mechanisms.
+# How did people play? Here are the heads, with 10 coins, beside tails with 2 coins each, under the
+# three classical mechanisms.
 
 # %%
 people = read("fig1c_relative_contribution")
@@ -85,12 +87,13 @@ axes[0].legend(frameon=False)
 fig.tight_layout()
 
 # %% [markdown]
-# With equal parts everybody's giving slides: the tails', from two thirds of what they have to two fifths. When everybody gets
-# back in proportion to what they put in, the heads climb from under a half to two thirds. And when effort is paid, tails give
-# nearly all, and heads, for whom that is a bad bargain, less and less.
+# With equal parts everybody's giving slides: the tails', from two thirds of what they have to two
+# fifths. When everybody gets back in proportion to what they put in, the heads climb from under a
+# half to two thirds. And when effort is paid, tails give nearly all, and heads, for whom that is a
+# bad bargain, less and less.
 #
-# And do the originals agree with themselves? Two of the tables report the same votes: who preferred the learned mechanism
-# (HCRM) to each of its rivals.
+# And do the originals agree with themselves? Two of the tables report the same votes: who preferred
+# the learned mechanism (HCRM) to each of its rivals.
 
 # %%
 sums = [read(name).groupby("rival", sort=False)[["votes_for_hcrm", "votes_cast"]].sum() for name in ("fig2_votes", "table_s1a_votes")]
@@ -100,9 +103,9 @@ assert (sums[1] - sums[0]).votes_cast.to_dict() == {"strict_egalitarian": 0, "li
 side_by_side
 
 # %% [markdown]
-# The votes *for* HCRM agree to the last one. The votes *cast* do not: 1744 in the released data, 1768 in the preprint's Table
-# S1a, with the libertarian rival it is 716 against 740. Twenty-four both times. We take the released counts, and show the
-# others whenever they matter.
+# The votes *for* HCRM agree to the last one. The votes *cast* do not: 1744 in the released data,
+# 1768 in the preprint's Table S1a, with the libertarian rival it is 716 against 740. Twenty-four
+# both times. We take the released counts, and show the others whenever they matter.
 
 # %% [markdown]
 # A name that is none is answered with all there are:
@@ -113,9 +116,9 @@ with pytest.raises(store.DataError, match="no published numbers called 'fig9'") 
 print(refused.value)
 
 # %% [markdown]
-# The networks that the committed results come from travel with the package, too: the virtual players and
-# the two mechanisms that they trained. What a file holds is known to the chapter that declares the network;
-# here it is only found, in a checkout or in an installed wheel.
+# The networks that the committed results come from travel with the package, too: the virtual
+# players and the two mechanisms that they trained. What a file holds is known to the chapter that
+# declares the network; here it is only found, in a checkout or in an installed wheel.
 
 # %%
 #| export
@@ -146,7 +149,8 @@ with pytest.raises(store.DataError, match="players, hcrm, rm"):
     network("hcmd")
 
 # %% [markdown]
-# **Exercise.** How many votes for HCRM would have to flip to make its win over liberal egalitarian a tie, over all tails?
+# **Exercise.** How many votes for HCRM would have to flip to make its win over liberal egalitarian
+# a tie, over all tails?
 #
 # <details><summary>Solution</summary>
 #

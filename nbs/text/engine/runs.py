@@ -362,8 +362,8 @@ seeds
 # ## Opening a run
 #
 # A notebook of run, results or questions gets the folder of a run as its first parameter, as it is
-# called from the repository's root. The pipeline starts it there. JupyterLab starts its kernel in the
-# notebook's own folder, and the naive way, to read from the path as it stands, fails:
+# called from the repository's root. The pipeline starts it there. JupyterLab starts its kernel in
+# the notebook's own folder, and the naive way, to read from the path as it stands, fails:
 
 # %%
 Path("settings.ini").touch()  # what the root of a checkout holds
@@ -375,8 +375,9 @@ assert not Path("runs/smoke/seed0/votes.parquet").exists(), "it is two folders u
 
 # %% [markdown]
 # So the first statement after the imports opens the run: it looks for the root, from the kernel's
-# folder upwards, and moves there. And it asks for the files that the notebook cannot do without. Where
-# one is missing the error says which command makes it, with the profile that the folder is named after.
+# folder upwards, and moves there. And it asks for the files that the notebook cannot do without.
+# Where one is missing the error says which command makes it, with the profile that the folder is
+# named after.
 
 # %%
 #| export
@@ -459,8 +460,8 @@ line
 # %% [markdown]
 # ## What a step took
 #
-# Snakemake measures every step and writes a file `.tsv` beside its executed notebook: seconds by the
-# clock, seconds of computing, the largest memory in MiB.
+# Snakemake measures every step and writes a file `.tsv` beside its executed notebook: seconds by
+# the clock, seconds of computing, the largest memory in MiB.
 
 # %%
 #| export

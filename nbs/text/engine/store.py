@@ -23,8 +23,9 @@
 #| default_exp engine.store
 
 # %% [markdown]
-# *In this notebook*: what crosses the border between memory and disk. It uses nothing of ours; everything that reads or writes a
-# file uses it. One rule holds throughout: **a broken file never looks like a whole one.**
+# *In this notebook*: what crosses the border between memory and disk. It uses nothing of ours;
+# everything that reads or writes a file uses it. One rule holds throughout: **a broken file never
+# looks like a whole one.**
 
 # %%
 #| export
@@ -63,8 +64,9 @@ os.chdir(workshop.name)  # the examples below write files; nothing of them stays
 
 
 # %% [markdown]
-# One kind of error is enough for everything that can be wrong with a file. Whoever meets it should not have to read our
-# code to know what to do, so its message is a sentence: which file, where in it, what was found, what was expected.
+# One kind of error is enough for everything that can be wrong with a file. Whoever meets it should
+# not have to read our code to know what to do, so its message is a sentence: which file, where in
+# it, what was found, what was expected.
 
 # %%
 #| export
@@ -73,7 +75,8 @@ class DataError(ValueError):
 
 
 # %% [markdown]
-# A run may be killed at any moment: a laptop is closed, a cluster's hour is over. What then lies on the disk?
+# A run may be killed at any moment: a laptop is closed, a cluster's hour is over. What then lies on
+# the disk?
 #
 # ## The naive way: open and write
 
@@ -91,9 +94,10 @@ assert pd.read_csv("votes.csv").vote_share.item() == 0.5
 
 
 # %% [markdown]
-# That table can be read, has a plausible number in it, and is wrong. The cure is old and cheap: write under another name in
-# the same folder, and rename at the end. Renaming within a folder is one indivisible step for the operating system; a reader
-# sees the old file or the new one, never a mixture.
+# That table can be read, has a plausible number in it, and is wrong. The cure is old and cheap:
+# write under another name in the same folder, and rename at the end. Renaming within a folder is
+# one indivisible step for the operating system; a reader sees the old file or the new one, never a
+# mixture.
 
 # %%
 #| export
@@ -124,8 +128,9 @@ print(Path("votes.csv").read_text())
 
 
 # %% [markdown]
-# On this, the three kinds of file that a run leaves. *Tables*: CSV for people, parquet for machines. *Numbers*: JSON, in which
-# arrays become lists, and a number that is none becomes `null`, since JSON has no word for NaN and many readers choke on it.
+# On this, the three kinds of file that a run leaves. *Tables*: CSV for people, parquet for
+# machines. *Numbers*: JSON, in which arrays become lists, and a number that is none becomes `null`,
+# since JSON has no word for NaN and many readers choke on it.
 
 # %%
 #| export
@@ -142,9 +147,9 @@ def write_table(
 
 
 # %% [markdown]
-# JSON is stricter than Python believes. `json.dumps` writes `NaN` without a blush, and then the browser that is to draw the
-# figure refuses the whole file. So numbers are made plain first, and dumping anything else than plain values is an error,
-# raised before the file is touched.
+# JSON is stricter than Python believes. `json.dumps` writes `NaN` without a blush, and then the
+# browser that is to draw the figure refuses the whole file. So numbers are made plain first, and
+# dumping anything else than plain values is an error, raised before the file is touched.
 
 # %%
 #| export
@@ -192,15 +197,16 @@ assert len(pd.read_parquet("plays.parquet")) == 28800
 
 
 # %% [markdown]
-# For a few hundred rows it does not matter; for thousands parquet is many times smaller, since it writes a word like "libertarian"
-# once and not in every row. Big tables of play go to parquet, results that somebody may want to open go to CSV.
+# For a few hundred rows it does not matter; for thousands parquet is many times smaller, since it
+# writes a word like "libertarian" once and not in every row. Big tables of play go to parquet,
+# results that somebody may want to open go to CSV.
 
 # %% [markdown]
 # ## Parameters
 #
-# Parameters are saved as safetensors, a flat list of named arrays. Unlike a pickle it cannot run anything when it is opened. Our
-# parameters are trees, so every leaf is saved under its path, like `params/Dense_0/kernel`. A random key is not an array, but
-# made of one.
+# Parameters are saved as safetensors, a flat list of named arrays. Unlike a pickle it cannot run
+# anything when it is opened. Our parameters are trees, so every leaf is saved under its path, like
+# `params/Dense_0/kernel`. A random key is not an array, but made of one.
 
 # %%
 #| export
@@ -236,9 +242,9 @@ def save_parameters(
 
 
 # %% [markdown]
-# The file knows names and shapes and nothing about trees. So whoever loads must say what it should be, by a *template*: a tree
-# of the same form, filled with anything. Most often that is what `init` returns. If the file does not fit the template, it is
-# the wrong file.
+# The file knows names and shapes and nothing about trees. So whoever loads must say what it should
+# be, by a *template*: a tree of the same form, filled with anything. Most often that is what `init`
+# returns. If the file does not fit the template, it is the wrong file.
 
 # %%
 #| export
@@ -273,8 +279,9 @@ def read_metadata(
 
 
 # %% [markdown]
-# A training that is interrupted must go on as if nothing had happened. So the test is not whether numbers *look* the same:
-# weights, the optimiser's memory and the random key must come back bit for bit.
+# A training that is interrupted must go on as if nothing had happened. So the test is not whether
+# numbers *look* the same: weights, the optimiser's memory and the random key must come back bit for
+# bit.
 
 # %%
 weights = {"params": {"Dense_0": {"kernel": jax.random.normal(jax.random.key(0), (6, 4)), "bias": jnp.zeros(4)}}}
@@ -294,7 +301,8 @@ print(*sorted(named_leaves(state)), refused.value, sep="\n")
 
 
 # %% [markdown]
-# Were these numbers made by the same settings, data and program? A hash of all leaves and of whatever text the caller adds answers.
+# Were these numbers made by the same settings, data and program? A hash of all leaves and of
+# whatever text the caller adds answers.
 
 # %%
 #| export
@@ -318,12 +326,14 @@ same
 # %% [markdown]
 # ## What made this?
 #
-# A number without its origin is a rumour. Every run puts a stamp beside its results: the commit and whether somebody had
-# changed something since, the versions, the time, the kind of machine. No names of people, hosts or folders.
+# A number without its origin is a rumour. Every run puts a stamp beside its results: the commit and
+# whether somebody had changed something since, the versions, the time, the kind of machine. No
+# names of people, hosts or folders.
 
 # %% [markdown]
-# Outside git, say in an archive that somebody downloaded, the commit is unknown and is called so. The same holds for a copy
-# inside another project's repository, whose commit would say nothing about us.
+# Outside git, say in an archive that somebody downloaded, the commit is unknown and is called so.
+# The same holds for a copy inside another project's repository, whose commit would say nothing
+# about us.
 
 # %%
 #| export
@@ -370,9 +380,10 @@ print({key: made_by[key] for key in ("versions", "machine", "profile", "seed")})
 # %% [markdown]
 # ## Recap
 #
-# `atomic_write` gives a name that becomes the file's own when all is written; `write_table`, `write_json` and `save_parameters` use it.
-# `load_parameters` and `read_metadata` read parameters back, `hash_pytree` recognises them, `provenance` says what made a result.
-# `DataError` is raised for a file that cannot be used.
+# `atomic_write` gives a name that becomes the file's own when all is written; `write_table`,
+# `write_json` and `save_parameters` use it. `load_parameters` and `read_metadata` read parameters
+# back, `hash_pytree` recognises them, `provenance` says what made a result. `DataError` is raised
+# for a file that cannot be used.
 
 # %%
 #| hide

@@ -25,10 +25,10 @@
 # %% [markdown]
 # *In this notebook*: virtual players (Koster et al., Materials and Methods, "Virtual players -
 # modelling"). A mechanism has to be tried on thousands of groups before it is any good, and no
-# thousand groups would sit through that. So one small network learns to forecast what a person
-# does next, and then four copies of it sit down and play. The chapter uses the game (00), the
-# data sets of 02 and, to have somebody to imitate, the stand-in participants of 03. The metagame,
-# the training of mechanisms and the election are all played by the networks made here.
+# thousand groups would sit through that. So one small network learns to forecast what a person does
+# next, and then four copies of it sit down and play. The chapter uses the game (00), the data sets
+# of 02 and, to have somebody to imitate, the stand-in participants of 03. The metagame, the
+# training of mechanisms and the election are all played by the networks made here.
 
 # %%
 #| export
@@ -441,8 +441,8 @@ def batch_gradient(
 
 
 # %% [markdown]
-# Each update draws from the key and its own number, so that a training goes on where it was
-# stopped (`loop`).
+# Each update draws from the key and its own number, so that a training goes on where it was stopped
+# (`loop`).
 
 # %%
 #| export
@@ -905,8 +905,8 @@ by_reading.round(4)
 #
 # <details><summary>Solution</summary>
 #
-# With no input the gate is $\sigma(1) = 0.73$ or $\sigma(0) = 0.5$; ten rounds leave a
-# twenty-third or a thousandth.
+# With no input the gate is $\sigma(1) = 0.73$ or $\sigma(0) = 0.5$; ten rounds leave a twenty-third
+# or a thousandth.
 
 # %%
 left = jax.nn.sigmoid(jnp.array([1.0, 0.0])) ** 10

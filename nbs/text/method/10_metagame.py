@@ -769,10 +769,9 @@ def relative_payouts(
 
 
 # %% [markdown]
-# Bots give half of what they have, so we know the answer. With tails of 2 the fund is
-# $1.6 \cdot 8 = 12.8$ coins. Shared equally, everybody gets 3.2: a third of the head's ten coins,
-# but more than a tail ever had. A libertarian gives back 0.8 of each endowment, to head and tail
-# alike.
+# Bots give half of what they have, so we know the answer. With tails of 2 the fund is $1.6 \cdot 8
+# = 12.8$ coins. Shared equally, everybody gets 3.2: a third of the head's ten coins, but more than
+# a tail ever had. A libertarian gives back 0.8 of each endowment, to head and tail alike.
 
 # %%
 baselines = Grid(w=np.float32([0.25, 1, 1]), v=np.float32([0, 0, 1]))  # strict egalitarian, libertarian, liberal egalitarian
@@ -891,9 +890,9 @@ fig.tight_layout()
 #
 # <details><summary>Solution</summary>
 #
-# Every mechanism must get exactly one half against the mixture. Against Z that says
-# $p_Y\,b = p_X\,c$, and so on around: X, Y, Z in the ratio b : c : a. Each is played as often as
-# the *other two* differ.
+# Every mechanism must get exactly one half against the mixture. Against Z that says $p_Y\,b =
+# p_X\,c$, and so on around: X, Y, Z in the ratio b : c : a. Each is played as often as the *other
+# two* differ.
 
 # %%
 a, b, c = 0.3, 0.1, 0.2

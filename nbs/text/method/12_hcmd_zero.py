@@ -299,9 +299,9 @@ def preference_probability(
 
 # %% [markdown]
 # 120 weights from 600 votes, or from 292 as in the original's first iteration: without a penalty
-# the weights would learn the votes by heart. The loss is the mean cross-entropy plus
-# $\lambda \lVert w \rVert^2$, which is logistic regression, and scikit-learn does it (its `C` is
-# $1 / 2 \lambda n$). How much $\lambda$? Ask groups that were left out.
+# the weights would learn the votes by heart. The loss is the mean cross-entropy plus $\lambda
+# \lVert w \rVert^2$, which is logistic regression, and scikit-learn does it (its `C` is $1 / 2
+# \lambda n$). How much $\lambda$? Ask groups that were left out.
 
 # %%
 #| export

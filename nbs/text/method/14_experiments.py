@@ -23,13 +23,15 @@
 #| default_exp experiments
 
 # %% [markdown]
-# *In this notebook*: the four experiments of Koster et al. (Materials and Methods, "Detail of Experiments", "Debriefing" and "Human
-# referee experiments"), played by the stand-in participants of 03_participants under mechanisms of 01 and 07. 15_released makes the
-# same tables from people's files. `25_experiments` runs it with the mechanisms that a run has trained; the notebooks that
+# *In this notebook*: the four experiments of Koster et al. (Materials and Methods, "Detail of
+# Experiments", "Debriefing" and "Human referee experiments"), played by the stand-in participants
+# of 03_participants under mechanisms of 01 and 07. 15_released makes the same tables from people's
+# files. `25_experiments` runs it with the mechanisms that a run has trained; the notebooks that
 # draw and test read its two tables, `trials` and `votes`.
 #
-# Nobody in the tables made here is a person, and three things are pure assumption, each stated below with its reasons: how somebody votes
-# (05_voting), how a *human referee* hands out the fund, and how somebody answers seven questions about it.
+# Nobody in the tables made here is a person, and three things are pure assumption, each stated
+# below with its reasons: how somebody votes (05_voting), how a *human referee* hands out the fund,
+# and how somebody answers seven questions about it.
 
 # %%
 #| export
@@ -55,19 +57,22 @@ from democratic_ai import figures, graphnet
 # %% [markdown]
 # ## A session
 #
-# Ann has 10 coins, Bob, Cem and Dee have 4 each. They play ten rounds without a referee. Then ten under referee A, then ten under
-# referee B; one of the two is the learned mechanism, HCRM, the other its rival. Then they vote. Say Ann and Bob are for A, the others
-# for B: two votes for HCRM, and one group more in a table.
+# Ann has 10 coins, Bob, Cem and Dee have 4 each. They play ten rounds without a referee. Then ten
+# under referee A, then ten under referee B; one of the two is the learned mechanism, HCRM, the
+# other its rival. Then they vote. Say Ann and Bob are for A, the others for B: two votes for HCRM,
+# and one group more in a table.
 #
-# What has to be settled before anybody plays? How many groups; against which rival; with how many coins for the tails; and who
-# goes first. For Experiments 2 and 3 the paper's Table S1a answers: a quarter of the votes in a cell is its number of groups. Experiment 4
-# says it in words: 61 games with tails of 4. But Experiment 1 only says that 756 people played, in three conditions, and prints
-# curves.
+# What has to be settled before anybody plays? How many groups; against which rival; with how many
+# coins for the tails; and who goes first. For Experiments 2 and 3 the paper's Table S1a answers: a
+# quarter of the votes in a cell is its number of groups. Experiment 4 says it in words: 61 games
+# with tails of 4. But Experiment 1 only says that 756 people played, in three conditions, and
+# prints curves.
 #
 # ## How many groups make a curve?
 #
-# A mean over $n$ heads with ten coins each is a whole number of coins divided by $10n$, and that of their tails one divided by
-# $3n$ times the tail's coins. So try every $n$: at the right one all ten rounds, multiplied out, should be whole numbers.
+# A mean over $n$ heads with ten coins each is a whole number of coins divided by $10n$, and that of
+# their tails one divided by $3n$ times the tail's coins. So try every $n$: at the right one all ten
+# rounds, multiplied out, should be whole numbers.
 
 # %%
 curves = published.read("fig1c_relative_contribution")
@@ -90,7 +95,8 @@ assert distance(cell, 61) < 0.02 and min(distance(cell, k) for k in n if k != 61
 
 
 # %% [markdown]
-# Sixty-one, beyond doubt, and from a picture. The other cells resist until one looks at rounds separately:
+# Sixty-one, beyond doubt, and from a picture. The other cells resist until one looks at rounds
+# separately:
 
 # %%
 def groups_behind(cell):
@@ -109,13 +115,16 @@ assert counted.distance.max() < 0.08 and blocks.loc["strict_egalitarian"].tolist
 counted.round(2)
 
 # %% [markdown]
-# So 61 + 61 + 67 = 189 groups, which are the 756 people, played a tutorial: strict egalitarian is exact. The two mechanisms with a referee
-# surprise twice. Their first three rounds are means over *more* groups than the later ones; the extra ones look like bonus blocks
-# (of three rounds, though the paper says four), counted in with the rest. And there are 202 and 210 blocks of ten rounds, although the paper's tests of the heads, $F_{2,91}$ and
-# $F_{2,96}$, speak of 94 and 99 heads. Both fit if a group met *one* of the two rivals, and met it about twice.
+# So 61 + 61 + 67 = 189 groups, which are the 756 people, played a tutorial: strict egalitarian is
+# exact. The two mechanisms with a referee surprise twice. Their first three rounds are means over
+# *more* groups than the later ones; the extra ones look like bonus blocks (of three rounds, though
+# the paper says four), counted in with the rest. And there are 202 and 210 blocks of ten rounds,
+# although the paper's tests of the heads, $F_{2,91}$ and $F_{2,96}$, speak of 94 and 99 heads. Both
+# fit if a group met *one* of the two rivals, and met it about twice.
 #
-# That is how we play it: a tutorial, then rival, early HCRM, rival, early HCRM, always in this order. 94 groups meet the libertarian, the
-# other 95 liberal egalitarian, over tails in proportion to the blocks above. The blocks under the early HCRM are not reported, as in the paper.
+# That is how we play it: a tutorial, then rival, early HCRM, rival, early HCRM, always in this
+# order. 94 groups meet the libertarian, the other 95 liberal egalitarian, over tails in proportion
+# to the blocks above. The blocks under the early HCRM are not reported, as in the paper.
 
 # %%
 #| export
@@ -173,28 +182,30 @@ recruited
 
 
 # %% [markdown]
-# The 4,776 people of Experiments 1 to 3 are the number that the paper gives. (Its "n = 2508" for Experiment 2 is another matter:
-# that is 740 + 1,768, without the 776 who met strict egalitarian.)
+# The 4,776 people of Experiments 1 to 3 are the number that the paper gives. (Its "n = 2508" for
+# Experiment 2 is another matter: that is 740 + 1,768, without the 776 who met strict egalitarian.)
 #
 # ## Who hands out the fund?
 #
-# In Experiment 4 the rival is a person, and a model has to play that person. What does the paper tell about its referees?
+# In Experiment 4 the rival is a person, and a model has to play that person. What does the paper
+# tell about its referees?
 #
 # * On their screen the earnings start out *equal*; they shift parts from there.
-# * Overall they responded less to contributions than HCRM, paid heads next to nothing less often, and did not reward tails enough who gave
-#   generously from the little they had.
+# * Overall they responded less to contributions than HCRM, paid heads next to nothing less often,
+#   and did not reward tails enough who gave generously from the little they had.
 # * Unlike HCRM they could remember.
 # * They had practised three blocks, where HCRM had 10,000 updates.
 #
-# So our **stand-in referee** is a point of the ideological manifold (01_mechanisms) with a memory and a trembling hand. Some of the way
-# $u$ from the equal split towards a rule by contribution, which counts partly coins (they are what the screen shows) and partly ratios:
-# in the manifold's terms $w = (1 + 3u)/4$ and $v$. It is applied not to this round's contributions but to a record of them, $m_{it} =
-# c_{it} + \mu\, m_{i,t-1}$. Then the hand trembles:
+# So our **stand-in referee** is a point of the ideological manifold (01_mechanisms) with a memory
+# and a trembling hand. Some of the way $u$ from the equal split towards a rule by contribution,
+# which counts partly coins (they are what the screen shows) and partly ratios: in the manifold's
+# terms $w = (1 + 3u)/4$ and $v$. It is applied not to this round's contributions but to a record of
+# them, $m_{it} = c_{it} + \mu\, m_{i,t-1}$. Then the hand trembles:
 #
 # $$\text{share}_{it} \propto \text{manifold}_{w,v}(e, m_t)_i \; e^{\tau \varepsilon_{it}} .$$
 #
-# Three blocks are too few to find out what wins votes, so $u$ and $v$ are not tuned to anything: they belong to the person and are
-# drawn once.
+# Three blocks are too few to find out what wins votes, so $u$ and $v$ are not tuned to anything:
+# they belong to the person and are drawn once.
 
 # %%
 #| export
@@ -273,8 +284,9 @@ def human_referee(
 
 
 # %% [markdown]
-# Ann gives nothing in the first round and five coins in every later one; the tails give two of their four throughout. A mechanism would
-# forget at once. What do four referees who do not tremble pay her?
+# Ann gives nothing in the first round and five coins in every later one; the tails give two of
+# their four throughout. A mechanism would forget at once. What do four referees who do not tremble
+# pay her?
 
 # %%
 four = jnp.tile(mechanisms.head_and_tails(4.0), (4, 1))
@@ -292,10 +304,11 @@ assert jnp.allclose(steady.payout.sum(-1), 1.6 * steady.contribution.sum(-1), at
 print("Ann's part of the fund in rounds 1, 2, 3 and 10:\n", np.asarray(to_ann)[:, [0, 1, 2, -1]].round(2))
 
 # %% [markdown]
-# Each row is one referee. All hold the first round against her for a while, none leaves her without anything even in that round, and
-# they disagree about the rest.
+# Each row is one referee. All hold the first round against her for a while, none leaves her without
+# anything even in that round, and they disagree about the rest.
 #
-# And HCRM? Here is the one that this book's run has learned (the first seed's), in the condition of Experiment 4: endowments 10, 4, 4, 4.
+# And HCRM? Here is the one that this book's run has learned (the first seed's), in the condition of
+# Experiment 4: endowments 10, 4, 4, 4.
 
 # %%
 committed = published.DATA / "fixtures" / "hcrm.safetensors"
@@ -323,16 +336,18 @@ assert responds["head"][0].mean() < responds["head"][1] and responds["tail"][0].
 
 
 # %% [markdown]
-# One player's contribution varies, the others give half. The stand-in referees are flatter than HCRM, for a tail every one of them; all pay
-# more to a head who gives nothing, and less to a tail who gives all. That is what the paper tells of its referees, and nothing was tuned for it to
-# come out.
+# One player's contribution varies, the others give half. The stand-in referees are flatter than
+# HCRM, for a tail every one of them; all pay more to a head who gives nothing, and less to a tail
+# who gives all. That is what the paper tells of its referees, and nothing was tuned for it to come
+# out.
 
 # %% [markdown]
 # ## Who is still there for the vote?
 #
-# In Experiment 4 people left, and were replaced by bots; 219 votes came from 61 games: 43 games with four votes, 13 with three, 3 with
-# two and 2 with one. That pattern is kept exactly. Which game, which player and when is drawn; nobody leaves in the first round,
-# because it takes two time-outs.
+# In Experiment 4 people left, and were replaced by bots; 219 votes came from 61 games: 43 games
+# with four votes, 13 with three, 3 with two and 2 with one. That pattern is kept exactly. Which
+# game, which player and when is drawn; nobody leaves in the first round, because it takes two
+# time-outs.
 
 # %%
 #| export
@@ -367,7 +382,8 @@ print("votes by player:", stay.sum(0))
 # %% [markdown]
 # ## One experiment, played
 #
-# All groups of an experiment play at once, block after block, each under its own referee. The schedule is a small table of names.
+# All groups of an experiment play at once, block after block, each under its own referee. The
+# schedule is a small table of names.
 
 # %%
 #| export
@@ -410,8 +426,8 @@ def play_experiment(
 
 
 # %% [markdown]
-# Two tables leave this notebook. `trials` has a row for every round of every player; what Figure 1C calls strict egalitarian is the tutorial
-# of Experiment 1, so it goes by that name there.
+# Two tables leave this notebook. `trials` has a row for every round of every player; what Figure 1C
+# calls strict egalitarian is the tutorial of Experiment 1, so it goes by that name there.
 
 # %%
 #| export
@@ -447,15 +463,17 @@ def trial_table(
 # %% [markdown]
 # ## Seven questions
 #
-# After the vote everybody is asked: *which referee* makes everyone do better, you, the majority; which is fairer, better at encouraging
-# collaboration, more lenient, more predictable? Each question compares the two blocks, so each has something on the screen to look at:
+# After the vote everybody is asked: *which referee* makes everyone do better, you, the majority;
+# which is fairer, better at encouraging collaboration, more lenient, more predictable? Each
+# question compares the two blocks, so each has something on the screen to look at:
 #
 # 1. everyone: the group's surplus;
 # 2. you: the own return, in own endowments;
 # 3. the majority: the middle of the four returns;
 # 4. fairer: the smaller Gini coefficient of the four returns;
 # 5. collaboration: the mean contribution, relative to the endowment;
-# 6. lenient: the share of the fund that reaches those who hold back, each round's shares weighted by the fraction kept;
+# 6. lenient: the share of the fund that reaches those who hold back, each round's shares weighted
+#    by the fraction kept;
 # 7. predictable: the correlation, over ten rounds, of what one gave with what one got.
 
 # %%
@@ -493,8 +511,9 @@ def _predictability(block):
 
 
 # %% [markdown]
-# Under a libertarian what comes back is what went in: predictability one. Under an equal split with three companions who give at random it
-# is much less. And whoever holds back is treated better by the equal split.
+# Under a libertarian what comes back is what went in: predictability one. Under an equal split with
+# three companions who give at random it is much less. And whoever holds back is treated better by
+# the equal split.
 
 # %%
 many = jnp.tile(mechanisms.head_and_tails(4.0), (500, 1))
@@ -506,13 +525,15 @@ print("predictable:", split[6].mean().round(2), returned[6].mean().round(2), "| 
 
 
 # %% [markdown]
-# How does an impression become an answer? With noise, and with a *halo*: whoever has just voted for a referee tends to find good things
-# in it. For question $q$ with difference $d_q$ (HCRM minus rival) and vote $s = \pm 1$,
+# How does an impression become an answer? With noise, and with a *halo*: whoever has just voted for
+# a referee tends to find good things in it. For question $q$ with difference $d_q$ (HCRM minus
+# rival) and vote $s = \pm 1$,
 #
 # $$P(\text{HCRM named}) = \sigma(d_q / \text{unit}_q + \text{halo}_q\, s) .$$
 #
-# The units are differences that we think one can just see. The halos are stated in the direction that the paper reports: every answer but the
-# sixth goes with the vote, and the second by far the most. No answer of a person was at hand to fit anything to.
+# The units are differences that we think one can just see. The halos are stated in the direction
+# that the paper reports: every answer but the sixth goes with the vote, and the second by far the
+# most. No answer of a person was at hand to fit anything to.
 
 # %%
 #| export
@@ -558,7 +579,8 @@ def debrief(
 
 
 # %% [markdown]
-# The second table, `votes`, has a row for every player who was there to vote, and an empty vote for who was not.
+# The second table, `votes`, has a row for every player who was there to vote, and an empty vote for
+# who was not.
 
 # %%
 #| export
@@ -603,8 +625,9 @@ def collect_votes(
 # %% [markdown]
 # ## All of it
 #
-# Before tables leave they are checked like anybody else's: blocks whole, funds handed out whole, one rival and one condition per group, four rows of
-# votes. The tables of people pass the same check (15_released).
+# Before tables leave they are checked like anybody else's: blocks whole, funds handed out whole,
+# one rival and one condition per group, four rows of votes. The tables of people pass the same
+# check (15_released).
 
 # %%
 #| export
@@ -715,8 +738,9 @@ def count_votes(
 
 
 # %% [markdown]
-# For RM this notebook has to do with a caricature after the paper's description, liberal egalitarian with a weight on endowments: the richer
-# than the average a player is, the less the ratio counts. A run trains the real one.
+# For RM this notebook has to do with a caricature after the paper's description, liberal
+# egalitarian with a weight on endowments: the richer than the average a player is, the less the
+# ratio counts. A run trains the real one.
 
 # %%
 def caricature_of_rm(endowment, contribution):
@@ -736,8 +760,9 @@ count.round(3)
 # %% [markdown]
 # ### The naive way: agent first
 #
-# Alternating is a nuisance for whoever runs the experiment. Why not let everybody meet HCRM first? Because our participants lean a little to the
-# referee whom they met last, and perhaps people do too. Take the sharpest case, a libertarian "agent" against its own copy:
+# Alternating is a nuisance for whoever runs the experiment. Why not let everybody meet HCRM first?
+# Because our participants lean a little to the referee whom they met last, and perhaps people do
+# too. Take the sharpest case, a libertarian "agent" against its own copy:
 
 # %%
 same = plan().query("rival == 'liberal_egalitarian' and experiment == 2").assign(rival="libertarian")
@@ -748,8 +773,9 @@ print(share.round(3).to_dict())
 assert abs(share["alternating"] - 0.5) < 0.03 and share["agent first"] < 0.47 and share["agent second"] > 0.53
 
 # %% [markdown]
-# A mechanism loses to its own copy by going first. The paper counterbalanced Experiments 2 to 4, and so does `plan`: every other group,
-# within every cell. In Experiment 1 the order was fixed, which is one reason why its votes are not reported.
+# A mechanism loses to its own copy by going first. The paper counterbalanced Experiments 2 to 4,
+# and so does `plan`: every other group, within every cell. In Experiment 1 the order was fixed,
+# which is one reason why its votes are not reported.
 #
 # Here are the votes of the stand-ins beside those of people.
 
@@ -768,11 +794,13 @@ with figures.style():
 assert ours["mean"].between(0.3, 0.8).all()
 
 # %% [markdown]
-# What to see: not whether stand-ins and people agree (a run with all its seeds will say how far), but that the experiments can be lost. Nothing
-# in the votes knows which referee was learned. And the last pair is no success of our referees: 219 votes have a wide interval, and the
-# exercise at the end moves the bar by more than that.
+# What to see: not whether stand-ins and people agree (a run with all its seeds will say how far),
+# but that the experiments can be lost. Nothing in the votes knows which referee was learned. And
+# the last pair is no success of our referees: 219 votes have a wide interval, and the exercise at
+# the end moves the bar by more than that.
 #
-# Did the referees come out as the paper describes them? Figure 4B counts how often the head got which part of the payouts, in six equal bins.
+# Did the referees come out as the paper describes them? Figure 4B counts how often the head got
+# which part of the payouts, in six equal bins.
 
 # %%
 fourth = trials[(trials.experiment == 4) & (trials.session > 0)]
@@ -789,12 +817,14 @@ assert bins[AGENT][0] > bins[HUMAN][0], "HCRM is readier to pay the head little"
 
 
 # %% [markdown]
-# The leftmost pair is the paper's point: HCRM leaves the head next to nothing more often than the referees do. They are stand-ins, and their
-# `departure` was *stated*; the comparison shows that the statement says what it should.
+# The leftmost pair is the paper's point: HCRM leaves the head next to nothing more often than the
+# referees do. They are stand-ins, and their `departure` was *stated*; the comparison shows that the
+# statement says what it should.
 #
 # ## A row per block
 #
-# Much of what is drawn later is about blocks: what head and tails gave and got, surplus, Gini. They are computed from the trials, whoever made those.
+# Much of what is drawn later is about blocks: what head and tails gave and got, surplus, Gini. They
+# are computed from the trials, whoever made those.
 
 # %%
 #| export
@@ -875,7 +905,8 @@ print(f"189 stand-in groups are {error:.3f} from the published curves (mean abso
 # %% [markdown]
 # ## Which answers go with the vote?
 #
-# The paper regresses votes on answers: all of them matter but the sixth, and the second most. A logistic regression on all seven at once:
+# The paper regresses votes on answers: all of them matter but the sixth, and the second most. A
+# logistic regression on all seven at once:
 
 # %%
 asked = votes[votes.experiment.isin([2, 3])]
@@ -891,12 +922,14 @@ t.round(1).to_frame("t").T
 
 
 # %% [markdown]
-# As stated, so found, and that is all it shows: a regression that gives back the halos we put in (dashed: the paper's "all t above 4"). That
-# the second stands out by so much has a second cause, which was not put in here: it asks about nearly what the vote is made of.
+# As stated, so found, and that is all it shows: a regression that gives back the halos we put in
+# (dashed: the paper's "all t above 4"). That the second stands out by so much has a second cause,
+# which was not put in here: it asks about nearly what the vote is made of.
 #
-# What about the vote's own causes? The paper regresses votes on relative payout, payout in coins and the group's contributions (05_voting). We
-# divide each difference by its standard deviation and do not centre it: then the intercept is about somebody who got the same from both. To the
-# paper's three we add who came second.
+# What about the vote's own causes? The paper regresses votes on relative payout, payout in coins
+# and the group's contributions (05_voting). We divide each difference by its standard deviation and
+# do not centre it: then the intercept is about somebody who got the same from both. To the paper's
+# three we add who came second.
 
 # %%
 def differences(trials):
@@ -923,25 +956,29 @@ print(f"all rivals together: {pooled.params['agent second']:.2f} logits for whoe
 t_values.round(1)
 
 # %% [markdown]
-# These are t values, as in the table under the paper's Figure S2. Relative payout is found everywhere, the weak pull of plain coins hardly
-# anywhere (the two go together too closely), contributions nowhere, the order over all rivals together with the very size that was stated. The
-# published intercepts against libertarian and liberal egalitarian have t = 5.57 and 3.21; ours have no reason to differ from zero, because
-# nobody here likes HCRM for its own sake.
+# These are t values, as in the table under the paper's Figure S2. Relative payout is found
+# everywhere, the weak pull of plain coins hardly anywhere (the two go together too closely),
+# contributions nowhere, the order over all rivals together with the very size that was stated. The
+# published intercepts against libertarian and liberal egalitarian have t = 5.57 and 3.21; ours have
+# no reason to differ from zero, because nobody here likes HCRM for its own sake.
 
 # %% [markdown]
 # ## Recap
 #
 # `plan` says who plays what, `run` plays it: `play_experiment` (with `schedule` and
-# `experiment4_dropouts`), `trial_table` and `collect_votes`, with `human_referee` (a `HumanReferee`'s
-# `RefereeState`) for a rival and `debriefing_features` and `debrief` (by `QUESTIONS`) after the vote.
-# `validate` looks the tables over, `count_votes` counts, `summarise_blocks` and `contribution_means`
-# summarise. What a run says of the paper's findings is in 18.
+# `experiment4_dropouts`), `trial_table` and `collect_votes`, with `human_referee` (a
+# `HumanReferee`'s `RefereeState`) for a rival and `debriefing_features` and `debrief` (by
+# `QUESTIONS`) after the vote. `validate` looks the tables over, `count_votes` counts,
+# `summarise_blocks` and `contribution_means` summarise. What a run says of the paper's findings is
+# in 18.
 #
-# Questions to take along: what would you ask a referee afterwards, to find out whether the model above is any good? Would counterbalancing still
-# save us if the *lean* to the second referee were stronger after a bad first one?
+# Questions to take along: what would you ask a referee afterwards, to find out whether the model
+# above is any good? Would counterbalancing still save us if the *lean* to the second referee were
+# stronger after a bad first one?
 #
-# **Exercise.** Referees who had practised longer would depart further from the equal split, one might think. Let all of them go the whole
-# way, without trembling and without memory. How many votes does that cost HCRM?
+# **Exercise.** Referees who had practised longer would depart further from the equal split, one
+# might think. Let all of them go the whole way, without trembling and without memory. How many
+# votes does that cost HCRM?
 #
 # <details><summary>Solution</summary>
 

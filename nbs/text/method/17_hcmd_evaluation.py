@@ -219,16 +219,20 @@ assert abs(float(same.mean()) - 0.5) < 3 * 0.5 / len(seats) ** 0.5, "nobody wins
 # %% [markdown]
 # ## How much of a vote can be foretold?
 #
-# A mechanism that pleases a vote model may still lose the next election, if the model knows little about
-# votes. How much *can* be known? Two blocks under the same mechanism differ by accident only, and people
-# decide partly by chance. The stand-ins' own rule of voting (05) is the ceiling: ask it a thousand times
-# about the same two blocks, and the frequency of its answers is the best forecast there is.
+# A mechanism that pleases a vote model may still lose the next election, if the model knows little
+# about votes. How much *can* be known? Two blocks under the same mechanism differ by accident only,
+# and people decide partly by chance. The stand-ins' own rule of voting (05) is the ceiling: ask it
+# a thousand times about the same two blocks, and the frequency of its answers is the best forecast
+# there is.
 #
-# We measure forecasts in thousandths of a nat per vote that they are better than a coin: $\ln 2$ minus the
-# cross-entropy. A forecast $q$ of a vote that falls with probability $p$ is worth
-# $\ln 2 + p \ln q + (1 - p) \ln (1 - q)$. The naive way judges the rule by the same answers that its
-# forecast was estimated from, and flatters it: a frequency of $n$ answers fits their chance too. The surplus is
-# about $1 / 2n$, half a thousandth for a thousand answers, and is taken off.
+# We measure forecasts in thousandths of a nat per vote that they are better than a coin: $\ln 2$
+# minus the cross-entropy. A forecast $q$ of a vote that falls with probability $p$ is worth
+#
+# $$\ln 2 + p \ln q + (1 - p) \ln (1 - q) .$$
+#
+# The naive way judges the rule by the same answers that its forecast was estimated from, and
+# flatters it: a frequency of $n$ answers fits their chance too. The surplus is about $1 / 2n$, half
+# a thousandth for a thousand answers, and is taken off.
 
 # %%
 truth = np.full(20_000, 0.6)
@@ -239,8 +243,9 @@ assert abs(worth(frequency, frequency) - worth(truth, truth) - 0.5) < 0.15
 
 
 # %% [markdown]
-# The ceiling has a lower floor too. The vote model of the original treats both blocks alike, so it cannot know
-# which came first; the rule without that knowledge is the most that such a model can reach.
+# The ceiling has a lower floor too. The vote model of the original treats both blocks alike, so it
+# cannot know which came first; the rule without that knowledge is the most that such a model can
+# reach.
 
 # %%
 #| export
@@ -294,9 +299,9 @@ known.round(2)
 
 
 # %% [markdown]
-# A coin is worth nothing on this scale, and certainty $1000 \ln 2 = 693$. Even the rule is worth little, and a
-# vote model that learned from a few hundred votes may be worth less than a coin. Chapter 26 asks the same of
-# every iteration at full size.
+# A coin is worth nothing on this scale, and certainty $1000 \ln 2 = 693$. Even the rule is worth
+# little, and a vote model that learned from a few hundred votes may be worth less than a coin.
+# Chapter 26 asks the same of every iteration at full size.
 
 # %% [markdown]
 # ## Who paid for the lesson?

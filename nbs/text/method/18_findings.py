@@ -59,9 +59,9 @@ experiments.count_votes(trials, votes).round(3)
 # %% [markdown]
 # ## The numbers of the text
 #
-# One run gives one value for every statistic that the paper's text reports. Chapter 11 has the tests
-# of the four experiments; here are the two things that it lacks, the surplus of a block and the
-# answers. People's files have no answers: then those names are missing.
+# One run gives one value for every statistic that the paper's text reports. Chapter 11 has the
+# tests of the four experiments; here are the two things that it lacks, the surplus of a block and
+# the answers. People's files have no answers: then those names are missing.
 
 # %%
 #| export
@@ -112,9 +112,10 @@ beside.assign(ours=pd.Series(ours)).round(3)
 # %% [markdown]
 # ## The findings
 #
-# What did the paper *find*? Each finding becomes a number that should be above zero, a margin, and the
-# one that says "equal" a difference. The text says that HCRM gives heads "almost nothing" below half
-# of their endowment; we take that to mean less than a twentieth of the fund, tails giving everything.
+# What did the paper *find*? Each finding becomes a number that should be above zero, a margin, and
+# the one that says "equal" a difference. The text says that HCRM gives heads "almost nothing" below
+# half of their endowment; we take that to mean less than a twentieth of the fund, tails giving
+# everything.
 
 # %%
 #| export
@@ -191,8 +192,8 @@ pd.Series(margins).round(3)
 # ## Recap
 #
 # `text_statistics` (with `debriefing_tests`) computes what the text reports, by the names of the
-# published table; `finding_margins` turns each of `FINDINGS` into a number, `EQUAL_WITHIN` says what
-# difference counts as none.
+# published table; `finding_margins` turns each of `FINDINGS` into a number, `EQUAL_WITHIN` says
+# what difference counts as none.
 #
 # Question to take along: which of the findings would survive if participants voted by coins and not
 # by coins relative to their endowment?

@@ -114,11 +114,11 @@ table[["what", "sign", "published", "ours", "low", "high"]].round(4)
 # %% [markdown]
 # ## What the paper found, found or not
 #
-# Numbers may miss and findings hold, or the other way round. Each finding (18_findings) is
-# written as one number that should be above zero. It is *found* where the whole interval over seeds
-# is above, *opposite* where all of it is below, and *undecided* otherwise. The one finding that
-# says "equal" is found where the whole interval lies within a tenth of zero, and opposite where all
-# of it lies beyond. One seed has no interval; then its number decides.
+# Numbers may miss and findings hold, or the other way round. Each finding (18_findings) is written
+# as one number that should be above zero. It is *found* where the whole interval over seeds is
+# above, *opposite* where all of it is below, and *undecided* otherwise. The one finding that says
+# "equal" is found where the whole interval lies within a tenth of zero, and opposite where all of
+# it lies beyond. One seed has no interval; then its number decides.
 
 # %%
 last = runs.iteration(last_iteration)
