@@ -261,9 +261,9 @@ shell.prefix(
 # gets its name only when it has come to its end.
 EXECUTE = (
     'echo ">> {rule} {wildcards}" >&2; rm -f {log};'
-    " papermill {params.notebook} {output.notebook}.part.ipynb --parameters_yaml {params.given:q}"
-    " --cwd . --no-progress-bar --log-level ERROR"
-    " 2> >(sed -u -e '/TCP without encryption/d' -e '/^Traceback/,$ {{' -e 'w {log}' -e 'd' -e '}}' >&2)"
+    " {{ papermill {params.notebook} {output.notebook}.part.ipynb --parameters_yaml {params.given:q}"
+    " --cwd . --no-progress-bar --log-level ERROR 2>&1 >&3"
+    " | sed -u -e '/TCP without encryption/d' -e '/^Traceback/,$ {{' -e 'w {log}' -e 'd' -e '}}' >&2; }} 3>&1"  # a pipe is waited for
     " || {{ [ $? -lt 128 ] || echo DeadKernelError >>{log}; false; }}"  # papermill itself was killed
     " && mv {output.notebook}.part.ipynb {output.notebook} && echo {params.recipe:q} >{output.recipe}"
 )
