@@ -25,9 +25,9 @@
 # %% [markdown]
 # *In this notebook*: the forms that the pictures of Koster et al. share (curves, dots, bars,
 # cells), as functions of a table; what occurs once is drawn where it occurs. It uses nothing but
-# the way files are written (02_data); the picture notebooks use it. No number is computed here: a
-# figure shows the rows that it is given, says where they came from, and refuses rows that lack a
-# column.
+# the way files are written (`engine.store`); the picture notebooks use it. No number is computed
+# here: a figure shows the rows that it is given, says where they came from, and refuses rows that
+# lack a column.
 
 # %%
 #| hide
