@@ -21,6 +21,7 @@ METHOD = [path for path in COMPONENTS if path.parent.name == "method"]
 RUNS = [path for path in NOTEBOOKS if path.parent.name in ("run", "results", "questions")]
 MACHINE_PATH = re.compile(r"(?<![\w.])/(home|root|tmp|usr|opt|Users|var)/\w|/ipykernel_|site-packages")
 NAMES = {path: f"{path.parent.name}/{path.stem}" for path in NOTEBOOKS}
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("data/README.md"), *ROOT.glob("data/*/README.md")])
 
 
 def cells(path):
@@ -158,6 +159,13 @@ def test_prose_is_at_most_a_hundred_characters_wide(path):
             prose = re.sub(r"(?s)\$\$.*?\$\$|```.*?```", "", cell.source)  # formulas and code have lines of their own
             for line in prose.splitlines():
                 assert len(line) <= 98 or line.startswith(("|", ">", "#", "![", "<")), line
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_pages_are_at_most_a_hundred_characters_wide(path):
+    text = re.sub(r"(?s)```.*?```|<!--.*?-->", "", path.read_text())
+    for line in text.splitlines():
+        assert len(line) <= 100 or line.startswith(("|", "    ", "![")), line
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES.get)
