@@ -97,10 +97,8 @@ def _objective(settings):
     error = participants.fig1c_error(key, n_games=settings.n_games)
 
     def objective(position):
-        distance = np.mean(position**2)
-        return (
-            error(_to_population(position, settings.loss)) + settings.ridge * distance
-        )
+        misfit = error(_to_population(position, settings.loss))
+        return misfit + settings.ridge * np.mean(position**2)
 
     return objective
 

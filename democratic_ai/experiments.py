@@ -51,11 +51,9 @@ def _cells():
 def plan(
     *,
     fraction: float = 1.0,
-) -> (
-    pd.DataFrame
-):  # experiment, group, rival, tail_endowment, agent_first; a row per group
+) -> pd.DataFrame:
     """Recruit as many groups as Koster et al. (Figure 1c, Table S1a, "Human referee
-    experiments"), every other one with HCRM first.
+    experiments"), a row each, every other one with HCRM first.
 
     Parameters
     ----------
@@ -65,6 +63,7 @@ def plan(
     Returns
     -------
     pd.DataFrame
+        experiment, group, rival, tail_endowment, agent_first
     """
     rows = _cells()
     n = (rows.n * fraction).round().clip(lower=2).astype(int)
@@ -208,9 +207,8 @@ def experiment4_dropouts(
     counts = np.diff(np.round(ends).astype(int), prepend=0)
     gone = np.repeat([n_players - votes for votes in _EXPERIMENT_4], counts)
     gone = jax.random.permutation(key_game, jnp.asarray(gone))[:, None]
-    order = (
-        jax.random.uniform(key_player, (n_groups, n_players)).argsort(-1).argsort(-1)
-    )
+    drawn = jax.random.uniform(key_player, (n_groups, n_players))
+    order = drawn.argsort(-1).argsort(-1)
     moment = jax.random.randint(key_round, (n_groups, n_players), 1, n_rounds)
     return jnp.where(order < gone, moment, jnp.inf)
 
@@ -365,9 +363,8 @@ def _leniency(block):
 
 def _predictability(block):
     """Correlate what a player gave with what came back, over the rounds."""
-    gave, got = (
-        x - x.mean(-2, keepdims=True) for x in (block.contribution, block.payout)
-    )
+    centre = lambda x: x - x.mean(-2, keepdims=True)
+    gave, got = centre(block.contribution), centre(block.payout)
     spread = jnp.sqrt((gave**2).sum(-2) * (got**2).sum(-2))
     return (gave * got).sum(-2) / jnp.where(spread > 0, spread, 1)
 
@@ -449,7 +446,7 @@ def _vote_and_debrief(
     second: game.Block,
     agent_first: Array,
 ) -> Array:
-    """Let participants vote between the two referees they met, and answer the questions.
+    """Let participants vote between the two referees, and answer the questions.
 
     Parameters
     ----------
@@ -616,10 +613,9 @@ def run(
     -----
     Source: Koster et al., "Detail of Experiments".
     """
+    groups = plan() if groups is None else groups
     trials, votes = [], []
-    for experiment, mine in (plan() if groups is None else groups).groupby(
-        "experiment"
-    ):
+    for experiment, mine in groups.groupby("experiment"):
         keys = jax.random.split(jax.random.fold_in(key, experiment), 3)
         contenders = _contenders(keys[0], mine, hcrm, rational, person)
         plays = play_experiment(keys[1], population, mine, contenders)

@@ -11,6 +11,7 @@ __all__ = ['COLUMN', 'FULL', 'HEAD', 'TAIL', 'CHANCE', 'ROLES', 'RUNS', 'DIVERGI
 # %% ../nbs/method/13_figures.ipynb #ae03a6eb
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from itertools import product
 from pathlib import Path
 
 import matplotlib as mpl
@@ -28,11 +29,15 @@ from .engine import store
 
 # %% ../nbs/method/13_figures.ipynb #0727336a
 COLUMN, FULL = 3.4, 7.0  # widths of one and two text columns, inches
-HEAD, TAIL, CHANCE = "#0b3c6f", "#e08a00", "#777777"  # told apart by eyes of every kind, and in grey
-ROLES = {"head": dict(color=HEAD, marker="o"), "tail": dict(color=TAIL, marker="^", markerfacecolor="white")}
+# told apart by eyes of every kind, and in grey
+HEAD, TAIL, CHANCE = "#0b3c6f", "#e08a00", "#777777"
+ROLES = {"head": dict(color=HEAD, marker="o")}
+ROLES["tail"] = dict(color=TAIL, marker="^", markerfacecolor="white")
 _LINES = {"participants": "-", "people": "-", "virtual_players": (0, (3, 1.2))}
 RUNS = ("#0b3c6f", "#e08a00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
 DIVERGING = "RdYlBu_r"  # warm = more for the head, cold = more for the tails
+_CELL = ["mechanism", "tail_endowment", "role"]  # what the points of a curve share
+_TAIL_COINS = "tail endowment (coins)"
 
 # %% ../nbs/method/13_figures.ipynb #2e08ca42
 def style() -> AbstractContextManager:
@@ -42,23 +47,25 @@ def style() -> AbstractContextManager:
     -------
     AbstractContextManager
     """
-    # starts matplotlib; if it started inside, leaving would stop notebooks from showing figures
+    # starts matplotlib: if started inside, notebooks would show no figures afterwards
     plt.draw_if_interactive()
-    thin = dict.fromkeys(("axes.linewidth", "xtick.major.width", "ytick.major.width"), 0.6)
+    lines = ("axes.linewidth", "xtick.major.width", "ytick.major.width")
+    thin = dict.fromkeys(lines, 0.6)
     sizes = {"font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8}
     sizes |= {"xtick.labelsize": 7, "ytick.labelsize": 7, "legend.fontsize": 7.5}
     sizes |= {"lines.linewidth": 1.3, "lines.markersize": 3.5, "figure.dpi": 100}
-    bare = dict.fromkeys(("legend.frameon", "axes.spines.top", "axes.spines.right"), False)
+    frames = ("legend.frameon", "axes.spines.top", "axes.spines.right")
+    bare = dict.fromkeys(frames, False)
     return mpl.rc_context(thin | sizes | bare | {"figure.constrained_layout.use": True})
 
-# %% ../nbs/method/13_figures.ipynb #e9cfbfb5
-_TITLES = {
-    "strict_egalitarian": "strict egalitarian", "libertarian": "libertarian",
-    "liberal_egalitarian": "liberal egalitarian", "hcrm": "HCRM", "hcmd_zero": "HCMD-zero",
-    "rational": "RM", "human_referee": "human referee", "published": "published (markers)",
-}
+# %% ../nbs/method/13_figures.ipynb #9e250b6d
+# in the paper's order
+_TITLES = {"strict_egalitarian": "strict egalitarian", "libertarian": "libertarian"}
+_TITLES |= {"liberal_egalitarian": "liberal egalitarian", "hcrm": "HCRM"}
+_TITLES |= {"hcmd_zero": "HCMD-zero", "rational": "RM"}
+_TITLES |= {"human_referee": "human referee", "published": "published (markers)"}
 
-
+# %% ../nbs/method/13_figures.ipynb #56eccdf2
 def label(
     name: str | float,
 ) -> str:
@@ -74,12 +81,15 @@ def label(
     str
         "HCRM", "strict egalitarian", "10"
     """
-    return _TITLES.get(name, str(name).replace("_", " ")) if isinstance(name, str) else f"{name:g}"
+    if not isinstance(name, str):
+        return f"{name:g}"
+    return _TITLES.get(name, name.replace("_", " "))
+
+# %% ../nbs/method/13_figures.ipynb #05936cce
+_BEHAVIOUR = {"people": "people", "participants": "stand-in participants"}
+_BEHAVIOUR |= {"virtual_players": "virtual players"}
 
 # %% ../nbs/method/13_figures.ipynb #6ef4b7f4
-_BEHAVIOUR = {"people": "people", "participants": "stand-in participants", "virtual_players": "virtual players"}
-
-
 def behaviour_label(
     source: pd.Series,
     *,
@@ -90,7 +100,7 @@ def behaviour_label(
     Parameters
     ----------
     source : pd.Series
-        people | participants | virtual_players, as in the column of that name
+        the column of that name: people, participants, virtual_players
     n_seeds : int, default: 1
         independent runs that the figure rests on
 
@@ -99,7 +109,8 @@ def behaviour_label(
     str
         "stand-in participants, 3 runs"
     """
-    words = " and ".join(word for name, word in _BEHAVIOUR.items() if name in set(source))
+    there = [word for name, word in _BEHAVIOUR.items() if name in set(source)]
+    words = " and ".join(there)
     return words + (f", {n_seeds} runs" if n_seeds > 1 and words != "people" else "")
 
 # %% ../nbs/method/13_figures.ipynb #b716cdde
@@ -129,9 +140,12 @@ def _require_columns(
     """
     missing = [column for column in columns if column not in frame]
     if missing:
-        raise ValueError(f"{figure} needs the column {missing[0]!r}, and the frame has only {', '.join(map(str, frame.columns))}: add it")
+        there = ", ".join(map(str, frame.columns))
+        fault = f"needs the column {missing[0]!r}, and the frame has only {there}"
+        raise ValueError(f"{figure} {fault}: add it")
     if frame.empty:
-        raise ValueError(f"{figure} was given a frame without rows: pass at least one row")
+        fault = "was given a frame without rows"
+        raise ValueError(f"{figure} {fault}: pass at least one row")
     return frame
 
 # %% ../nbs/method/13_figures.ipynb #42f41c9d
@@ -148,15 +162,14 @@ def ordered_values(
     Returns
     -------
     list
-        each once: numbers by size; known mechanisms first, in the paper's order, then the other
-        names as they come
+        each once: numbers by size; in the paper's order, others as they come
     """
     if pd.api.types.is_numeric_dtype(names):
         return sorted(names.unique())
     rank = {name: i for i, name in enumerate(_TITLES)}
     return sorted(names.unique(), key=lambda name: rank.get(name, len(rank)))
 
-
+# %% ../nbs/method/13_figures.ipynb #efcc2e20
 def finalise(
     figure: Figure,
     note: str | None,
@@ -176,9 +189,11 @@ def finalise(
         the same figure
     """
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # it would shift things by a hair at every drawing, and no two files would be alike
+    # it would shift things by a hair at every drawing, and no two files would be alike
+    figure.set_layout_engine("none")
     if note:
-        figure.text(0.995, -0.01, note, ha="right", va="top", fontsize=7, style="italic", color="#555555")
+        look = {"fontsize": 7, "style": "italic", "color": "#555555"}
+        figure.text(0.995, -0.01, note, ha="right", va="top", **look)
     return figure
 
 # %% ../nbs/method/13_figures.ipynb #7476c9cf
@@ -218,23 +233,38 @@ def panels(
     """
     rows, columns = ordered_values(frame[row]), ordered_values(frame[column])
     size = (min(FULL, 0.9 + width * len(columns)), 0.9 + height * len(rows))
-    figure, axes = plt.subplots(len(rows), len(columns), figsize=size, sharex=True, sharey=True, squeeze=False)
-    alone = above and len(columns) == 1
+    shared = {"sharex": True, "sharey": True, "squeeze": False}
+    figure, axes = plt.subplots(len(rows), len(columns), figsize=size, **shared)
+    alone, low = above and len(columns) == 1, height <= 1.2  # low: one word a line
     for ax, name in zip(axes[0], columns):
-        ax.set_title(f"{above}: {label(name)}" if alone else heading.format(label(name)))
+        words = label(name)
+        ax.set_title(f"{above}: {words}" if alone else heading.format(words))
     if above and not alone:
         figure.suptitle(above, fontsize=8)
     for ax, name in zip(axes[:, 0], rows):
-        words = label(name) if height > 1.2 else label(name).replace(" ", "\n")  # low panels: one word a line
-        ax.set_ylabel(words, weight="bold", fontsize=8 if height > 1.2 else 7)
-    return figure, {(a, b): axes[i, j] for i, a in enumerate(rows) for j, b in enumerate(columns)}
+        words = label(name).replace(" ", "\n") if low else label(name)
+        ax.set_ylabel(words, weight="bold", fontsize=7 if low else 8)
+    return figure, dict(zip(product(rows, columns), axes.flat))
+
+# %% ../nbs/method/13_figures.ipynb #a08a3f54
+def _name_axes(figure: Figure, x: str, y: str) -> None:
+    """Write once for all panels what their axes are, with units.
+
+    Parameters
+    ----------
+    figure : Figure
+    x : str
+    y : str
+    """
+    figure.supxlabel(x, fontsize=8)
+    figure.supylabel(y, fontsize=8)
 
 # %% ../nbs/method/13_figures.ipynb #938bf7bf
 def _marker_style(
     source: str,
     role: str,
 ) -> dict:
-    """Give published values a role's marker, and all others a line in the role's colour.
+    """Give published values a role's marker, others a line in the role's colour.
 
     Parameters
     ----------
@@ -258,12 +288,12 @@ def contribution_curves(
     *,
     note: str | None = None,
 ) -> Figure:
-    """Draw relative contributions by round.
+    """Draw relative_contribution by round.
 
     Parameters
     ----------
     frame : pd.DataFrame
-        source, mechanism, tail_endowment, role, round, relative_contribution; one row a point
+        points by source, mechanism, tail_endowment, role and round
     note : str | None, default: None
         whose behaviour it is, written below
 
@@ -280,21 +310,40 @@ def contribution_curves(
     -----
     Source: Koster et al., Fig. 1C.
     """
-    _require_columns(frame, "contribution_curves", ["source", "mechanism", "tail_endowment", "role", "round", "relative_contribution"])
+    needed = ["source", *_CELL, "round", "relative_contribution"]
+    _require_columns(frame, "contribution_curves", needed)
     if strange := set(frame["role"]) - set(ROLES):
-        raise ValueError(f"contribution_curves knows the roles head and tail, not {strange.pop()!r}: rename it")
+        known = "contribution_curves knows the roles head and tail"
+        raise ValueError(f"{known}, not {strange.pop()!r}: rename it")
     with style():
         figure, axes = panels(frame, width=2.1, height=1.4, heading="tail endowment {}")
-        for (*panel, source, role), curve in frame.sort_values("round").groupby(["mechanism", "tail_endowment", "source", "role"]):
-            axes[tuple(panel)].plot(curve["round"], curve["relative_contribution"], **_marker_style(source, role), label=f"{source} {role}")
-        figure.axes[0].set(ylim=(0, 1), xlim=(0.5, 10.5), xticks=[1, 4, 7, 10], yticks=[0, 0.5, 1])
-        figure.supxlabel("round", fontsize=8)
-        figure.supylabel("relative contribution (fraction of the endowment)", fontsize=8)
-        roles = [Line2D([], [], label=f"{role} player", **_marker_style("published", role)) for role in ROLES if role in set(frame["role"])]
-        black = {"color": "black", "markerfacecolor": "white"}
-        sources = [Line2D([], [], label=label(source), **_marker_style(source, "head") | black) for source in sorted(set(frame["source"]))]
-        figure.legend(handles=roles + sources, loc="outside upper center", ncols=5)
+        curves = ["mechanism", "tail_endowment", "source", "role"]
+        for (*panel, source, role), curve in frame.sort_values("round").groupby(curves):
+            x, y = curve["round"], curve["relative_contribution"]
+            look = _marker_style(source, role) | {"label": f"{source} {role}"}
+            axes[tuple(panel)].plot(x, y, **look)
+        figure.axes[0].set(ylim=(0, 1), xlim=(0.5, 10.5))
+        figure.axes[0].set(xticks=[1, 4, 7, 10], yticks=[0, 0.5, 1])
+        _name_axes(figure, "round", "relative contribution (fraction of the endowment)")
+        _curve_legend(figure, frame)
     return finalise(figure, note)
+
+# %% ../nbs/method/13_figures.ipynb #06669404
+def _curve_legend(figure: Figure, frame: pd.DataFrame) -> None:
+    """Explain roles and sources above a figure.
+
+    Parameters
+    ----------
+    figure : Figure
+    frame : pd.DataFrame
+    """
+    roles = [role for role in ROLES if role in set(frame["role"])]
+    looks = [_marker_style("published", r) | {"label": f"{r} player"} for r in roles]
+    for source in sorted(set(frame["source"])):
+        black = {"color": "black", "markerfacecolor": "white", "label": label(source)}
+        looks.append(_marker_style(source, "head") | black)
+    handles = [Line2D([], [], **look) for look in looks]
+    figure.legend(handles=handles, loc="outside upper center", ncols=5)
 
 # %% ../nbs/method/13_figures.ipynb #bc07fdbd
 def role_curves(
@@ -310,10 +359,9 @@ def role_curves(
     Parameters
     ----------
     frame : pd.DataFrame
-        mechanism, tail_endowment, role, round, the measured value; optionally low, high; one row a
-        point
+        points: mechanism, tail_endowment, role, round and `value`
     value : str
-        the column to draw
+        the column to draw, between low and high where these are columns
     label : str
         what it is, with its unit
     limits : tuple[float, float | None], default: (0, None)
@@ -334,20 +382,21 @@ def role_curves(
     -----
     Source: Koster et al., Figures S3, S4.
     """
-    _require_columns(frame, "role_curves", ["mechanism", "tail_endowment", "role", "round", value])
+    _require_columns(frame, "role_curves", [*_CELL, "round", value])
     with style():
-        figure, axes = panels(frame, width=1.25, height=1.1, above="tail endowment (coins)")
-        for (*panel, role), curve in frame.sort_values("round").groupby(["mechanism", "tail_endowment", "role"]):
-            axes[tuple(panel)].plot(curve["round"], curve[value], **ROLES[role], lw=1, label=role)
+        figure, axes = panels(frame, width=1.25, height=1.1, above=_TAIL_COINS)
+        for (*panel, role), curve in frame.sort_values("round").groupby(_CELL):
+            ax, x = axes[tuple(panel)], curve["round"]
+            ax.plot(x, curve[value], **ROLES[role], lw=1, label=role)
             if "low" in curve:
-                axes[tuple(panel)].fill_between(curve["round"], curve["low"], curve["high"], color=ROLES[role]["color"], alpha=0.25, lw=0)
+                shadow = {"color": ROLES[role]["color"], "alpha": 0.25, "lw": 0}
+                ax.fill_between(x, curve["low"], curve["high"], **shadow)
         figure.axes[0].set(ylim=limits, xlim=(0.3, 10.7), xticks=[1, 4, 7, 10])
-        figure.supxlabel("round", fontsize=8)
-        figure.supylabel(label, fontsize=8)
+        _name_axes(figure, "round", label)
         _role_legend(figure, frame)
     return finalise(figure, note)
 
-
+# %% ../nbs/method/13_figures.ipynb #6615ec2b
 def _role_legend(figure: Figure, frame: pd.DataFrame, **more) -> None:
     """Explain circles and triangles above a figure.
 
@@ -357,13 +406,15 @@ def _role_legend(figure: Figure, frame: pd.DataFrame, **more) -> None:
     frame : pd.DataFrame
     **more
     """
-    handles = [Line2D([], [], **ROLES[role] | more, label=f"{role} player" + "s" * (role == "tail")) for role in ROLES if role in set(frame["role"])]
+    words = {"head": "head player", "tail": "tail players"}
+    roles = [role for role in ROLES if role in set(frame["role"])]
+    handles = [Line2D([], [], **ROLES[r] | more, label=words[r]) for r in roles]
     figure.legend(handles=handles, loc="outside upper right", ncols=2)
 
-# %% ../nbs/method/13_figures.ipynb #3a5ab6bc
+# %% ../nbs/method/13_figures.ipynb #11056bb5
 _FITS = {"head": "-", "tail": (0, (4, 1.5))}
 
-
+# %% ../nbs/method/13_figures.ipynb #a7b7bddf
 def _fit_lines(axes: dict, dots: pd.DataFrame, fits: pd.DataFrame, x: str) -> None:
     """Draw a line through the dots of each role, from the first of them to the last.
 
@@ -374,8 +425,7 @@ def _fit_lines(axes: dict, dots: pd.DataFrame, fits: pd.DataFrame, x: str) -> No
     fits : pd.DataFrame
     x : str
     """
-    cell = ["mechanism", "tail_endowment", "role"]
-    reach = dots.groupby(cell)[x].agg(["min", "max"])
+    reach = dots.groupby(_CELL)[x].agg(["min", "max"])
     for line in fits.itertuples():
         panel = (line.mechanism, line.tail_endowment)
         ends = reach.loc[(*panel, line.role)].to_numpy()
@@ -399,9 +449,9 @@ def role_scatter(
     Parameters
     ----------
     dots : pd.DataFrame
-        mechanism, tail_endowment, role and two measured values; one row a dot
+        dots: mechanism, tail_endowment, role, `x` and `y`
     fits : pd.DataFrame
-        mechanism, tail_endowment, role, slope, intercept; one row a line
+        lines: mechanism, tail_endowment, role, slope, intercept
     x : str
         column of `dots`
     y : str
@@ -426,27 +476,28 @@ def role_scatter(
     -----
     Source: Koster et al., Figures 3C, 4C.
     """
-    cell = ["mechanism", "tail_endowment", "role"]
-    _require_columns(dots, "role_scatter", [*cell, x, y])
-    _require_columns(fits, "role_scatter", [*cell, "slope", "intercept"])
+    _require_columns(dots, "role_scatter", [*_CELL, x, y])
+    _require_columns(fits, "role_scatter", [*_CELL, "slope", "intercept"])
     look = {"ls": "none", "ms": 2.5, "mew": 0.5, "alpha": 0.5, "rasterized": True}
     with style():
-        above = {"above": "tail endowment (coins)"}
-        figure, axes = panels(dots, width=size[0], height=size[1], **above)
-        for (*panel, role), games in dots.groupby(cell):
+        figure, axes = panels(dots, width=size[0], height=size[1], above=_TAIL_COINS)
+        for (*panel, role), games in dots.groupby(_CELL):
             axes[tuple(panel)].plot(games[x], games[y], **ROLES[role], **look)
         _fit_lines(axes, dots, fits, x)
-        figure.supxlabel(labels[0], fontsize=8)
-        figure.supylabel(labels[1], fontsize=8)
+        _name_axes(figure, *labels)
         _role_legend(figure, dots)
     return finalise(figure, note)
 
-# %% ../nbs/method/13_figures.ipynb #2eb7a64a
-BARS = {"tail": ("#f0c27b", "tails (left)"), "head": ("#5f86b3", "heads (middle)"), "all": ("#a9bfda", "all players, 95 % interval")}
+# %% ../nbs/method/13_figures.ipynb #dcd30238
+BARS = {
+    "tail": ("#f0c27b", "tails (left)"),
+    "head": ("#5f86b3", "heads (middle)"),
+    "all": ("#a9bfda", "all players, 95 % interval"),
+}
 
-
+# %% ../nbs/method/13_figures.ipynb #6c55c6ea
 def _bars(ax: Axes, panel: pd.DataFrame, tails: list) -> None:
-    """Draw the bars of one rival by tails and role, published values as diamonds.
+    """Draw a rival's bars by tails and role, published diamonds, a line at one half.
 
     Parameters
     ----------
@@ -458,12 +509,18 @@ def _bars(ax: Axes, panel: pd.DataFrame, tails: list) -> None:
     width = 0.8 / len(roles)
     for i, role in enumerate(roles):
         rows = panel[panel["role"] == role]
-        x = np.array([tails.index(tail) for tail in rows["tail_endowment"]]) + (i - (len(roles) - 1) / 2) * width
-        interval = np.abs(rows[["low", "high"]].to_numpy().T - rows["vote_share"].to_numpy())
+        share, bounds = rows["vote_share"], rows[["low", "high"]].to_numpy().T
+        at = np.array([tails.index(tail) for tail in rows["tail_endowment"]])
+        x = at + (i - (len(roles) - 1) / 2) * width
         color, label = BARS[role]
-        ax.bar(x, rows["vote_share"], width=0.9 * width, color=color, yerr=interval, error_kw=dict(lw=1, capsize=2), label=label)
+        look = {"color": color, "label": label, "error_kw": {"lw": 1, "capsize": 2}}
+        interval = np.abs(bounds - share.to_numpy())
+        ax.bar(x, share, width=0.9 * width, yerr=interval, **look)
         if "published" in rows and rows["published"].notna().any():
-            ax.plot(x - width / 4, rows["published"], "D", color="black", markerfacecolor="white", label="published")
+            look = {"color": "black", "markerfacecolor": "white", "label": "published"}
+            ax.plot(x - width / 4, rows["published"], "D", **look)
+    ax.axhline(0.5, color=CHANCE, lw=0.8, ls=(0, (4, 2)))
+    ax.set_xticks(range(len(tails)), [f"{tail:g}" for tail in tails])
 
 # %% ../nbs/method/13_figures.ipynb #44953177
 def vote_bars(
@@ -474,10 +531,12 @@ def vote_bars(
 ) -> Figure:
     """Draw shares of the votes by rival.
 
+    Two more columns are optional: published, and role (tail, head or all).
+
     Parameters
     ----------
     frame : pd.DataFrame
-        rival, tail_endowment, vote_share, low, high; optionally published, role (tail, head, all)
+        bars: rival, tail_endowment, vote_share, low, high
     agent : str, default: 'HCRM'
         whose votes they are
     note : str | None, default: None
@@ -496,18 +555,20 @@ def vote_bars(
     -----
     Source: Koster et al., Figure 2.
     """
-    _require_columns(frame, "vote_bars", ["rival", "tail_endowment", "vote_share", "low", "high"])
+    columns = ["rival", "tail_endowment", "vote_share", "low", "high"]
+    _require_columns(frame, "vote_bars", columns)
     frame = frame if "role" in frame else frame.assign(role="all")
-    rivals, tails = ordered_values(frame["rival"]), sorted(frame["tail_endowment"].unique())
+    rivals = ordered_values(frame["rival"])
+    n, tails = len(rivals), sorted(frame["tail_endowment"].unique())
+    size = (np.clip(0.7 + 2.1 * n, COLUMN, FULL), 2.4 + 0.2 * (n == 1))
     with style():
-        figure, axes = plt.subplots(1, len(rivals), figsize=(np.clip(0.7 + 2.1 * len(rivals), COLUMN, FULL), 2.4 + 0.2 * (len(rivals) == 1)), sharey=True, squeeze=False)
+        figure, axes = plt.subplots(1, n, figsize=size, sharey=True, squeeze=False)
         for ax, rival in zip(axes[0], rivals):
             _bars(ax, frame[frame["rival"] == rival], tails)
-            ax.axhline(0.5, color=CHANCE, lw=0.8, ls=(0, (4, 2)))
-            ax.set(title=f"against {label(rival)}", ylim=(0, 1), xlabel="tail endowment (coins)")
-            ax.set_xticks(range(len(tails)), [f"{tail:g}" for tail in tails])
+            ax.set(title=f"against {label(rival)}", ylim=(0, 1), xlabel=_TAIL_COINS)
         axes[0, 0].set_ylabel(f"share of the votes for {agent}")
-        figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4 if len(rivals) > 1 else 2)
+        legend = axes[0, 0].get_legend_handles_labels()
+        figure.legend(*legend, loc="outside upper center", ncols=4 if n > 1 else 2)
     return finalise(figure, note)
 
 # %% ../nbs/method/13_figures.ipynb #231c6014
@@ -563,7 +624,7 @@ def heat_panels(
     labels : tuple[str, str, str]
         of x, y and the colours, with units
     limits : tuple[float, float] | None, default: None
-        of the colours; default: 0 and the largest value
+        of colours; default: 0 to the maximum
     cmap : str, default: 'Blues'
         name of a map of matplotlib
     window : tuple | None, default: None
@@ -591,40 +652,41 @@ def heat_panels(
     Source: Koster et al., S1, S7, S8.
     """
     _require_columns(frame, "heat_panels", [row, column, x, y, value])
-    panel, limits = {"row": row, "column": column}, limits or (0, frame[value].max())
+    shape = {"row": row, "column": column, "width": size[0], "height": size[1]}
     with style():
-        figure, axes = panels(frame, **panel, width=size[0], height=size[1], above=above)
-        image = _draw_cells(axes, frame.groupby([row, column]), (x, y, value), cmap, limits)
+        figure, axes = panels(frame, **shape, above=above)
+        image = _draw_cells(axes, frame, [row, column, x, y, value], cmap, limits)
         _scale(figure, image, labels, window, ticks)
     return finalise(figure, note)
 
 # %% ../nbs/method/13_figures.ipynb #5d1c2be2
-def _draw_cells(axes: dict, groups, columns: tuple, cmap: str, limits: tuple) -> AxesImage:
+def _draw_cells(axes: dict, frame, columns: list, cmap: str, limits) -> AxesImage:
     """Colour the cells of every panel, centred on their values; give one panel's image.
 
     Parameters
     ----------
     axes : dict
-    groups
-    columns : tuple
+    frame
+    columns : list
     cmap : str
-    limits : tuple
+    limits
 
     Returns
     -------
     AxesImage
     """
-    x, y, value = columns
-    look = {"cmap": cmap, "interpolation": "nearest", "origin": "lower", "aspect": "auto"}
-    look |= {"vmin": limits[0], "vmax": limits[1]}
-    for at, panel in groups:
+    row, column, x, y, value = columns
+    lowest, highest = limits or (0, frame[value].max())
+    look = {"cmap": cmap, "interpolation": "nearest", "origin": "lower"}
+    look |= {"aspect": "auto", "vmin": lowest, "vmax": highest}
+    for at, panel in frame.groupby([row, column]):
         cells = panel.pivot(index=y, columns=x, values=value)
         extent = (*_edges(cells.columns), *_edges(cells.index))
         image = axes[at].imshow(cells, extent=extent, **look)
     return image
 
 # %% ../nbs/method/13_figures.ipynb #95f33918
-def _scale(figure: Figure, image, labels: tuple, window: tuple | None, ticks: tuple | None) -> None:
+def _scale(figure: Figure, image, labels: tuple, window, ticks) -> None:
     """Give panels of cells a common window, ticks, labels and bar of colours.
 
     Parameters
@@ -632,11 +694,12 @@ def _scale(figure: Figure, image, labels: tuple, window: tuple | None, ticks: tu
     figure : Figure
     image
     labels : tuple
-    window : tuple | None
-    ticks : tuple | None
+    window
+    ticks
     """
     if window is None:
-        left, right, bottom, top = np.array([ax.images[0].get_extent() for ax in figure.axes if ax.images]).T
+        extents = [ax.images[0].get_extent() for ax in figure.axes if ax.images]
+        left, right, bottom, top = np.array(extents).T
         window = (left.min(), right.max()), (bottom.min(), top.max())
     figure.axes[0].set(xlim=window[0], ylim=window[1])
     short = lambda values: [f"{value:g}".replace("0.", ".") for value in values]
@@ -646,8 +709,7 @@ def _scale(figure: Figure, image, labels: tuple, window: tuple | None, ticks: tu
     for ax in figure.axes:
         ax.set_facecolor("#e6e6e6")
         ax.set_visible(bool(ax.images))
-    figure.supxlabel(labels[0], fontsize=8)
-    figure.supylabel(labels[1], fontsize=8)
+    _name_axes(figure, *labels[:2])
     bar = figure.colorbar(image, ax=figure.axes, fraction=0.03, pad=0.02, aspect=25)
     bar.set_label(labels[2])
 
@@ -655,12 +717,12 @@ def _scale(figure: Figure, image, labels: tuple, window: tuple | None, ticks: tu
 def relative_cells(
     frame: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Compute which fraction of their endowments head and tails gave in each cell.
+    """Compute from coins which fraction of their endowments head and tails gave.
 
     Parameters
     ----------
     frame : pd.DataFrame
-        tail_endowment, head_contribution, tail_contribution_sum (coins)
+        tail_endowment, head_contribution, tail_contribution_sum
 
     Returns
     -------
@@ -668,7 +730,8 @@ def relative_cells(
         the same with head and tails, fractions of what they have
     """
     n_tails = game.Game.n_players - 1
-    head, tails = frame["head_contribution"] / game.Game.most_coins, frame["tail_contribution_sum"] / (n_tails * frame["tail_endowment"])
+    head = frame["head_contribution"] / game.Game.most_coins
+    tails = frame["tail_contribution_sum"] / (n_tails * frame["tail_endowment"])
     return frame.assign(head=head.round(6), tails=tails.round(6))
 
 # %% ../nbs/method/13_figures.ipynb #134e67b6
@@ -683,8 +746,7 @@ def beach_plot(
     Parameters
     ----------
     frame : pd.DataFrame
-        mechanism, tail_endowment, head_contribution, tail_contribution_sum, head_share; one row a
-        cell
+        cells as for `relative_cells`, with mechanism and head_share
     size : tuple[float, float], default: (1.3, 1.25)
         of a panel, inches
     note : str | None, default: None
@@ -703,21 +765,24 @@ def beach_plot(
     -----
     Source: Koster et al., Fig. 3A.
     """
-    _require_columns(frame, "beach_plot", ["mechanism", "tail_endowment", "head_contribution", "tail_contribution_sum", "head_share"])
+    coins = ["head_contribution", "tail_contribution_sum"]
+    needed = ["mechanism", "tail_endowment", *coins, "head_share"]
+    _require_columns(frame, "beach_plot", needed)
     what = ("mean relative contribution of the tails", "head's relative contribution")
-    ticks = (0, 0.5, 1)
-    return heat_panels(
-        relative_cells(frame), x="tails", y="head", value="head_share",
-        labels=(*what, "head's share of the fund"), limits=(0, 1), cmap=DIVERGING,
-        window=((0, 1), (0, 1)), ticks=(ticks, ticks), size=size,
-        above="tail endowment (coins)", note=note,
-    )
+    columns = {"x": "tails", "y": "head", "value": "head_share"}
+    look = {"labels": (*what, "head's share of the fund"), "above": _TAIL_COINS}
+    look |= {"limits": (0, 1), "window": ((0, 1), (0, 1)), "cmap": DIVERGING}
+    look |= {"ticks": ((0, 0.5, 1), (0, 0.5, 1)), "size": size}
+    return heat_panels(relative_cells(frame), **columns, **look, note=note)
+
+# %% ../nbs/method/13_figures.ipynb #8b8aa1b4
+_SHADES = "YlOrRd_r"  # of v: 0, absolute, is dark, 1, relative, is light
+MAP_KEY = (
+    "digit: tenth of w (1: what others gave, 10: what one gave oneself)\n"
+    "dark: v = 0 (coins count), light: v = 1 (fractions of the endowment)"
+)
 
 # %% ../nbs/method/13_figures.ipynb #084068d3
-_SHADES = "YlOrRd_r"  # of v: 0, absolute, is dark, 1, relative, is light
-MAP_KEY = "digit: tenth of w (1: what others gave, 10: what one gave oneself)\ndark: v = 0 (coins count), light: v = 1 (fractions of the endowment)"
-
-
 def manifold_map(
     ax: Axes,
     frame: pd.DataFrame,
@@ -740,9 +805,12 @@ def manifold_map(
     Source: Koster et al., Figures 1B, S9.
     """
     _require_columns(frame, "manifold_map", ["w_bin", "v", "mds_x", "mds_y"])
-    colors = mpl.colormaps[_SHADES](0.6 * frame["v"].to_numpy(float))  # the palest yellow would not show
-    for bin_of_w, color, x, y in zip(frame["w_bin"], colors, frame["mds_x"], frame["mds_y"]):
-        ax.plot(x, y, marker=f"${bin_of_w}$", color=color, ms=5.5 if bin_of_w < 10 else 8, mew=0, ls="none")
+    # up to 0.6: the palest yellow would not show
+    colors = mpl.colormaps[_SHADES](0.6 * frame["v"].to_numpy(float))
+    digits = zip(frame["w_bin"], colors, frame["mds_x"], frame["mds_y"])
+    for bin_of_w, color, x, y in digits:
+        look = {"color": color, "ms": 5.5 if bin_of_w < 10 else 8, "mew": 0}
+        ax.plot(x, y, marker=f"${bin_of_w}$", **look, ls="none")
     ax.set_aspect("equal", adjustable="box")
 
 # %% ../nbs/method/13_figures.ipynb #3c928b4e
@@ -774,22 +842,41 @@ def matrix_plot(
     Source: Koster et al., S2.
     """
     columns = ["row_v", "row_w", "col_v", "col_w", "win_probability"]
-    win = _require_columns(frame, "matrix_plot", columns).pivot(index=["row_w", "row_v"], columns=["col_w", "col_v"], values="win_probability")
+    pairs = {"index": ["row_w", "row_v"], "columns": ["col_w", "col_v"]}
+    frame = _require_columns(frame, "matrix_plot", columns)
+    win = frame.pivot(**pairs, values="win_probability")
     n, spread = len(win), max(0.05, np.abs(win.to_numpy() - 0.5).max())
+    size = (min(FULL, 2.2 + 0.45 * n), min(FULL, 1.4 + 0.36 * n))
     with style():
-        figure, ax = plt.subplots(figsize=(min(FULL, 2.2 + 0.45 * n), min(FULL, 1.4 + 0.36 * n)))
-        image = ax.imshow(win, cmap=DIVERGING, vmin=0.5 - spread, vmax=0.5 + spread, aspect="auto")
+        figure, ax = plt.subplots(figsize=size)
+        colors = {"cmap": DIVERGING, "vmin": 0.5 - spread, "vmax": 0.5 + spread}
+        image = ax.imshow(win, **colors, aspect="auto")
         ax.spines[:].set_visible(False)
         if n <= 12:
-            labels = [f"{v:.2g}, {w:.2g}" for w, v in win.index]
-            ax.set_xticks(range(n), labels, rotation=45, ha="right", rotation_mode="anchor")
-            ax.set_yticks(range(n), labels)
-            for (i, j), value in np.ndenumerate(win.to_numpy()):
-                far = abs(value - 0.5) > 0.8 * spread
-                ax.text(j, i, f"{value:.3f}".lstrip("0"), ha="center", va="center", fontsize=7, color="white" if far else "black")
+            _write_shares(ax, win, spread)
         ax.set(xlabel="opponent (v, w)", ylabel="mechanism (v, w)")
-        figure.colorbar(image, ax=ax, label="share of the votes for the row", fraction=0.04, pad=0.02)
+        bar = figure.colorbar(image, ax=ax, fraction=0.04, pad=0.02)
+        bar.set_label("share of the votes for the row")
     return finalise(figure, note)
+
+# %% ../nbs/method/13_figures.ipynb #da62e1de
+def _write_shares(ax: Axes, win: pd.DataFrame, spread: float) -> None:
+    """Write shares on cells, white beyond 0.8 of the spread, and mechanisms on axes.
+
+    Parameters
+    ----------
+    ax : Axes
+    win : pd.DataFrame
+    spread : float
+    """
+    names = [f"{v:.2g}, {w:.2g}" for w, v in win.index]
+    tilted = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+    ax.set_xticks(range(len(win)), names, **tilted)
+    ax.set_yticks(range(len(win)), names)
+    middle = {"ha": "center", "va": "center", "fontsize": 7}
+    for (i, j), value in np.ndenumerate(win.to_numpy()):
+        color = "white" if abs(value - 0.5) > 0.8 * spread else "black"
+        ax.text(j, i, f"{value:.3f}".lstrip("0"), **middle, color=color)
 
 # %% ../nbs/method/13_figures.ipynb #bd5a3141
 def learning_curve(
@@ -810,11 +897,11 @@ def learning_curve(
     value : str, default: 'vote_share'
         the column to draw
     label : str, default: 'expected share of the votes'
-        what it is, with its unit, for the axis
+        what it is, with unit, for the axis
     reference : float | None, default: None
         a horizontal line, e.g. 0.5
     n_points : int, default: 200
-        at most so many a run, each the mean over a window of updates
+        at most so many a run, each the mean of a window of updates
     note : str | None, default: None
         whose behaviour it is, written below
 
@@ -834,7 +921,8 @@ def learning_curve(
         for i, (run, curve) in enumerate(runs):
             window = np.arange(len(curve)) * min(n_points, len(curve)) // len(curve)
             mean = curve[["step", value]].groupby(window).mean()
-            ax.plot(mean["step"], mean[value], color=RUNS[i % len(RUNS)], lw=1, label=None if run is None else f"{run}")
+            color, name = RUNS[i % len(RUNS)], None if run is None else f"{run}"
+            ax.plot(mean["step"], mean[value], color=color, lw=1, label=name)
         if reference is not None:
             ax.axhline(reference, color=CHANCE, lw=0.8, ls=(0, (4, 2)))
         ax.set(xlabel="updates", ylabel=label)
@@ -863,5 +951,7 @@ def save(
     """
     if Path(path).suffix != ".svg":
         raise ValueError(f"{path}: figures are saved as .svg; change the suffix")
-    with store.atomic_write(path) as temporary, mpl.rc_context({"svg.hashsalt": "democratic-ai"}):
-        figure.savefig(temporary, format="svg", bbox_inches="tight", dpi=200, metadata={"Date": None})
+    look = {"format": "svg", "bbox_inches": "tight", "dpi": 200}
+    same_names = mpl.rc_context({"svg.hashsalt": "democratic-ai"})
+    with store.atomic_write(path) as temporary, same_names:
+        figure.savefig(temporary, **look, metadata={"Date": None})

@@ -119,12 +119,13 @@ def finding_margins(
     equal = votes[(votes.rival == "rational") & (votes.tail_endowment == 10)]
     found["equal_under_equality"] = equal.vote.mean() - 0.5
     generous = beach[beach.tail_contribution_sum == 3 * beach.tail_endowment]
-    low = generous[(generous.mechanism == experiments.AGENT) & (generous.head_contribution < 5)]
+    of_hcrm = generous[generous.mechanism == experiments.AGENT]
+    low = of_hcrm[of_hcrm.head_contribution < 5]
     found["nothing_below_half"] = 0.05 - low.head_share.mean()
     third = trials[(trials.experiment == 3) & (trials.session > 0)]
     return found | _margins_over_rm(third)
 
-
+# %% ../nbs/method/18_findings.ipynb #dfb38184
 def _margins_over_rm(trials: pd.DataFrame) -> dict[str, float]:
     """Compare what groups did and got under HCRM and under RM, in Experiment 3.
 
@@ -143,4 +144,5 @@ def _margins_over_rm(trials: pd.DataFrame) -> dict[str, float]:
     surplus = blocks.groupby("mechanism").surplus.mean()
     means = {"rm_neglects_heads": unequal, "heads_leave_rm": given}
     means["surplus_above_rm"] = surplus
-    return {name: mean[experiments.AGENT] - mean["rational"] for name, mean in means.items()}
+    lead = lambda mean: mean[experiments.AGENT] - mean["rational"]
+    return {name: lead(mean) for name, mean in means.items()}

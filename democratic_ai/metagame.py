@@ -67,19 +67,23 @@ def grid(
     return _all_pairs(np.asarray(jnp.linspace(0, 1, n)))
 
 
-TABLE_S2_GRID = _all_pairs(np.float32([0, 0.5, 1]))  # in its order: the last is liberal egalitarian
+# in the table's order: the last is liberal egalitarian
+TABLE_S2_GRID = _all_pairs(np.float32([0, 0.5, 1]))
 
 # %% ../nbs/method/10_metagame.ipynb #ad888e85
-EVALUATION_ENDOWMENTS = np.float32(
-    [[game.Game.most_coins] + [tail] * (game.Game.n_players - 1) for tail in mechanisms.TAILS]
-)  # [5, P] coins
+EVALUATION_ENDOWMENTS = np.float32(  # [5, P] coins
+    [
+        [game.Game.most_coins] + [tail] * (game.Game.n_players - 1)
+        for tail in mechanisms.TAILS
+    ]
+)
 
 
 def deal_endowments(
     endowment: Array,
     n_blocks: int,
 ) -> Array:
-    """Deal the endowments to the blocks in turn.
+    """Deal endowments to blocks in turn.
 
     Parameters
     ----------
@@ -95,7 +99,7 @@ def deal_endowments(
     Raises
     ------
     ValueError
-        for fewer blocks than endowments
+        for fewer blocks than those
     """
     if n_blocks < len(endowment):
         wanted = f"{len(endowment)} endowments want at least one block each"
@@ -114,7 +118,7 @@ def vote_share(
     slope: float = voting.SLOPE,
     rules: game.Game = game.Game(),
 ) -> Array:
-    """Hold an election: the expected share of a group's votes for A.
+    """Hold an election: the expected share of votes for A.
 
     Parameters
     ----------
@@ -148,7 +152,9 @@ def vote_share(
 @partial(jax.jit, static_argnames=("summary", "rules"))
 def _summarise(key, players, mechanism, endowment, *, summary, rules):
     """Play one block for every row of the endowments and return `summary(block)`."""
-    play = lambda key, endowment: game.play(key, players, endowment, mechanism, game=rules)
+    play = lambda key, endowment: game.play(
+        key, players, endowment, mechanism, game=rules
+    )
     return summary(devices.map_chunks(play, key, endowment))
 
 
@@ -161,9 +167,12 @@ def _list_mechanisms(candidates):
         for none
     """
     if isinstance(candidates, Grid):
-        candidates = [mechanisms.manifold(w, v) for w, v in zip(*map(jnp.asarray, candidates))]
+        points = zip(*map(jnp.asarray, candidates))
+        candidates = [mechanisms.manifold(w, v) for w, v in points]
     if not len(candidates):
-        raise ValueError("candidates is empty: give at least one mechanism or point of the manifold")
+        raise ValueError(
+            "candidates is empty: give at least one mechanism or point of the manifold"
+        )
     return [devices.as_pytree(candidate) for candidate in candidates]
 
 
@@ -171,8 +180,8 @@ def _play_each(key, players, candidates, endowment, summary, rules):
     """Play every mechanism's blocks once and stack `summary(block)`."""
     listed, players = _list_mechanisms(candidates), devices.as_pytree(players)
     play = partial(_summarise, summary=summary, rules=rules)
-    keys = jax.random.split(key, len(listed))
-    return jnp.stack([play(k, players, candidate, endowment) for k, candidate in zip(keys, listed)])
+    own = zip(jax.random.split(key, len(listed)), listed)
+    return jnp.stack([play(k, players, mechanism, endowment) for k, mechanism in own])
 
 # %% ../nbs/method/10_metagame.ipynb #67992669
 def simulate(
@@ -184,17 +193,17 @@ def simulate(
     n_blocks: int = 4096,
     rules: game.Game = game.Game(),
 ) -> Array:
-    """Play every mechanism's blocks once and sum what each player got.
+    """Play mechanisms' blocks once and sum what players got.
 
     Parameters
     ----------
     key : Array
-        consumed: one part per mechanism, so that their blocks are independent
+        consumed: one part per mechanism, so blocks are independent
     players : game.Players
     candidates : Grid | Sequence[game.Mechanism]
-        M points of the manifold, or any M mechanisms
+        M points, or any M mechanisms
     endowment : Array, default: EVALUATION_ENDOWMENTS
-        [E, P] coins, dealt to the blocks in turn
+        [E, P] coins, dealt to blocks in turn
     n_blocks : int, default: 4096
         G, per mechanism (the paper's number)
     rules : game.Game, default: game.Game()
@@ -209,21 +218,19 @@ def simulate(
     ValueError
         for none
     """
-    seats = deal_endowments(endowment, n_blocks)
-    return _play_each(key, players, candidates, seats, voting.relative_payout_sum, rules)
+    seats, summary = deal_endowments(endowment, n_blocks), voting.relative_payout_sum
+    return _play_each(key, players, candidates, seats, summary, rules)
 
 # %% ../nbs/method/10_metagame.ipynb #0339e858
 class RoundRobin(NamedTuple):
-    """A round robin.
-
-    The row's expected share of the votes against the column, and its standard error.
+    """The row's expected share of votes against the column, with standard errors.
 
     Attributes
     ----------
     win : np.ndarray
         [M, M], win + win.T is 1, the diagonal 1/2
     error : np.ndarray
-        [M, M] over blocks, the four votes of a block being one observation
+        [M, M] over blocks; a block's four votes are one observation
     """
 
     win: np.ndarray
@@ -244,7 +251,7 @@ def pair_blocks(
     *,
     slope: float = voting.SLOPE,
 ) -> RoundRobin:
-    """Hold an election between every two mechanisms, block g against block g.
+    """Hold all elections, block g against block g.
 
     Parameters
     ----------
@@ -286,7 +293,7 @@ def round_robin(
     rules: game.Game = game.Game(),
     fused: bool = True,
 ) -> RoundRobin:
-    """Let every mechanism stand against every other.
+    """Hold an election of every pair.
 
     Parameters
     ----------
@@ -294,16 +301,16 @@ def round_robin(
         consumed: one part per mechanism
     players : game.Players
     candidates : Grid | Sequence[game.Mechanism]
-        M points of the manifold, or any M mechanisms
+        M points, or any M mechanisms
     endowment : Array, default: EVALUATION_ENDOWMENTS
-        [E, P] coins, dealt to the blocks in turn
+        [E, P] coins, dealt to blocks in turn
     n_blocks : int, default: 4096
         G, at least 2, per mechanism (the paper's number)
     slope : float, default: voting.SLOPE
         of the vote model
     rules : game.Game, default: game.Game()
     fused : bool, default: True
-        play each mechanism once and pair afterwards; else play every election anew
+        play once and pair afterwards; else play each election anew
 
     Returns
     -------
@@ -318,13 +325,15 @@ def round_robin(
     Source: Koster et al., "Metagame".
     """
     if fused:
-        played = simulate(key, players, candidates, endowment, n_blocks=n_blocks, rules=rules)
-        return pair_blocks(played, slope=slope)
+        options = {"n_blocks": n_blocks, "rules": rules}
+        sums = simulate(key, players, candidates, endowment, **options)
+        return pair_blocks(sums, slope=slope)
     listed, seats = _list_mechanisms(candidates), deal_endowments(endowment, n_blocks)
-    keys, hold = jax.random.split(key, len(listed)), partial(_vote_shares, slope=slope, rules=rules)
+    keys, players = jax.random.split(key, len(listed)), devices.as_pytree(players)
+    hold = partial(_vote_shares, slope=slope, rules=rules)
     win, error = np.full([len(listed)] * 2, 0.5), np.zeros([len(listed)] * 2)
     for i, j in itertools.combinations(range(len(listed)), 2):
-        share = hold((keys[i], keys[j]), devices.as_pytree(players), seats, listed[i], listed[j])
+        share = hold((keys[i], keys[j]), players, seats, listed[i], listed[j])
         win[i, j], win[j, i] = share.mean(), 1 - share.mean()
         error[i, j] = error[j, i] = share.std(ddof=1) / np.sqrt(n_blocks)
     return RoundRobin(win, error)
@@ -333,7 +342,7 @@ def round_robin(
 def _check_constant_sum(
     win: np.ndarray,
 ) -> np.ndarray:
-    """Check that a matrix can be a round robin: square, opposite entries sum to 1.
+    """Check that a matrix is square and opposite entries sum to 1.
 
     Parameters
     ----------
@@ -354,7 +363,9 @@ def _check_constant_sum(
         wanted = "give a square matrix, one row and one column per mechanism"
         raise ValueError(f"win has shape {win.shape}: {wanted}")
     if not ((win >= 0) & (win <= 1)).all():
-        raise ValueError("win has entries outside 0 to 1: give the row's share of the votes")
+        raise ValueError(
+            "win has entries outside 0 to 1: give the row's share of the votes"
+        )
     if np.abs(win + win.T - 1).max() > 2e-3:
         reason = "every vote goes to the row or to the column"
         raise ValueError(f"win and its transpose do not sum to 1: {reason}")
@@ -364,7 +375,7 @@ def _check_constant_sum(
 def equilibrium(
     win: np.ndarray,
 ) -> np.ndarray:
-    """Find a mixture of mechanisms that no mechanism beats by linear programming.
+    """Find a mixture that no mechanism beats by linear programming.
 
     Parameters
     ----------
@@ -398,16 +409,14 @@ def unbeaten(
     *,
     margin: float | np.ndarray = 0.0,
 ) -> list[int]:
-    """List the mechanisms that lose to nobody.
-
-    Each is a pure Nash equilibrium strategy of the metagame.
+    """List mechanisms that lose to nobody: pure Nash equilibria of the metagame.
 
     Parameters
     ----------
     win : np.ndarray
         [M, M] the row's share of the votes
     margin : float | np.ndarray, default: 0.0
-        a defeat by no more than this is not counted; a number or [M, M]
+        a defeat up to this is none; a number or [M, M]
 
     Returns
     -------
@@ -422,14 +431,14 @@ def dominant(
     *,
     margin: float | np.ndarray = 0.0,
 ) -> list[int]:
-    """List the mechanisms that do at least as well as any other against every opponent.
+    """List mechanisms as good as any against every opponent.
 
     Parameters
     ----------
     win : np.ndarray
         [M, M] the row's share of the votes
     margin : float | np.ndarray, default: 0.0
-        being worse by no more than this is not counted; a number or [M, M]
+        a lag up to this is none; a number or [M, M]
 
     Returns
     -------
@@ -448,24 +457,25 @@ def condorcet_cycles(
     *,
     margin: float | np.ndarray = 0.0,
 ) -> list[tuple[int, ...]]:
-    """List one shortest cycle i beats j beats ... beats i for every set of mechanisms that go
-    round in circles.
+    """List one shortest cycle of every set of mechanisms that go round in circles.
 
     Parameters
     ----------
     win : np.ndarray
         [M, M] the row's share of the votes
     margin : float | np.ndarray, default: 0.0
-        a majority must exceed 1/2 by more than this; a number or [M, M]
+        a majority exceeds 1/2 + this; number or [M, M]
 
     Returns
     -------
     list[tuple[int, ...]]
+        each: i beats j beats ... beats i
     """
     beats = _check_constant_sum(win) > 0.5 + margin
     options = {"unweighted": True, "return_predecessors": True}
     distance, before = csgraph.shortest_path(beats.astype(float), **options)
-    closed = np.where(beats.T, distance, np.inf)  # [i, j]: j beats i, and i leads to j in this many steps
+    # [i, j]: j beats i, and i leads to j in this many steps
+    closed = np.where(beats.T, distance, np.inf)
     _, component = csgraph.connected_components(beats, connection="strong")
     cycles = []
     for c in range(component.max() + 1):
@@ -480,13 +490,13 @@ def condorcet_cycles(
 
 # %% ../nbs/method/10_metagame.ipynb #a4a40c68
 class Winner(NamedTuple):
-    """The mechanism with the most votes, and those that it does not beat by more than the
-    margin.
+    """The mechanism with the most votes, and its equals.
 
     Attributes
     ----------
     best : int
     level : list[int]
+        those that the best does not beat by more than the margin
     """
 
     best: int
@@ -496,7 +506,7 @@ class Winner(NamedTuple):
 def mean_shares(
     win: np.ndarray,
 ) -> np.ndarray:
-    """Average each mechanism's share of the votes over its opponents.
+    """Average the shares of the votes over opponents.
 
     Parameters
     ----------
@@ -521,24 +531,26 @@ def winner(
     *,
     margin: float | np.ndarray = 0.0,
 ) -> Winner:
-    """Name the mechanism with the most votes against all opponents, and its equals.
+    """Name the mechanism with most votes, and its equals.
 
     Parameters
     ----------
     win : np.ndarray
         [M, M] the row's share of the votes, M at least 2
     margin : float | np.ndarray, default: 0.0
-        a head-to-head lead of no more than this is a tie; a number or [M, M]
+        a lead up to this is a tie; a number or [M, M]
 
     Returns
     -------
     Winner
+        most votes against all opponents; level head to head
 
     Notes
     -----
     Source: Koster et al., "Metagame".
     """
-    best = int(mean_shares(win).round(9).argmax())  # the first of those level to rounding
+    # the first of those that are level to rounding
+    best = int(mean_shares(win).round(9).argmax())
     ahead = np.asarray(win)[best] > 0.5 + np.broadcast_to(margin, np.shape(win))[best]
     return Winner(best, [int(i) for i in np.flatnonzero(~ahead) if i != best])
 
@@ -583,7 +595,7 @@ def relative_payouts(
     n_blocks: int = 4096,
     rules: game.Game = game.Game(),
 ) -> Array:
-    """Average what head and tails are paid in each round.
+    """Average pay by round.
 
     Parameters
     ----------
@@ -591,9 +603,9 @@ def relative_payouts(
         consumed: one part per mechanism
     players : game.Players
     candidates : Grid | Sequence[game.Mechanism]
-        M points of the manifold, or any M mechanisms
+        M points, or any M mechanisms
     endowment : Array, default: EVALUATION_ENDOWMENTS
-        [E, P] coins, the head first, dealt to the blocks in turn
+        [E, P] coins, head first; dealt in turn
     n_blocks : int, default: 4096
         per mechanism, over all endowments together
     rules : game.Game, default: game.Game()
@@ -601,7 +613,7 @@ def relative_payouts(
     Returns
     -------
     Array
-        [M, E, T, 2] mean payout / endowment by round, of the head and of the tails
+        [M, E, T, 2] mean payout / endowment by round, of head and tails
 
     Raises
     ------
@@ -609,23 +621,24 @@ def relative_payouts(
 
     Notes
     -----
-    Source: Koster et al., "The ideological manifold".
+    Source: Koster et al., "Ideological manifold".
     """
-    curves, seats = partial(_curves, n_endowments=len(endowment)), deal_endowments(endowment, n_blocks)
+    curves = partial(_curves, n_endowments=len(endowment))
+    seats = deal_endowments(endowment, n_blocks)
     return _play_each(key, players, candidates, seats, curves, rules)
 
 # %% ../nbs/method/10_metagame.ipynb #db69437d
 def _share_table(sums, rivals, tails, slope):
-    """Compare the first mechanism's sums [G * K, P] with each rival's at each of K tail
-    endowments.
-    """
+    """Compare the first [G * K, P] sums with each rival's at K tail endowments."""
     votes = voting.vote_from_sums(sums[0], sums[1:], slope=slope).mean(-1)
     block = votes.reshape(len(rivals), -1, len(tails))
     share = np.asarray(block.mean(1), np.float64)
     half = 1.96 * np.asarray(block.std(1, ddof=1), np.float64) / np.sqrt(block.shape[1])
-    index = pd.MultiIndex.from_product([rivals, tails], names=["rival", "tail_endowment"])
+    names = ["rival", "tail_endowment"]
+    index = pd.MultiIndex.from_product([rivals, tails], names=names)
     columns = {"vote_share": share, "low": share - half, "high": share + half}
-    return pd.DataFrame({name: x.ravel() for name, x in columns.items()}, index=index).reset_index()
+    columns = {name: x.ravel() for name, x in columns.items()}
+    return pd.DataFrame(columns, index=index).reset_index()
 
 # %% ../nbs/method/10_metagame.ipynb #a3c23116
 def elect(
@@ -638,7 +651,7 @@ def elect(
     n_blocks: int = 4096,
     slope: float = voting.SLOPE,
 ) -> pd.DataFrame:
-    """Put a mechanism up against each rival at each tail endowment.
+    """Hold elections.
 
     Parameters
     ----------
@@ -646,6 +659,7 @@ def elect(
         consumed: one part per mechanism
     players : game.Players
     mechanism : game.Mechanism
+        stands against each rival at each tail endowment
     rivals : Mapping[str, game.Mechanism]
     tails : Sequence[float], default: mechanisms.TAILS
         coins of the three tail players

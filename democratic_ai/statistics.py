@@ -20,11 +20,11 @@ from scipy import stats
 
 from . import mechanisms
 
-# %% ../nbs/method/11_statistics.ipynb #3b1e6457
+# %% ../nbs/method/11_statistics.ipynb #6c2f4b60
 class StatisticsError(ValueError):
     """Numbers from which a test or an interval cannot be computed."""
 
-
+# %% ../nbs/method/11_statistics.ipynb #f6e44790
 def naive_binomial(
     votes_for: np.ndarray,
     votes_cast: np.ndarray | int,
@@ -50,17 +50,25 @@ def naive_binomial(
     votes_for, votes_cast = _counted(votes_for, votes_cast)
     return float(stats.binomtest(int(votes_for.sum()), int(votes_cast.sum())).pvalue)
 
-
+# %% ../nbs/method/11_statistics.ipynb #7dd461a2
 def _counted(votes_for, votes_cast):
     """Check the votes of each group, and return both counts as [G] whole numbers."""
     votes_for = np.asarray(votes_for)
     if votes_for.ndim != 1 or votes_for.size == 0:
-        raise StatisticsError(f"votes_for has shape {votes_for.shape}: give one number of votes for each group")
+        wanted = "give one number of votes for each group"
+        raise StatisticsError(f"votes_for has shape {votes_for.shape}: {wanted}")
     if np.shape(votes_cast) not in ((), votes_for.shape):
-        raise StatisticsError(f"votes_cast has shape {np.shape(votes_cast)}, votes_for {votes_for.shape}: give one number for each group")
+        shapes = f"{np.shape(votes_cast)}, votes_for {votes_for.shape}"
+        wanted = "give one number for each group"
+        raise StatisticsError(f"votes_cast has shape {shapes}: {wanted}")
     votes_cast = np.broadcast_to(votes_cast, votes_for.shape)
-    if not ((votes_for == np.round(votes_for)) & (0 <= votes_for) & (votes_for <= votes_cast) & (votes_cast >= 1)).all():
-        raise StatisticsError("a group has no votes, a fraction of a vote, or more votes for the agent than votes cast: leave it out")
+    whole = votes_for == np.round(votes_for)
+    possible = (0 <= votes_for) & (votes_for <= votes_cast) & (votes_cast >= 1)
+    if not (whole & possible).all():
+        raise StatisticsError(
+            "a group has no votes, a fraction of a vote, or more votes for the agent "
+            "than votes cast: leave it out"
+        )
     return votes_for.astype(int), votes_cast.astype(int)
 
 # %% ../nbs/method/11_statistics.ipynb #2ee361af
@@ -99,11 +107,12 @@ def permutation_test(
     """
     votes_for, votes_cast = _counted(votes_for, votes_cast)
     lead = (2 * votes_for - votes_cast).astype(float)
-    flips = 1.0 - 2 * np.random.default_rng(rng).integers(0, 2, (n_shuffles, len(lead)), dtype=np.int8)
+    rng = np.random.default_rng(rng)
+    flips = 1.0 - 2 * rng.integers(0, 2, (n_shuffles, len(lead)), dtype=np.int8)
     as_extreme = np.abs(flips @ lead) >= abs(lead.sum())
     return max(int(as_extreme.sum()), 1) / n_shuffles
 
-# %% ../nbs/method/11_statistics.ipynb #960ea5a3
+# %% ../nbs/method/11_statistics.ipynb #e3aac75f
 class Interval(NamedTuple):
     """A value between two bounds; floats, or arrays of one shape.
 
@@ -118,7 +127,7 @@ class Interval(NamedTuple):
     low: np.ndarray | float
     high: np.ndarray | float
 
-
+# %% ../nbs/method/11_statistics.ipynb #960ea5a3
 def interval_over_groups(
     total: np.ndarray,
     count: np.ndarray | int,
@@ -132,7 +141,7 @@ def interval_over_groups(
     Parameters
     ----------
     total : np.ndarray
-        [G] what a group adds up to, for example its votes for the agent
+        [G] what a group adds up to, e.g. its votes for the agent
     count : np.ndarray | int
         [G] over how many, for example its votes cast
     level : float, default: 0.95
@@ -153,15 +162,36 @@ def interval_over_groups(
     """
     total = np.asarray(total, float)
     if total.ndim != 1 or len(total) < 2 or np.shape(count) not in ((), total.shape):
-        raise StatisticsError(f"totals have shape {total.shape}, counts {np.shape(count)}: give one of each for two or more groups")
+        raise StatisticsError(
+            f"totals have shape {total.shape}, counts {np.shape(count)}: "
+            "give one of each for two or more groups"
+        )
     count = np.broadcast_to(np.asarray(count, float), total.shape)
-    if not (np.isfinite(total).all() and (count > 0).all()):
-        raise StatisticsError("a group's total is not finite or its count is not positive: leave that group out")
+    _require_totals(total, count)
     rng = np.random.default_rng(rng)
     draws = (rng.integers(0, len(total), len(total)) for _ in range(n_resamples))
     ratios = [total[draw].sum() / count[draw].sum() for draw in draws]
     low, high = np.quantile(ratios, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(total.sum() / count.sum()), float(low), float(high))
+
+# %% ../nbs/method/11_statistics.ipynb #c3d698e2
+def _require_totals(total: np.ndarray, count: np.ndarray) -> None:
+    """Check [G] totals and counts of groups.
+
+    Parameters
+    ----------
+    total : np.ndarray
+    count : np.ndarray
+
+    Raises
+    ------
+    StatisticsError
+    """
+    if not (np.isfinite(total).all() and (count > 0).all()):
+        raise StatisticsError(
+            "a group's total is not finite or its count is not positive: "
+            "leave that group out"
+        )
 
 # %% ../nbs/method/11_statistics.ipynb #a40682aa
 def interval_over_seeds(
@@ -174,7 +204,7 @@ def interval_over_seeds(
     Parameters
     ----------
     values : np.ndarray | Sequence
-        [S] or [S, ...] the same number from S independent runs
+        [S] or [S, ...] one number from S independent runs
     level : float, default: 0.95
         of confidence
 
@@ -189,14 +219,18 @@ def interval_over_seeds(
     """
     values = np.asarray(values, float)
     if values.ndim == 0 or len(values) == 0 or not np.isfinite(values).all():
-        raise StatisticsError(f"values of shape {values.shape} are not one finite number for each seed: leave out runs that failed")
+        raise StatisticsError(
+            f"values of shape {values.shape} are not one finite number for each seed: "
+            "leave out runs that failed"
+        )
     n_seeds, mean = len(values), values.mean(0)
     if n_seeds == 1:
         return Interval(mean, mean * np.nan, mean * np.nan)
-    half = stats.t.ppf((1 + level) / 2, n_seeds - 1) * values.std(0, ddof=1) / np.sqrt(n_seeds)
+    t = stats.t.ppf((1 + level) / 2, n_seeds - 1)
+    half = t * values.std(0, ddof=1) / np.sqrt(n_seeds)
     return Interval(mean, mean - half, mean + half)
 
-
+# %% ../nbs/method/11_statistics.ipynb #2fb2f3d1
 def over_seeds(
     frame: pd.DataFrame,
     axes: list[str],
@@ -216,9 +250,10 @@ def over_seeds(
     Returns
     -------
     pd.DataFrame
-        axes, value, low, high; one row a cell, in the order of their first rows
+        axes, value, low, high; one row a cell, in order of first rows
     """
-    rows = [(*cell, *interval_over_seeds(rows[value])) for cell, rows in frame.groupby(axes, sort=False)]
+    cells = frame.groupby(axes, sort=False)
+    rows = [(*cell, *interval_over_seeds(rows[value])) for cell, rows in cells]
     return pd.DataFrame(rows, columns=[*axes, value, "low", "high"])
 
 # %% ../nbs/method/11_statistics.ipynb #ee1cb9a0
@@ -236,7 +271,7 @@ def interval_over_groups_and_seeds(
     Parameters
     ----------
     total : np.ndarray
-        [G] what a group adds up to, for example its votes for the agent
+        [G] what a group adds up to, e.g. its votes for the agent
     count : np.ndarray | int
         [G] over how many, for example its votes cast
     seed : np.ndarray
@@ -257,22 +292,43 @@ def interval_over_groups_and_seeds(
     ------
     StatisticsError
     """
-    total, count = np.asarray(total, float), np.broadcast_to(np.asarray(count, float), np.shape(total))
+    total = np.asarray(total, float)
+    count = np.broadcast_to(np.asarray(count, float), total.shape)
     if total.ndim != 1 or len(total) < 2 or np.shape(seed) != total.shape:
-        raise StatisticsError(f"totals have shape {total.shape}, seeds {np.shape(seed)}: give one of each for two or more groups")
-    if not (np.isfinite(total).all() and (count > 0).all()):
-        raise StatisticsError("a group's total is not finite or its count is not positive: leave that group out")
-    rng, both = np.random.default_rng(rng), np.c_[total, count]
+        raise StatisticsError(
+            f"totals have shape {total.shape}, seeds {np.shape(seed)}: "
+            "give one of each for two or more groups"
+        )
+    _require_totals(total, count)
+    both = np.c_[total, count]
     runs = [both[np.asarray(seed) == s] for s in np.unique(seed)]
-    drawn = np.zeros((n_resamples, 2))
-    for slot in rng.integers(0, len(runs), (len(runs), n_resamples)):
-        for i, run in enumerate(runs):
-            here = slot == i
-            drawn[here] += rng.multinomial(len(run), np.full(len(run), 1 / len(run)), here.sum()) @ run
-    low, high = np.quantile(drawn[:, 0] / drawn[:, 1], [(1 - level) / 2, (1 + level) / 2])
+    drawn = _resample_runs(runs, np.random.default_rng(rng), n_resamples)
+    ratios = drawn[:, 0] / drawn[:, 1]
+    low, high = np.quantile(ratios, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(total.sum() / count.sum()), float(low), float(high))
 
-# %% ../nbs/method/11_statistics.ipynb #1294480f
+# %% ../nbs/method/11_statistics.ipynb #b2c521e4
+def _resample_runs(runs: list, rng: np.random.Generator, n: int) -> np.ndarray:
+    """Draw runs, then whole groups in each, n times; [n, 2] sums of totals and counts.
+
+    Parameters
+    ----------
+    runs : list
+    rng : np.random.Generator
+    n : int
+
+    Returns
+    -------
+    np.ndarray
+    """
+    drawn = np.zeros((n, 2))
+    for slot in rng.integers(0, len(runs), (len(runs), n)):
+        for i, run in enumerate(runs):
+            here, alike = slot == i, np.full(len(run), 1 / len(run))
+            drawn[here] += rng.multinomial(len(run), alike, here.sum()) @ run
+    return drawn
+
+# %% ../nbs/method/11_statistics.ipynb #a1084af1
 class Trend(NamedTuple):
     """A change per round, with the test of its being none.
 
@@ -291,7 +347,7 @@ class Trend(NamedTuple):
     df: int
     p: float
 
-
+# %% ../nbs/method/11_statistics.ipynb #1294480f
 def effect_of_time(
     value: np.ndarray,
 ) -> Trend:
@@ -300,7 +356,7 @@ def effect_of_time(
     Parameters
     ----------
     value : np.ndarray
-        [G, T] one curve per group, for example the mean relative contribution of its tails
+        [G, T] a curve per group, e.g. tails' relative contributions
 
     Returns
     -------
@@ -317,13 +373,17 @@ def effect_of_time(
     """
     value = np.asarray(value, float)
     if value.ndim != 2 or min(value.shape) < 2 or not np.isfinite(value).all():
-        raise StatisticsError(f"curves of shape {value.shape} are not two or more groups by two or more rounds, all finite")
+        raise StatisticsError(
+            f"curves of shape {value.shape} are not two or more groups by two or more "
+            "rounds, all finite"
+        )
     time = np.arange(value.shape[1]) - (value.shape[1] - 1) / 2
     slopes = value @ time / (time**2).sum()
     test = stats.ttest_1samp(slopes, 0.0)
-    return Trend(float(slopes.mean()), float(test.statistic), len(slopes) - 1, float(test.pvalue))
+    t, p = float(test.statistic), float(test.pvalue)
+    return Trend(float(slopes.mean()), t, len(slopes) - 1, p)
 
-# %% ../nbs/method/11_statistics.ipynb #45b5ba5b
+# %% ../nbs/method/11_statistics.ipynb #d3a582c7
 class FTest(NamedTuple):
     """A ratio of variances between and within samples, with its degrees of freedom.
 
@@ -340,7 +400,7 @@ class FTest(NamedTuple):
     df_within: float
     p: float
 
-
+# %% ../nbs/method/11_statistics.ipynb #45b5ba5b
 def f_test(
     *samples: np.ndarray,
 ) -> FTest:
@@ -349,7 +409,7 @@ def f_test(
     Parameters
     ----------
     *samples : np.ndarray
-        one per condition, [N] each: a value per group, for example its head's mean contribution
+        per condition [N] groups' values, e.g. heads' contributions
 
     Returns
     -------
@@ -365,14 +425,21 @@ def f_test(
     Source: Koster et al., Exp. 1.
     """
     samples = [np.asarray(sample, float) for sample in samples]
-    if len(samples) < 2 or any(s.ndim != 1 or len(s) < 2 or not np.isfinite(s).all() for s in samples):
-        raise StatisticsError("an F test needs two or more samples of two or more finite values each")
+    usable = lambda s: s.ndim == 1 and len(s) >= 2 and np.isfinite(s).all()
+    if len(samples) < 2 or not all(map(usable, samples)):
+        raise StatisticsError(
+            "an F test needs two or more samples of two or more finite values each"
+        )
     if all(s.std() == 0 for s in samples):
-        raise StatisticsError("no value differs from the others of its sample: there is no variance to compare with")
-    test = stats.f_oneway(*samples)
-    return FTest(float(test.statistic), len(samples) - 1, sum(map(len, samples)) - len(samples), float(test.pvalue))
+        raise StatisticsError(
+            "no value differs from the others of its sample: "
+            "there is no variance to compare with"
+        )
+    test, n = stats.f_oneway(*samples), sum(map(len, samples))
+    f, p = float(test.statistic), float(test.pvalue)
+    return FTest(f, len(samples) - 1, n - len(samples), p)
 
-# %% ../nbs/method/11_statistics.ipynb #13bc815f
+# %% ../nbs/method/11_statistics.ipynb #8178efaa
 class TTest(NamedTuple):
     """A mean difference within groups, with the test of its being none.
 
@@ -390,7 +457,7 @@ class TTest(NamedTuple):
     df: int
     p: float
 
-
+# %% ../nbs/method/11_statistics.ipynb #13bc815f
 def paired_t_test(
     first: np.ndarray,
     second: np.ndarray,
@@ -400,7 +467,7 @@ def paired_t_test(
     Parameters
     ----------
     first : np.ndarray
-        [G] a value per group under one mechanism, for example its surplus
+        [G] a value per group under one mechanism, e.g. its surplus
     second : np.ndarray
         [G] and under the other
 
@@ -417,11 +484,15 @@ def paired_t_test(
     -----
     Source: Koster et al., Exp. 3.
     """
-    difference = np.asarray(first, float) - np.asarray(second, float)
-    if difference.ndim != 1 or len(difference) < 2 or not np.isfinite(difference).all() or difference.std() == 0:
-        raise StatisticsError(f"differences of shape {difference.shape} are not two or more finite values that vary: give one per group")
-    test = stats.ttest_1samp(difference, 0.0)
-    return TTest(float(difference.mean()), float(test.statistic), len(difference) - 1, float(test.pvalue))
+    d = np.asarray(first, float) - np.asarray(second, float)  # [G]
+    if d.ndim != 1 or len(d) < 2 or not np.isfinite(d).all() or d.std() == 0:
+        raise StatisticsError(
+            f"differences of shape {d.shape} are not two or more finite values "
+            "that vary: give one per group"
+        )
+    test = stats.ttest_1samp(d, 0.0)
+    t, p = float(test.statistic), float(test.pvalue)
+    return TTest(float(d.mean()), t, len(d) - 1, p)
 
 # %% ../nbs/method/11_statistics.ipynb #910927a0
 def interaction_test(
@@ -433,7 +504,7 @@ def interaction_test(
     Parameters
     ----------
     first : np.ndarray
-        [G, K] a profile over K bins for every group under one treatment
+        [G, K] every group's profile over K bins under one treatment
     second : np.ndarray
         [G, K] and under the other
 
@@ -450,19 +521,26 @@ def interaction_test(
     -----
     Source: Koster et al., Exp. 4.
     """
-    difference = np.asarray(first, float) - np.asarray(second, float)
-    if difference.ndim != 2 or min(difference.shape) < 2 or not np.isfinite(difference).all():
-        raise StatisticsError(f"profiles of shape {difference.shape} are not two or more groups by two or more bins, all finite")
-    n_groups, n_bins = difference.shape
-    by_bin = difference.mean(0) - difference.mean()
-    rest = difference - difference.mean(1, keepdims=True) - by_bin
+    d = np.asarray(first, float) - np.asarray(second, float)  # [G, K]
+    if d.ndim != 2 or min(d.shape) < 2 or not np.isfinite(d).all():
+        raise StatisticsError(
+            f"profiles of shape {d.shape} are not two or more groups by two or more "
+            "bins, all finite"
+        )
+    n_groups, n_bins = d.shape
+    by_bin = d.mean(0) - d.mean()
+    rest = d - d.mean(1, keepdims=True) - by_bin
     covariance = rest.T @ rest / (n_groups - 1)
     if np.trace(covariance) < 1e-12:
-        raise StatisticsError("all groups differ by the same profile: there is no variance to compare with")
+        raise StatisticsError(
+            "all groups differ by the same profile: "
+            "there is no variance to compare with"
+        )
     f = n_groups * (by_bin**2).sum() / np.trace(covariance)
     epsilon = np.trace(covariance) ** 2 / ((n_bins - 1) * (covariance**2).sum())
     between, within = epsilon * (n_bins - 1), epsilon * (n_bins - 1) * (n_groups - 1)
-    return FTest(float(f), float(between), float(within), float(stats.f.sf(f, between, within)))
+    p = stats.f.sf(f, between, within)
+    return FTest(float(f), float(between), float(within), float(p))
 
 # %% ../nbs/method/11_statistics.ipynb #8651b87b
 def compare_with_published(
@@ -488,7 +566,7 @@ def compare_with_published(
     Returns
     -------
     pd.DataFrame
-        ours with the columns published and difference (ours minus published)
+        ours, with published and difference (ours minus published)
 
     Raises
     ------
@@ -496,17 +574,40 @@ def compare_with_published(
         for rows without partner
     """
     keys = list(on)
-    for name, frame in (("our numbers", ours), ("the published numbers", published)):
-        if missing := [column for column in (*keys, value) if column not in frame]:
-            raise StatisticsError(f"{name} have no column {missing[0]!r}: they have {', '.join(map(str, frame.columns))}")
-        if frame.duplicated(keys).any():
-            raise StatisticsError(f"{name} have two rows for {frame[frame.duplicated(keys)][keys].iloc[0].to_dict()}")
+    _require_keys("our numbers", ours, keys, value)
+    _require_keys("the published numbers", published, keys, value)
     theirs = published[[*keys, value]].rename(columns={value: "published"})
     both = ours.merge(theirs, on=keys, how="outer", indicator="_found_in")
     if len(alone := both[both["_found_in"] != "both"]):
-        raise StatisticsError(f"{alone[keys].iloc[0].to_dict()} is only in one of the two tables: compare the same conditions")
+        raise StatisticsError(
+            f"{alone[keys].iloc[0].to_dict()} is only in one of the two tables: "
+            "compare the same conditions"
+        )
     ordered = ours.merge(theirs, on=keys, how="left")
     return ordered.assign(difference=ordered[value] - ordered["published"])
+
+# %% ../nbs/method/11_statistics.ipynb #e1e50527
+def _require_keys(name: str, frame: pd.DataFrame, keys: list[str], value: str) -> None:
+    """Check that a table has keys and values, each key once.
+
+    Parameters
+    ----------
+    name : str
+    frame : pd.DataFrame
+    keys : list[str]
+    value : str
+
+    Raises
+    ------
+    StatisticsError
+    """
+    if missing := [column for column in (*keys, value) if column not in frame]:
+        there = ", ".join(map(str, frame.columns))
+        fault = f"have no column {missing[0]!r}: they have {there}"
+        raise StatisticsError(f"{name} {fault}")
+    if (again := frame.duplicated(keys)).any():
+        twice = frame[again][keys].iloc[0].to_dict()
+        raise StatisticsError(f"{name} have two rows for {twice}")
 
 # %% ../nbs/method/11_statistics.ipynb #b4ed83b9
 def mean_absolute_error(
@@ -533,8 +634,12 @@ def mean_absolute_error(
         for unlike shapes and NaN
     """
     ours, published = np.asarray(ours, float), np.asarray(published, float)
-    if ours.shape != published.shape or ours.size == 0 or not np.isfinite(ours - published).all():
-        raise StatisticsError(f"numbers of shapes {ours.shape} and {published.shape} cannot be compared one by one, or one is missing")
+    alike = ours.shape == published.shape and ours.size > 0
+    if not (alike and np.isfinite(ours - published).all()):
+        raise StatisticsError(
+            f"numbers of shapes {ours.shape} and {published.shape} cannot be compared "
+            "one by one, or one is missing"
+        )
     return float(np.abs(ours - published).mean())
 
 # %% ../nbs/method/11_statistics.ipynb #5aba7a0d
@@ -561,11 +666,11 @@ def agreement(
     high : float
         of our interval; NaN where there is none
     sign : str, default: '='
-        what is printed: the value (=), or an upper (<) or lower (>) bound
+        printed is the value (=), or an upper (<) or lower (>) bound
     is_p : bool, default: False
         whether it is a p-value
     margin : float, default: 0.0
-        the published value's own 95 % sampling error, and its rounding
+        the published value's 95 % sampling error, and its rounding
 
     Returns
     -------
@@ -594,13 +699,13 @@ def finding(
     Parameters
     ----------
     margin : float
-        ours: above zero if it is as the paper says; of a finding of equality, the difference
+        ours, above 0 if as the paper says; of equality, the difference
     low : float
         of our interval; NaN where there is none, and the margin decides
     high : float
         of our interval, likewise
     equal_within : float | None, default: None
-        of a finding of equality: what difference is none
+        of equality: what difference is none
 
     Returns
     -------
@@ -608,7 +713,10 @@ def finding(
         found | opposite | undecided
     """
     low, high = (margin if np.isnan(bound) else bound for bound in (low, high))
-    least, most = (low, high) if equal_within is None else (equal_within - max(abs(low), abs(high)), equal_within - max(low, -high, 0.0))
+    least, most = low, high
+    if equal_within is not None:
+        least = equal_within - max(abs(low), abs(high))
+        most = equal_within - max(low, -high, 0.0)
     return "found" if least > 0 else "opposite" if most < 0 else "undecided"
 
 # %% ../nbs/method/11_statistics.ipynb #cc96e180
@@ -703,7 +811,7 @@ def vote_test(
     votes: pd.DataFrame,
     name: str,
 ) -> dict[str, float]:
-    """Give the share of votes for the agent and its p-value by flipping whole groups.
+    """Give the agent's share of the votes, and its p-value by flipping whole groups.
 
     Parameters
     ----------

@@ -33,7 +33,8 @@
 #| hide
 import warnings
 
-warnings.filterwarnings("ignore", message="IProgress not found")  # a progress bar that nothing here uses
+# a progress bar that nothing here uses
+warnings.filterwarnings("ignore", message="IProgress not found")
 
 # %%
 #| export
@@ -111,16 +112,19 @@ def _all_pairs(values):
 def grid(
     n: int,  # values of each parameter, at least 2
 ) -> Grid:  # n * n points
-    "Sample the manifold linearly, v running fastest (Koster et al., \"Metagame\")."
+    'Sample the manifold linearly, v running fastest (Koster et al., "Metagame").'
     return _all_pairs(np.asarray(jnp.linspace(0, 1, n)))
 
 
-TABLE_S2_GRID = _all_pairs(np.float32([0, 0.5, 1]))  # in its order: the last is liberal egalitarian
+# in the table's order: the last is liberal egalitarian
+TABLE_S2_GRID = _all_pairs(np.float32([0, 0.5, 1]))
 
 # %%
 assert all((ours == sampled).all() for ours, sampled in zip(TABLE_S2_GRID, grid(3)))
-assert (TABLE_S2_GRID.w[-1], TABLE_S2_GRID.v[-1]) == (1, 1), "liberal egalitarian stands last"
-assert len(grid(11).w) == 121 and all((a == b).all() for a, b in zip(grid(3), TABLE_S2_GRID))
+assert (TABLE_S2_GRID.w[-1], TABLE_S2_GRID.v[-1]) == (1, 1), (
+    "liberal egalitarian stands last"
+)
+assert len(grid(11).w) == 121
 list(zip(TABLE_S2_GRID.v.tolist(), TABLE_S2_GRID.w.tolist()))
 
 # %% [markdown]
@@ -130,16 +134,19 @@ list(zip(TABLE_S2_GRID.v.tolist(), TABLE_S2_GRID.w.tolist()))
 
 # %%
 #| export
-EVALUATION_ENDOWMENTS = np.float32(
-    [[game.Game.most_coins] + [tail] * (game.Game.n_players - 1) for tail in mechanisms.TAILS]
-)  # [5, P] coins
+EVALUATION_ENDOWMENTS = np.float32(  # [5, P] coins
+    [
+        [game.Game.most_coins] + [tail] * (game.Game.n_players - 1)
+        for tail in mechanisms.TAILS
+    ]
+)
 
 
 def deal_endowments(
     endowment: Array,  # [E, P] coins
     n_blocks: int,
 ) -> Array:  # [n_blocks, P] coins, block g has endowment g mod E
-    "Deal the endowments to the blocks in turn; raises ValueError for fewer blocks than endowments."
+    "Deal endowments to blocks in turn; raises ValueError for fewer blocks than those."
     if n_blocks < len(endowment):
         wanted = f"{len(endowment)} endowments want at least one block each"
         raise ValueError(f"n_blocks is {n_blocks}, but {wanted}: ask for more blocks")
@@ -147,12 +154,14 @@ def deal_endowments(
 
 
 # %%
-assert (EVALUATION_ENDOWMENTS == mechanisms.head_and_tails(jnp.array(mechanisms.TAILS))).all()
+at_once = mechanisms.head_and_tails(jnp.array(mechanisms.TAILS))
+one_by_one = [mechanisms.head_and_tails(tail) for tail in mechanisms.TAILS]
+assert (EVALUATION_ENDOWMENTS == at_once).all()
+assert (EVALUATION_ENDOWMENTS == one_by_one).all()
 seats = deal_endowments(EVALUATION_ENDOWMENTS, 4096)
 counts = np.unique(np.asarray(seats[:, 1]), return_counts=True)[1]
 print("groups with tail endowment 2, 4, 6, 8, 10:", counts)
 assert counts.sum() == 4096 and np.ptp(counts) <= 1
-assert (EVALUATION_ENDOWMENTS == [mechanisms.head_and_tails(tail) for tail in mechanisms.TAILS]).all()
 with pytest.raises(ValueError, match="n_blocks is 3"):
     deal_endowments(EVALUATION_ENDOWMENTS, 3)
 
@@ -176,7 +185,7 @@ def vote_share(
     slope: float = voting.SLOPE,  # of the vote model
     rules: game.Game = game.Game(),
 ) -> Array:  # [...] of each group, 0 to 1
-    "Hold an election: the expected share of a group's votes for A (Koster et al., \"Metagame\")."
+    'Hold an election: the expected share of votes for A (Koster et al., "Metagame").'
     under_a = game.play(key_a, players, endowment, a, game=rules)
     under_b = game.play(key_b, players, endowment, b, game=rules)
     return voting.vote_probability(under_a, under_b, slope=slope).mean(-1)
@@ -188,8 +197,12 @@ def vote_share(
 
 # %%
 others, liberal = mechanisms.manifold(0.0, 0.0), mechanisms.manifold(1.0, 1.0)
-share = vote_share(*jax.random.split(jax.random.key(1)), game.random_bots(), seats[:500], others, liberal)
-print(f"(w=0, v=0) gets {share.mean():.3f} of 2,000 bots' votes against liberal egalitarian")
+keys = jax.random.split(jax.random.key(1))
+share = vote_share(*keys, game.random_bots(), seats[:500], others, liberal)
+print(
+    f"(w=0, v=0) gets {share.mean():.3f} of 2,000 bots' votes "
+    "against liberal egalitarian"
+)
 assert share.shape == (500,) and share.mean() > 0.5
 
 
@@ -212,16 +225,21 @@ assert share.shape == (500,) and share.mean() > 0.5
 @partial(jax.jit, static_argnames=("summary", "rules"))
 def _summarise(key, players, mechanism, endowment, *, summary, rules):
     "Play one block for every row of the endowments and return `summary(block)`."
-    play = lambda key, endowment: game.play(key, players, endowment, mechanism, game=rules)
+    play = lambda key, endowment: game.play(
+        key, players, endowment, mechanism, game=rules
+    )
     return summary(devices.map_chunks(play, key, endowment))
 
 
 def _list_mechanisms(candidates):
     "List mechanisms, those of a grid point by point; raises ValueError for none."
     if isinstance(candidates, Grid):
-        candidates = [mechanisms.manifold(w, v) for w, v in zip(*map(jnp.asarray, candidates))]
+        points = zip(*map(jnp.asarray, candidates))
+        candidates = [mechanisms.manifold(w, v) for w, v in points]
     if not len(candidates):
-        raise ValueError("candidates is empty: give at least one mechanism or point of the manifold")
+        raise ValueError(
+            "candidates is empty: give at least one mechanism or point of the manifold"
+        )
     return [devices.as_pytree(candidate) for candidate in candidates]
 
 
@@ -229,8 +247,8 @@ def _play_each(key, players, candidates, endowment, summary, rules):
     "Play every mechanism's blocks once and stack `summary(block)`."
     listed, players = _list_mechanisms(candidates), devices.as_pytree(players)
     play = partial(_summarise, summary=summary, rules=rules)
-    keys = jax.random.split(key, len(listed))
-    return jnp.stack([play(k, players, candidate, endowment) for k, candidate in zip(keys, listed)])
+    own = zip(jax.random.split(key, len(listed)), listed)
+    return jnp.stack([play(k, players, mechanism, endowment) for k, mechanism in own])
 
 
 # %% [markdown]
@@ -239,17 +257,17 @@ def _play_each(key, players, candidates, endowment, summary, rules):
 # %%
 #| export
 def simulate(
-    key: Array,  # consumed: one part per mechanism, so that their blocks are independent
+    key: Array,  # consumed: one part per mechanism, so blocks are independent
     players: game.Players,
-    candidates: Grid | Sequence[game.Mechanism],  # M points of the manifold, or any M mechanisms
-    endowment: Array = EVALUATION_ENDOWMENTS,  # [E, P] coins, dealt to the blocks in turn
+    candidates: Grid | Sequence[game.Mechanism],  # M points, or any M mechanisms
+    endowment: Array = EVALUATION_ENDOWMENTS,  # [E, P] coins, dealt to blocks in turn
     *,
     n_blocks: int = 4096,  # G, per mechanism (the paper's number)
     rules: game.Game = game.Game(),
 ) -> Array:  # [M, G, P] sums over rounds of payout / 10 / endowment
-    "Play every mechanism's blocks once and sum what each player got; raises ValueError for none."
-    seats = deal_endowments(endowment, n_blocks)
-    return _play_each(key, players, candidates, seats, voting.relative_payout_sum, rules)
+    "Play mechanisms' blocks once and sum what players got; raises ValueError for none."
+    seats, summary = deal_endowments(endowment, n_blocks), voting.relative_payout_sum
+    return _play_each(key, players, candidates, seats, summary, rules)
 
 
 # %% [markdown]
@@ -259,10 +277,13 @@ def simulate(
 
 # %%
 bots = simulate(jax.random.key(0), game.random_bots(), TABLE_S2_GRID)
-coins = (10 * bots * seats).sum(-1).mean(-1)  # per mechanism: all payouts of a block, mean over groups
+# per mechanism: all payouts of a block, mean over groups
+coins = (10 * bots * seats).sum(-1).mean(-1)
 assert bots.shape == (9, 4096, 4)
-assert jnp.allclose(coins, 10 * 0.8 * seats.sum(-1).mean(), rtol=0.01), "bots fill every fund alike"
-as_functions = simulate(jax.random.key(0), game.random_bots(), [mechanisms.manifold(w, v) for w, v in zip(*TABLE_S2_GRID)])
+in_funds = 10 * 0.8 * seats.sum(-1).mean()
+assert jnp.allclose(coins, in_funds, rtol=0.01), "bots fill every fund alike"
+functions = [mechanisms.manifold(w, v) for w, v in zip(*TABLE_S2_GRID)]
+as_functions = simulate(jax.random.key(0), game.random_bots(), functions)
 assert (bots == as_functions).all(), "a grid is nothing but a list"
 with pytest.raises(ValueError, match="candidates is empty"):
     simulate(jax.random.key(0), game.random_bots(), [])
@@ -283,10 +304,10 @@ with pytest.raises(ValueError, match="candidates is empty"):
 # %%
 #| export
 class RoundRobin(NamedTuple):
-    "A round robin: the row's expected share of the votes against the column, and its standard error."
+    "The row's expected share of votes against the column, with standard errors."
 
     win: np.ndarray  # [M, M], win + win.T is 1, the diagonal 1/2
-    error: np.ndarray  # [M, M] over blocks, the four votes of a block being one observation
+    error: np.ndarray  # [M, M] over blocks; a block's four votes are one observation
 
 
 @jax.jit
@@ -303,7 +324,7 @@ def pair_blocks(
     *,
     slope: float = voting.SLOPE,  # of the vote model
 ) -> RoundRobin:
-    "Hold an election between every two mechanisms, block g against block g (Koster et al., \"Metagame\")."
+    'Hold all elections, block g against block g (Koster et al., "Metagame").'
     mean, error = (np.asarray(x, np.float64) for x in _mean_votes(sums, slope))
     upper = np.triu(mean, 1)
     win = upper + np.tril(1 - mean.T, -1) + 0.5 * np.eye(len(mean))
@@ -312,8 +333,12 @@ def pair_blocks(
 
 # %%
 between_bots = pair_blocks(bots)
-assert (between_bots.win + between_bots.win.T == 1).all() and (between_bots.win.diagonal() == 0.5).all()
-print(f"(v=0, w=0) against (v=1, w=1), 4,096 groups: {between_bots.win[0, -1]:.3f}, standard error {between_bots.error[0, -1]:.4f}")
+assert (between_bots.win + between_bots.win.T == 1).all()
+assert (between_bots.win.diagonal() == 0.5).all()
+print(
+    f"(v=0, w=0) against (v=1, w=1), 4,096 groups: {between_bots.win[0, -1]:.3f}, "
+    f"standard error {between_bots.error[0, -1]:.4f}"
+)
 
 
 # %% [markdown]
@@ -336,23 +361,25 @@ def _vote_shares(keys, players, endowment, a, b, *, slope, rules):
 def round_robin(
     key: Array,  # consumed: one part per mechanism
     players: game.Players,
-    candidates: Grid | Sequence[game.Mechanism],  # M points of the manifold, or any M mechanisms
-    endowment: Array = EVALUATION_ENDOWMENTS,  # [E, P] coins, dealt to the blocks in turn
+    candidates: Grid | Sequence[game.Mechanism],  # M points, or any M mechanisms
+    endowment: Array = EVALUATION_ENDOWMENTS,  # [E, P] coins, dealt to blocks in turn
     *,
     n_blocks: int = 4096,  # G, at least 2, per mechanism (the paper's number)
     slope: float = voting.SLOPE,  # of the vote model
     rules: game.Game = game.Game(),
-    fused: bool = True,  # play each mechanism once and pair afterwards; else play every election anew
+    fused: bool = True,  # play once and pair afterwards; else play each election anew
 ) -> RoundRobin:
-    "Let every mechanism stand against every other (Koster et al., \"Metagame\"); raises ValueError."
+    'Hold an election of every pair (Koster et al., "Metagame"); raises ValueError.'
     if fused:
-        played = simulate(key, players, candidates, endowment, n_blocks=n_blocks, rules=rules)
-        return pair_blocks(played, slope=slope)
+        options = {"n_blocks": n_blocks, "rules": rules}
+        sums = simulate(key, players, candidates, endowment, **options)
+        return pair_blocks(sums, slope=slope)
     listed, seats = _list_mechanisms(candidates), deal_endowments(endowment, n_blocks)
-    keys, hold = jax.random.split(key, len(listed)), partial(_vote_shares, slope=slope, rules=rules)
+    keys, players = jax.random.split(key, len(listed)), devices.as_pytree(players)
+    hold = partial(_vote_shares, slope=slope, rules=rules)
     win, error = np.full([len(listed)] * 2, 0.5), np.zeros([len(listed)] * 2)
     for i, j in itertools.combinations(range(len(listed)), 2):
-        share = hold((keys[i], keys[j]), devices.as_pytree(players), seats, listed[i], listed[j])
+        share = hold((keys[i], keys[j]), players, seats, listed[i], listed[j])
         win[i, j], win[j, i] = share.mean(), 1 - share.mean()
         error[i, j] = error[j, i] = share.std(ddof=1) / np.sqrt(n_blocks)
     return RoundRobin(win, error)
@@ -363,10 +390,14 @@ def round_robin(
 # up), both ways:
 
 # %%
-ways = [round_robin(jax.random.key(0), game.random_bots(), TABLE_S2_GRID, n_blocks=1021, fused=fused) for fused in (True, False)]
+settings = (jax.random.key(0), game.random_bots(), TABLE_S2_GRID)
+ways = [round_robin(*settings, n_blocks=1021, fused=fused) for fused in (True, False)]
 pairs = ~np.eye(9, dtype=bool)  # nobody stands against itself
 apart = [np.abs(once[pairs] / anew[pairs] - 1).max() for once, anew in zip(*ways)]
-print(f"largest relative difference over 36 elections: share {apart[0]:.1e}, standard error {apart[1]:.1e}")
+print(
+    f"largest relative difference over 36 elections: share {apart[0]:.1e}, "
+    f"standard error {apart[1]:.1e}"
+)
 assert apart[0] < 1e-5 and apart[1] < 1e-4
 
 # %% [markdown]
@@ -384,10 +415,14 @@ assert apart[0] < 1e-5 and apart[1] < 1e-4
 # %%
 crowd = participants.players(participants.calibrated())
 people = simulate(jax.random.key(0), crowd, TABLE_S2_GRID, n_blocks=4095)
-a, b = (people[i].reshape(117, 7, 5, 4) for i in (8, 2))  # small tournament, block, endowment, player
+# small tournament, block, endowment, player
+a, b = (people[i].reshape(117, 7, 5, 4) for i in (8, 2))
 matched = voting.vote_from_sums(a, b).mean((1, 2, 3))
 everyone = voting.vote_from_sums(a[:, :, None], b[:, None]).mean((1, 2, 3, 4))
-print(f"scatter, matched blocks {matched.std():.4f}, all pairs of blocks {everyone.std():.4f}")
+print(
+    f"scatter, matched blocks {matched.std():.4f}, "
+    f"all pairs of blocks {everyone.std():.4f}"
+)
 assert abs(matched.std() / everyone.std() - 1) < 0.1, "nothing is gained"
 
 
@@ -414,13 +449,15 @@ assert abs(matched.std() / everyone.std() - 1) < 0.1, "nothing is gained"
 def _check_constant_sum(
     win: np.ndarray,  # [M, M] the row's share of the votes
 ) -> np.ndarray:  # the same as float64
-    "Check that a matrix can be a round robin: square, opposite entries sum to 1; raises ValueError."
+    "Check that a matrix is square and opposite entries sum to 1; raises ValueError."
     win = np.asarray(win, np.float64)
     if win.ndim != 2 or win.shape[0] != win.shape[1] or not len(win):
         wanted = "give a square matrix, one row and one column per mechanism"
         raise ValueError(f"win has shape {win.shape}: {wanted}")
     if not ((win >= 0) & (win <= 1)).all():
-        raise ValueError("win has entries outside 0 to 1: give the row's share of the votes")
+        raise ValueError(
+            "win has entries outside 0 to 1: give the row's share of the votes"
+        )
     if np.abs(win + win.T - 1).max() > 2e-3:
         reason = "every vote goes to the row or to the column"
         raise ValueError(f"win and its transpose do not sum to 1: {reason}")
@@ -436,7 +473,7 @@ def _check_constant_sum(
 def equilibrium(
     win: np.ndarray,  # [M, M] the row's share of the votes
 ) -> np.ndarray:  # [M] probability of fielding each mechanism
-    "Find a mixture of mechanisms that no mechanism beats by linear programming; raises ValueError."
+    "Find a mixture that no mechanism beats by linear programming; raises ValueError."
     win = _check_constant_sum(win)
     n = len(win)
     solution = linprog(
@@ -459,9 +496,9 @@ def equilibrium(
 def unbeaten(
     win: np.ndarray,  # [M, M] the row's share of the votes
     *,
-    margin: float | np.ndarray = 0.0,  # a defeat by no more than this is not counted; a number or [M, M]
+    margin: float | np.ndarray = 0.0,  # a defeat up to this is none; a number or [M, M]
 ) -> list[int]:
-    "List the mechanisms that lose to nobody: each is a pure Nash equilibrium strategy of the metagame."
+    "List mechanisms that lose to nobody: pure Nash equilibria of the metagame."
     win = _check_constant_sum(win)
     return [int(i) for i in np.flatnonzero((win >= 0.5 - margin).all(1))]
 
@@ -469,9 +506,9 @@ def unbeaten(
 def dominant(
     win: np.ndarray,  # [M, M] the row's share of the votes
     *,
-    margin: float | np.ndarray = 0.0,  # being worse by no more than this is not counted; a number or [M, M]
+    margin: float | np.ndarray = 0.0,  # a lag up to this is none; a number or [M, M]
 ) -> list[int]:
-    "List the mechanisms that do at least as well as any other against every opponent (Koster et al., Table S2)."
+    "List mechanisms as good as any against every opponent (Koster et al., Table S2)."
     win = _check_constant_sum(win)
     return [int(i) for i in np.flatnonzero((win >= win.max(0) - margin).all(1))]
 
@@ -482,10 +519,14 @@ def dominant(
 # be everything at once.
 
 # %%
-table_s2 = published.read("table_s2_metagame")["win_probability"].to_numpy().reshape(9, 9)
-assert np.allclose(equilibrium(condorcet), 1 / 3) and unbeaten(condorcet) == dominant(condorcet) == []
-assert unbeaten(table_s2) == dominant(table_s2) == [8] and np.allclose(equilibrium(table_s2), np.eye(9)[8])
-assert (unbeaten(between_bots.win), int(equilibrium(between_bots.win).argmax())) == ([0], 0), "bots: others' coins"
+reference = published.read("table_s2_metagame")
+table_s2 = reference["win_probability"].to_numpy().reshape(9, 9)
+assert np.allclose(equilibrium(condorcet), 1 / 3)
+assert unbeaten(condorcet) == dominant(condorcet) == []
+assert unbeaten(table_s2) == dominant(table_s2) == [8]
+assert np.allclose(equilibrium(table_s2), np.eye(9)[8])
+assert unbeaten(between_bots.win) == [0], "bots: others' coins"
+assert int(equilibrium(between_bots.win).argmax()) == 0
 with pytest.raises(ValueError, match="do not sum to 1"):
     equilibrium(np.full((3, 3), 0.6))
 print("published equilibrium:", equilibrium(table_s2).round(3))
@@ -504,13 +545,14 @@ print("published equilibrium:", equilibrium(table_s2).round(3))
 def condorcet_cycles(
     win: np.ndarray,  # [M, M] the row's share of the votes
     *,
-    margin: float | np.ndarray = 0.0,  # a majority must exceed 1/2 by more than this; a number or [M, M]
-) -> list[tuple[int, ...]]:
-    "List one shortest cycle i beats j beats ... beats i for every set of mechanisms that go round in circles."
+    margin: float | np.ndarray = 0.0,  # a majority exceeds 1/2 + this; number or [M, M]
+) -> list[tuple[int, ...]]:  # each: i beats j beats ... beats i
+    "List one shortest cycle of every set of mechanisms that go round in circles."
     beats = _check_constant_sum(win) > 0.5 + margin
     options = {"unweighted": True, "return_predecessors": True}
     distance, before = csgraph.shortest_path(beats.astype(float), **options)
-    closed = np.where(beats.T, distance, np.inf)  # [i, j]: j beats i, and i leads to j in this many steps
+    # [i, j]: j beats i, and i leads to j in this many steps
+    closed = np.where(beats.T, distance, np.inf)
     _, component = csgraph.connected_components(beats, connection="strong")
     cycles = []
     for c in range(component.max() + 1):
@@ -526,8 +568,12 @@ def condorcet_cycles(
 
 # %%
 assert condorcet_cycles(condorcet) == [(0, 1, 2)], "X beats Y beats Z beats X"
-assert condorcet_cycles(condorcet, margin=0.2) == [], "two to one is no majority of more than .7"
-assert condorcet_cycles(table_s2) == [], "the paper found none, nor do we in its numbers"
+assert condorcet_cycles(condorcet, margin=0.2) == [], (
+    "two to one is no majority of more than .7"
+)
+assert condorcet_cycles(table_s2) == [], (
+    "the paper found none, nor do we in its numbers"
+)
 
 
 # %% [markdown]
@@ -554,7 +600,10 @@ def nine_of_a_kind(seed):
 trials = [nine_of_a_kind(seed) for seed in range(4)]
 cycles_anew = sum(bool(condorcet_cycles(anew)) for anew, _ in trials)
 cycles_once = sum(bool(condorcet_cycles(once.win)) for _, once in trials)
-print(f"tournaments with a Condorcet cycle: {cycles_anew} of 4 played anew, {cycles_once} of 4 played once and paired")
+print(
+    f"tournaments with a Condorcet cycle: {cycles_anew} of 4 played anew, "
+    f"{cycles_once} of 4 played once and paired"
+)
 assert cycles_anew == 4 and cycles_once <= 1
 
 # %% [markdown]
@@ -571,7 +620,10 @@ assert cycles_anew == 4 and cycles_once <= 1
 for anew, once in trials:
     assert condorcet_cycles(anew, margin=1.96 * np.sqrt(2) * once.error.max()) == []
 ring = table_s2[0, 1] + table_s2[1, 2] - table_s2[0, 2] - 0.5
-print(f"published ring of three: off by {ring:.3f}, more than rounding of three numbers explains (.0015)")
+print(
+    f"published ring of three: off by {ring:.3f}, "
+    "more than rounding of three numbers explains (.0015)"
+)
 assert ring > 0.0015
 
 
@@ -585,16 +637,16 @@ assert ring > 0.0015
 # %%
 #| export
 class Winner(NamedTuple):
-    "The mechanism with the most votes, and those that it does not beat by more than the margin."
+    "The mechanism with the most votes, and its equals."
 
     best: int
-    level: list[int]
+    level: list[int]  # those that the best does not beat by more than the margin
 
 
 def mean_shares(
     win: np.ndarray,  # [M, M] the row's share of the votes, M at least 2
 ) -> np.ndarray:  # [M] mean share over all opponents
-    "Average each mechanism's share of the votes over its opponents (Koster et al., \"Metagame\")."
+    'Average the shares of the votes over opponents (Koster et al., "Metagame").'
     win = _check_constant_sum(win)
     return (win.sum(1) - win.diagonal()) / (len(win) - 1)
 
@@ -602,10 +654,11 @@ def mean_shares(
 def winner(
     win: np.ndarray,  # [M, M] the row's share of the votes, M at least 2
     *,
-    margin: float | np.ndarray = 0.0,  # a head-to-head lead of no more than this is a tie; a number or [M, M]
-) -> Winner:
-    "Name the mechanism with the most votes against all opponents, and its equals (Koster et al., \"Metagame\")."
-    best = int(mean_shares(win).round(9).argmax())  # the first of those level to rounding
+    margin: float | np.ndarray = 0.0,  # a lead up to this is a tie; a number or [M, M]
+) -> Winner:  # most votes against all opponents; level head to head
+    'Name the mechanism with most votes, and its equals (Koster et al., "Metagame").'
+    # the first of those that are level to rounding
+    best = int(mean_shares(win).round(9).argmax())
     ahead = np.asarray(win)[best] > 0.5 + np.broadcast_to(margin, np.shape(win))[best]
     return Winner(best, [int(i) for i in np.flatnonzero(~ahead) if i != best])
 
@@ -618,7 +671,8 @@ def winner(
 crowd_robin = round_robin(jax.random.key(0), crowd, TABLE_S2_GRID)
 margin = 1.96 * crowd_robin.error
 assert winner(table_s2).best == 8 and winner(condorcet).level == [2]
-print("published:", winner(table_s2, margin=margin), "\nstand-in participants:", winner(crowd_robin.win, margin=margin))
+theirs, ours = (winner(win, margin=margin) for win in (table_s2, crowd_robin.win))
+print("published:", theirs, "\nstand-in participants:", ours)
 print(f"margin between the two: {margin[8, 7]:.4f} at 4,096 blocks")
 assert condorcet_cycles(crowd_robin.win, margin=margin) == []
 
@@ -645,10 +699,11 @@ def tournament_table(
 
 
 # %%
-long = tournament_table(crowd_robin.win, TABLE_S2_GRID).assign(published=table_s2.ravel())
+long = tournament_table(crowd_robin.win, TABLE_S2_GRID)
+long = long.assign(published=table_s2.ravel())
 long["difference"] = long["win_probability"] - long["published"]
-reference = published.read("table_s2_metagame")
-assert (long[["row_v", "row_w", "col_v", "col_w"]].to_numpy() == reference[["row_v", "row_w", "col_v", "col_w"]].to_numpy()).all()
+points = ["row_v", "row_w", "col_v", "col_w"]
+assert (long[points].to_numpy() == reference[points].to_numpy()).all()
 error = long["difference"].abs().mean()
 print(f"mean absolute error over 81 entries {error:.3f}")
 assert error < 0.05
@@ -656,7 +711,10 @@ long.iloc[[6, 8, 62, 72, 78, 79]].round(3)
 
 # %%
 fig, ax = plt.subplots(figsize=(7, 2.8))
-for name, win, form in (("published, virtual players", table_s2, "D:"), ("stand-in participants", crowd_robin.win, "o-"), ("bots", between_bots.win, "^--")):
+robins = [("published, virtual players", table_s2, "D:")]
+robins += [("stand-in participants", crowd_robin.win, "o-")]
+robins += [("bots", between_bots.win, "^--")]
+for name, win, form in robins:
     ax.plot(mean_shares(win), form, label=name, ms=4, lw=1)
 ax.axhline(0.5, color="#777777", lw=0.8)
 ax.set_xticks(range(9), [f"v={v:g}\nw={w:g}" for w, v in zip(*TABLE_S2_GRID)])
@@ -679,16 +737,19 @@ fig.tight_layout()
 
 # %%
 slopes = np.geomspace(0.35, 28, 14)
-misses = [np.abs(pair_blocks(people, slope=slope).win - table_s2).mean() for slope in slopes]
-units = {unit: np.abs(pair_blocks(people, slope=voting.SLOPE * 10 / unit).win - table_s2).mean() for unit in (10, 1)}
+miss = lambda slope: np.abs(pair_blocks(people, slope=slope).win - table_s2).mean()
+misses = [miss(slope) for slope in slopes]
+units = {unit: miss(voting.SLOPE * 10 / unit) for unit in (10, 1)}
 fig, ax = plt.subplots(figsize=(4.2, 2.6))
 ax.semilogx(slopes, misses, "o-", ms=3)
-for unit, miss in units.items():
+for unit in units:
     ax.axvline(14 / unit, color="#777777", lw=0.8, ls="--")
     ax.text(14 / unit * 1.08, 0.002, f"unit {unit}", fontsize=8)
-ax.set(xlabel="slope (per unit of 10 coins)", ylabel="mean absolute error\nto Table S2 (vote share)", ylim=(0, None))
+ax.set(xlabel="slope (per unit of 10 coins)", ylim=(0, None))
+ax.set_ylabel("mean absolute error\nto Table S2 (vote share)")
 fig.tight_layout()
-print("mean absolute error by unit of the payout, coins:", {unit: round(float(miss), 3) for unit, miss in units.items()})
+rounded = {unit: round(float(error), 3) for unit, error in units.items()}
+print("mean absolute error by unit of the payout, coins:", rounded)
 assert units[10] < units[1]
 
 # %% [markdown]
@@ -697,9 +758,13 @@ assert units[10] < units[1]
 # two minds.
 
 # %%
-coins, tens = (np.asarray(voting.vote_from_sums(people[8], people[0], slope=slope)) for slope in (10 * voting.SLOPE, voting.SLOPE))
+votes = lambda slope: voting.vote_from_sums(people[8], people[0], slope=slope)
+coins, tens = (np.asarray(votes(k * voting.SLOPE)) for k in (10, 1))
 certain = [float(((p < 0.05) | (p > 0.95)).mean()) for p in (coins, tens)]
-print(f"votes that are all but certain: {certain[0]:.0%} in plain coins, {certain[1]:.0%} in tens")
+print(
+    f"votes that are all but certain: {certain[0]:.0%} in plain coins, "
+    f"{certain[1]:.0%} in tens"
+)
 assert certain[0] > 0.4 > certain[1]
 
 # %% [markdown]
@@ -711,11 +776,13 @@ assert certain[0] > 0.4 > certain[1]
 fine = grid(11)
 clock = time.process_time()
 fine_robin = round_robin(jax.random.key(2), crowd, fine, n_blocks=256)
-print(f"121 mechanisms, 7,260 elections: {time.process_time() - clock:.0f} s of processor time")
+seconds = time.process_time() - clock
+print(f"121 mechanisms, 7,260 elections: {seconds:.0f} s of processor time")
 best = winner(fine_robin.win).best
 assert fine.w[best] > 0.5, "whoever wins, own contributions count there"
 fig, ax = plt.subplots(figsize=(4.2, 3))
-image = ax.imshow(mean_shares(fine_robin.win).reshape(11, 11), origin="lower", extent=(-0.05, 1.05, -0.05, 1.05), cmap="cividis")
+look = {"origin": "lower", "extent": (-0.05, 1.05, -0.05, 1.05), "cmap": "cividis"}
+image = ax.imshow(mean_shares(fine_robin.win).reshape(11, 11), **look)
 ax.plot(fine.v[best], fine.w[best], "*", color="black", ms=10)
 ax.set(xlabel="v (0 absolute, 1 relative)", ylabel="w (weight of one's own)")
 fig.colorbar(image, ax=ax, label="mean share of the votes")
@@ -728,9 +795,14 @@ fig.tight_layout()
 
 # %%
 level = winner(fine_robin.win, margin=1.96 * fine_robin.error).level
-print(f"best (v={fine.v[best]:.1f}, w={fine.w[best]:.1f}), level with {len(level)} others at 256 blocks")
+print(
+    f"best (v={fine.v[best]:.1f}, w={fine.w[best]:.1f}), "
+    f"level with {len(level)} others at 256 blocks"
+)
 liberal = 120
-assert liberal in [best, *level] or fine_robin.win[best, liberal] < 0.52, "liberal egalitarian is at, or very near, the top"
+assert liberal in [best, *level] or fine_robin.win[best, liberal] < 0.52, (
+    "liberal egalitarian is at, or very near, the top"
+)
 
 
 # %% [markdown]
@@ -757,14 +829,15 @@ def _curves(block, *, n_endowments):
 def relative_payouts(
     key: Array,  # consumed: one part per mechanism
     players: game.Players,
-    candidates: Grid | Sequence[game.Mechanism],  # M points of the manifold, or any M mechanisms
-    endowment: Array = EVALUATION_ENDOWMENTS,  # [E, P] coins, the head first, dealt to the blocks in turn
+    candidates: Grid | Sequence[game.Mechanism],  # M points, or any M mechanisms
+    endowment: Array = EVALUATION_ENDOWMENTS,  # [E, P] coins, head first; dealt in turn
     *,
     n_blocks: int = 4096,  # per mechanism, over all endowments together
     rules: game.Game = game.Game(),
-) -> Array:  # [M, E, T, 2] mean payout / endowment by round, of the head and of the tails
-    "Average what head and tails are paid in each round (Koster et al., \"The ideological manifold\"); raises ValueError."
-    curves, seats = partial(_curves, n_endowments=len(endowment)), deal_endowments(endowment, n_blocks)
+) -> Array:  # [M, E, T, 2] mean payout / endowment by round, of head and tails
+    'Average pay by round (Koster et al., "Ideological manifold"); raises ValueError.'
+    curves = partial(_curves, n_endowments=len(endowment))
+    seats = deal_endowments(endowment, n_blocks)
     return _play_each(key, players, candidates, seats, curves, rules)
 
 
@@ -774,30 +847,41 @@ def relative_payouts(
 # a tail ever had. A libertarian gives back 0.8 of each endowment, to head and tail alike.
 
 # %%
-baselines = Grid(w=np.float32([0.25, 1, 1]), v=np.float32([0, 0, 1]))  # strict egalitarian, libertarian, liberal egalitarian
-described = relative_payouts(jax.random.key(4), game.random_bots(), baselines, n_blocks=20_000)
-equally, by_coins, _ = np.asarray(described[:, 0].mean(1))  # mechanisms at [10, 2, 2, 2], mean over rounds
-print("strict egalitarian: head {:.2f}, tail {:.2f}   libertarian: head {:.2f}, tail {:.2f}".format(*equally, *by_coins))
+# strict egalitarian, libertarian, liberal egalitarian
+baselines = Grid(w=np.float32([0.25, 1, 1]), v=np.float32([0, 0, 1]))
+key = jax.random.key(4)
+described = relative_payouts(key, game.random_bots(), baselines, n_blocks=20_000)
+# mechanisms at [10, 2, 2, 2], mean over rounds
+equally, by_coins, _ = np.asarray(described[:, 0].mean(1))
+print(
+    "strict egalitarian: head {:.2f}, tail {:.2f}   "
+    "libertarian: head {:.2f}, tail {:.2f}".format(*equally, *by_coins)
+)
 assert described.shape == (3, 5, 10, 2)
-assert np.allclose(equally, [0.32, 1.6], rtol=0.02) and np.allclose(by_coins, 0.8, rtol=0.02)
+assert np.allclose(equally, [0.32, 1.6], rtol=0.02)
+assert np.allclose(by_coins, 0.8, rtol=0.02)
 
 # %% [markdown]
 # Bots do not learn, so their ten rounds are all alike; with the crowd they are not. Which baselines
 # part company most between round 1 and round 10?
 
 # %%
-learned = np.asarray(relative_payouts(jax.random.key(4), crowd, baselines, n_blocks=5000)[:, 0])
+learned = relative_payouts(key, crowd, baselines, n_blocks=5000)
+learned = np.asarray(learned[:, 0])
 names = [name.replace("_", " ") for name in mechanisms.BASELINES]
+head = {"ms": 3, "color": "#0b3c6f", "label": "head"}
+tails = {"ms": 3, "color": "#e08a00", "mfc": "white", "label": "tails"}
 fig, axes = plt.subplots(1, 3, figsize=(7, 2.2), sharey=True)
 for ax, name, curve in zip(axes, names, learned):
-    ax.plot(range(1, 11), curve[:, 0], "o-", ms=3, color="#0b3c6f", label="head")
-    ax.plot(range(1, 11), curve[:, 1], "^-", ms=3, color="#e08a00", mfc="white", label="tails")
+    ax.plot(range(1, 11), curve[:, 0], "o-", **head)
+    ax.plot(range(1, 11), curve[:, 1], "^-", **tails)
     ax.set(title=name, xlabel="round", xticks=(1, 4, 7, 10), ylim=(0, 2.4))
 axes[0].set_ylabel("mean payout / endowment,\ntails of 2 coins")
 axes[0].legend(frameon=False)
 fig.tight_layout()
-distance = lambda a, b: float(np.linalg.norm(learned[a] - learned[b]))
-apart = {f"{names[a]} - {names[b]}": round(distance(a, b), 2) for a, b in ((0, 1), (0, 2), (1, 2))}
+distance = lambda a, b: round(float(np.linalg.norm(learned[a] - learned[b])), 2)
+two = ((0, 1), (0, 2), (1, 2))
+apart = {f"{names[a]} - {names[b]}": distance(a, b) for a, b in two}
 print("distance in twenty dimensions", apart)
 assert max(apart, key=apart.get) == "libertarian - liberal egalitarian"
 
@@ -817,14 +901,16 @@ assert max(apart, key=apart.get) == "libertarian - liberal egalitarian"
 # %%
 #| export
 def _share_table(sums, rivals, tails, slope):
-    "Compare the first mechanism's sums [G * K, P] with each rival's at each of K tail endowments."
+    "Compare the first [G * K, P] sums with each rival's at K tail endowments."
     votes = voting.vote_from_sums(sums[0], sums[1:], slope=slope).mean(-1)
     block = votes.reshape(len(rivals), -1, len(tails))
     share = np.asarray(block.mean(1), np.float64)
     half = 1.96 * np.asarray(block.std(1, ddof=1), np.float64) / np.sqrt(block.shape[1])
-    index = pd.MultiIndex.from_product([rivals, tails], names=["rival", "tail_endowment"])
+    names = ["rival", "tail_endowment"]
+    index = pd.MultiIndex.from_product([rivals, tails], names=names)
     columns = {"vote_share": share, "low": share - half, "high": share + half}
-    return pd.DataFrame({name: x.ravel() for name, x in columns.items()}, index=index).reset_index()
+    columns = {name: x.ravel() for name, x in columns.items()}
+    return pd.DataFrame(columns, index=index).reset_index()
 
 
 # %%
@@ -832,14 +918,14 @@ def _share_table(sums, rivals, tails, slope):
 def elect(
     key: Array,  # consumed: one part per mechanism
     players: game.Players,
-    mechanism: game.Mechanism,
+    mechanism: game.Mechanism,  # stands against each rival at each tail endowment
     rivals: Mapping[str, game.Mechanism],
     *,
     tails: Sequence[float] = mechanisms.TAILS,  # coins of the three tail players
     n_blocks: int = 4096,  # per mechanism and tail endowment
     slope: float = voting.SLOPE,  # of the vote model
 ) -> pd.DataFrame:  # rival, tail_endowment, vote_share, low, high (95 % over blocks)
-    "Put a mechanism up against each rival at each tail endowment (Koster et al., Table S1b); raises ValueError, MechanismError."
+    "Hold elections (Koster et al., Table S1b); raises ValueError, MechanismError."
     if not rivals or not len(tails):
         missing = "rivals or tails is empty"
         wanted = "give at least one mechanism to stand against and one tail endowment"
@@ -853,19 +939,25 @@ def elect(
 
 
 # %%
-against = elect(jax.random.key(3), crowd, mechanisms.liberal_egalitarian, mechanisms.BASELINES, n_blocks=2048)
+stand = partial(elect, jax.random.key(3), crowd, mechanisms.liberal_egalitarian)
+against = stand(mechanisms.BASELINES, n_blocks=2048)
 itself = against[against["rival"] == "liberal_egalitarian"]
-assert (np.abs(itself["vote_share"] - 0.5) < 2 * (itself["high"] - itself["low"])).all(), "against itself it is even"
+even = np.abs(itself["vote_share"] - 0.5) < 2 * (itself["high"] - itself["low"])
+assert even.all(), "against itself it is even"
+takes_all = lambda endowment, contribution: jnp.ones_like(contribution)
 with pytest.raises(ValueError, match="takes_all"):
-    elect(jax.random.key(3), crowd, mechanisms.liberal_egalitarian, {"takes_all": lambda e, c: jnp.ones_like(c)}, n_blocks=8)
+    stand({"takes_all": takes_all}, n_blocks=8)
 against.pivot(index="tail_endowment", columns="rival", values="vote_share").round(3)
 
 # %%
 fig, ax = plt.subplots(figsize=(4.6, 2.6))
 for name, form in zip(mechanisms.BASELINES, ("s-", "D--", "o:")):
     rows = against[against["rival"] == name]
-    ax.errorbar(rows["tail_endowment"], rows["vote_share"], yerr=rows["high"] - rows["vote_share"], fmt=form, ms=4, lw=1, label=name.replace("_", " "))
-ax.set(xlabel="tail endowment (coins)", ylabel="votes for liberal egalitarian", xticks=mechanisms.TAILS)
+    half = rows["high"] - rows["vote_share"]
+    look = {"fmt": form, "ms": 4, "lw": 1, "label": name.replace("_", " ")}
+    ax.errorbar(rows["tail_endowment"], rows["vote_share"], yerr=half, **look)
+ax.set(xlabel="tail endowment (coins)", xticks=mechanisms.TAILS)
+ax.set_ylabel("votes for liberal egalitarian")
 ax.legend(frameon=False, fontsize=7)
 fig.tight_layout()
 

@@ -50,7 +50,8 @@ import pytest
 
 from democratic_ai.engine import published
 
-warnings.filterwarnings("ignore", message="IProgress")  # a progress bar for downloads, which nothing here needs
+# a progress bar for downloads, which nothing here needs
+warnings.filterwarnings("ignore", message="IProgress")
 
 
 # %% [markdown]
@@ -66,6 +67,8 @@ class StatisticsError(ValueError):
     "Numbers from which a test or an interval cannot be computed."
 
 
+# %%
+#| export
 def naive_binomial(
     votes_for: np.ndarray,  # [G] votes for the agent in each group
     votes_cast: np.ndarray | int,  # [G] votes cast in each group, or one number for all
@@ -75,16 +78,26 @@ def naive_binomial(
     return float(stats.binomtest(int(votes_for.sum()), int(votes_cast.sum())).pvalue)
 
 
+# %%
+#| export
 def _counted(votes_for, votes_cast):
     "Check the votes of each group, and return both counts as [G] whole numbers."
     votes_for = np.asarray(votes_for)
     if votes_for.ndim != 1 or votes_for.size == 0:
-        raise StatisticsError(f"votes_for has shape {votes_for.shape}: give one number of votes for each group")
+        wanted = "give one number of votes for each group"
+        raise StatisticsError(f"votes_for has shape {votes_for.shape}: {wanted}")
     if np.shape(votes_cast) not in ((), votes_for.shape):
-        raise StatisticsError(f"votes_cast has shape {np.shape(votes_cast)}, votes_for {votes_for.shape}: give one number for each group")
+        shapes = f"{np.shape(votes_cast)}, votes_for {votes_for.shape}"
+        wanted = "give one number for each group"
+        raise StatisticsError(f"votes_cast has shape {shapes}: {wanted}")
     votes_cast = np.broadcast_to(votes_cast, votes_for.shape)
-    if not ((votes_for == np.round(votes_for)) & (0 <= votes_for) & (votes_for <= votes_cast) & (votes_cast >= 1)).all():
-        raise StatisticsError("a group has no votes, a fraction of a vote, or more votes for the agent than votes cast: leave it out")
+    whole = votes_for == np.round(votes_for)
+    possible = (0 <= votes_for) & (votes_for <= votes_cast) & (votes_cast >= 1)
+    if not (whole & possible).all():
+        raise StatisticsError(
+            "a group has no votes, a fraction of a vote, or more votes for the agent "
+            "than votes cast: leave it out"
+        )
     return votes_for.astype(int), votes_cast.astype(int)
 
 
@@ -92,8 +105,10 @@ def _counted(votes_for, votes_cast):
 unanimous = np.array([4] * 29 + [0] * 21)
 mixed = np.array([2] * 34 + [3] * 16)
 for name, votes_for in (("unanimous groups", unanimous), ("mixed groups", mixed)):
-    print(f"{name:17s} {votes_for.sum()} of 200 votes, naive p = {naive_binomial(votes_for, 4):.3f}")
-assert unanimous.sum() == mixed.sum() == 116 and naive_binomial(unanimous, 4) == naive_binomial(mixed, 4)
+    naive = naive_binomial(votes_for, 4)
+    print(f"{name:17s} {votes_for.sum()} of 200 votes, naive p = {naive:.3f}")
+assert unanimous.sum() == mixed.sum() == 116
+assert naive_binomial(unanimous, 4) == naive_binomial(mixed, 4)
 
 
 # %% [markdown]
@@ -126,17 +141,23 @@ def permutation_test(
     "Flip votes of whole groups (Koster et al., Exp. 2); raises StatisticsError."
     votes_for, votes_cast = _counted(votes_for, votes_cast)
     lead = (2 * votes_for - votes_cast).astype(float)
-    flips = 1.0 - 2 * np.random.default_rng(rng).integers(0, 2, (n_shuffles, len(lead)), dtype=np.int8)
+    rng = np.random.default_rng(rng)
+    flips = 1.0 - 2 * rng.integers(0, 2, (n_shuffles, len(lead)), dtype=np.int8)
     as_extreme = np.abs(flips @ lead) >= abs(lead.sum())
     return max(int(as_extreme.sum()), 1) / n_shuffles
 
 
 # %%
 for name, votes_for in (("unanimous groups", unanimous), ("mixed groups", mixed)):
-    print(f"{name:17s} naive p = {naive_binomial(votes_for, 4):.3f}, flipping groups p = {permutation_test(votes_for, 4):.4f}")
+    naive, flipped = naive_binomial(votes_for, 4), permutation_test(votes_for, 4)
+    print(f"{name:17s} naive p = {naive:.3f}, flipping groups p = {flipped:.4f}")
 coin = stats.binomtest(29, 50).pvalue
-assert abs(permutation_test(unanimous, 4) - coin) < 0.02, "unanimous groups: the textbook test with 50 coins"
-assert permutation_test(mixed, 4) == 1e-4, "16 of 16 decided groups: 2 in 65,536, below the floor"
+assert abs(permutation_test(unanimous, 4) - coin) < 0.02, (
+    "unanimous groups: the textbook test with 50 coins"
+)
+assert permutation_test(mixed, 4) == 1e-4, (
+    "16 of 16 decided groups: 2 in 65,536, below the floor"
+)
 
 
 # %% [markdown]
@@ -153,7 +174,8 @@ def exact_permutation_test(votes_for, votes_cast):
         step[[0, -1]] = 0.5
         chance = np.convolve(chance, step)
     total = np.arange(len(chance)) - len(chance) // 2
-    return chance[np.abs(total) >= abs((2 * np.asarray(votes_for) - votes_cast).sum())].sum()
+    lead_of_all = (2 * np.asarray(votes_for) - votes_cast).sum()
+    return chance[np.abs(total) >= abs(lead_of_all)].sum()
 
 
 rng = np.random.default_rng(0)
@@ -170,7 +192,8 @@ fig, ax = plt.subplots(figsize=(5, 2.6))
 ax.hist(totals, bins=np.arange(-61, 62, 4), color="#9ecae1")
 for side in (-1, 1):
     ax.axvline(side * lead.sum(), color="#b5651d")
-ax.set(xlabel="lead of A over B after flipping groups (votes)", ylabel="shuffles of 10,000")
+ax.set_xlabel("lead of A over B after flipping groups (votes)")
+ax.set_ylabel("shuffles of 10,000")
 fig.tight_layout()
 
 # %% [markdown]
@@ -194,24 +217,34 @@ spread_of = lambda correlation: (1 / correlation - 1) / 2
 def false_alarms(correlation):
     rng, a = np.random.default_rng(int(100 * correlation)), spread_of(correlation)
     votes_for = rng.binomial(4, rng.beta(a, a, (N_EXPERIMENTS, N_GROUPS)))
-    naive = np.mean([naive_binomial(k, 4) <= 0.05 for k in votes_for])
-    by_group = np.mean([permutation_test(k, 4, rng=rng, n_shuffles=1000) <= 0.05 for k in votes_for])
-    return naive, by_group
+    naive = [naive_binomial(k, 4) <= 0.05 for k in votes_for]
+    flip = lambda k: permutation_test(k, 4, rng=rng, n_shuffles=1000)
+    by_group = [flip(k) <= 0.05 for k in votes_for]
+    return np.mean(naive), np.mean(by_group)
 
 
 def naive_alarms_exactly(correlation):
-    one_group, chance = stats.betabinom.pmf(np.arange(5), 4, spread_of(correlation), spread_of(correlation)), np.ones(1)
+    a, chance = spread_of(correlation), np.ones(1)
+    one_group = stats.betabinom.pmf(np.arange(5), 4, a, a)
     for _ in range(N_GROUPS):
         chance = np.convolve(chance, one_group)
-    return sum(c for k, c in enumerate(chance) if stats.binomtest(k, 4 * N_GROUPS).pvalue <= 0.05)
+    alarm = lambda k: stats.binomtest(k, 4 * N_GROUPS).pvalue <= 0.05
+    return sum(c for k, c in enumerate(chance) if alarm(k))
 
 
 correlations = np.array([0.01, 0.1, 0.3, 0.5, 0.7])
 alarms = np.array([false_alarms(c) for c in correlations])
 exactly = np.array([naive_alarms_exactly(c) for c in correlations])
-print(pd.DataFrame(alarms, correlations, ["naive", "flip groups"]).assign(naive_exactly=exactly).rename_axis("correlation").round(3))
+print(
+    pd.DataFrame(alarms, correlations, ["naive", "flip groups"])
+    .assign(naive_exactly=exactly)
+    .rename_axis("correlation")
+    .round(3)
+)
 assert (alarms[:, 1] < 0.08).all(), "flipping groups keeps its promise"
-assert (np.abs(alarms[:, 0] - exactly) < 4 * np.sqrt(exactly * (1 - exactly) / N_EXPERIMENTS)).all() and exactly[-1] > 0.2
+standard_error = np.sqrt(exactly * (1 - exactly) / N_EXPERIMENTS)
+assert (np.abs(alarms[:, 0] - exactly) < 4 * standard_error).all()
+assert exactly[-1] > 0.2
 
 # %%
 fig, ax = plt.subplots(figsize=(4.6, 2.8))
@@ -219,7 +252,11 @@ ax.plot(correlations, alarms[:, 0], "o-", color="#b5651d", label="naive binomial
 ax.plot(correlations, exactly, ":", color="#888888", label="naive binomial, exactly")
 ax.plot(correlations, alarms[:, 1], "o-", color="#4c78a8", label="flip whole groups")
 ax.axhline(0.05, color="#888888", lw=1)
-ax.set(xlabel="correlation of votes within a group", ylabel="false alarms (fraction\nof experiments)", ylim=(0, 0.4))
+ax.set(
+    xlabel="correlation of votes within a group",
+    ylabel="false alarms (fraction\nof experiments)",
+    ylim=(0, 0.4),
+)
 ax.legend(frameon=False, fontsize=8)
 fig.tight_layout()
 
@@ -244,8 +281,10 @@ class Interval(NamedTuple):
     high: np.ndarray | float
 
 
+# %%
+#| export
 def interval_over_groups(
-    total: np.ndarray,  # [G] what a group adds up to, for example its votes for the agent
+    total: np.ndarray,  # [G] what a group adds up to, e.g. its votes for the agent
     count: np.ndarray | int,  # [G] over how many, for example its votes cast
     *,
     level: float = 0.95,  # of confidence
@@ -255,10 +294,12 @@ def interval_over_groups(
     "Resample whole groups for a share or a mean; raises StatisticsError."
     total = np.asarray(total, float)
     if total.ndim != 1 or len(total) < 2 or np.shape(count) not in ((), total.shape):
-        raise StatisticsError(f"totals have shape {total.shape}, counts {np.shape(count)}: give one of each for two or more groups")
+        raise StatisticsError(
+            f"totals have shape {total.shape}, counts {np.shape(count)}: "
+            "give one of each for two or more groups"
+        )
     count = np.broadcast_to(np.asarray(count, float), total.shape)
-    if not (np.isfinite(total).all() and (count > 0).all()):
-        raise StatisticsError("a group's total is not finite or its count is not positive: leave that group out")
+    _require_totals(total, count)
     rng = np.random.default_rng(rng)
     draws = (rng.integers(0, len(total), len(total)) for _ in range(n_resamples))
     ratios = [total[draw].sum() / count[draw].sum() for draw in draws]
@@ -267,11 +308,26 @@ def interval_over_groups(
 
 
 # %%
-agreeing = np.random.default_rng(2).binomial(4, np.random.default_rng(3).beta(0.5, 0.5, 400))
+#| export
+def _require_totals(total: np.ndarray, count: np.ndarray) -> None:
+    "Check [G] totals and counts of groups; raises StatisticsError."
+    if not (np.isfinite(total).all() and (count > 0).all()):
+        raise StatisticsError(
+            "a group's total is not finite or its count is not positive: "
+            "leave that group out"
+        )
+
+
+# %%
+leaning = np.random.default_rng(3).beta(0.5, 0.5, 400)
+agreeing = np.random.default_rng(2).binomial(4, leaning)
 share = interval_over_groups(agreeing, 4)
 textbook = 1.96 * np.sqrt(share.value * (1 - share.value) / 1600)
 wider = (share.high - share.low) / 2 / textbook
-print(f"share {share.value:.3f} [{share.low:.3f}, {share.high:.3f}], {wider:.2f} times the textbook's width; expected {np.sqrt(2.5):.2f}")
+print(
+    f"share {share.value:.3f} [{share.low:.3f}, {share.high:.3f}], "
+    f"{wider:.2f} times the textbook's width; expected {np.sqrt(2.5):.2f}"
+)
 assert abs(wider - np.sqrt(2.5)) < 0.15
 
 
@@ -286,28 +342,35 @@ assert abs(wider - np.sqrt(2.5)) < 0.15
 # %%
 #| export
 def interval_over_seeds(
-    values: np.ndarray | Sequence,  # [S] or [S, ...] the same number from S independent runs
+    values: np.ndarray | Sequence,  # [S] or [S, ...] one number from S independent runs
     *,
     level: float = 0.95,  # of confidence
 ) -> Interval:  # bounds are NaN for a single seed
     "Put Student's t interval around the mean over seeds; raises StatisticsError."
     values = np.asarray(values, float)
     if values.ndim == 0 or len(values) == 0 or not np.isfinite(values).all():
-        raise StatisticsError(f"values of shape {values.shape} are not one finite number for each seed: leave out runs that failed")
+        raise StatisticsError(
+            f"values of shape {values.shape} are not one finite number for each seed: "
+            "leave out runs that failed"
+        )
     n_seeds, mean = len(values), values.mean(0)
     if n_seeds == 1:
         return Interval(mean, mean * np.nan, mean * np.nan)
-    half = stats.t.ppf((1 + level) / 2, n_seeds - 1) * values.std(0, ddof=1) / np.sqrt(n_seeds)
+    t = stats.t.ppf((1 + level) / 2, n_seeds - 1)
+    half = t * values.std(0, ddof=1) / np.sqrt(n_seeds)
     return Interval(mean, mean - half, mean + half)
 
 
+# %%
+#| export
 def over_seeds(
     frame: pd.DataFrame,  # one row a cell and seed
     axes: list[str],  # the columns that name a cell
     value: str,  # the column to average
-) -> pd.DataFrame:  # axes, value, low, high; one row a cell, in the order of their first rows
+) -> pd.DataFrame:  # axes, value, low, high; one row a cell, in order of first rows
     "Average every cell of a table over seeds, with Student's interval."
-    rows = [(*cell, *interval_over_seeds(rows[value])) for cell, rows in frame.groupby(axes, sort=False)]
+    cells = frame.groupby(axes, sort=False)
+    rows = [(*cell, *interval_over_seeds(rows[value])) for cell, rows in cells]
     return pd.DataFrame(rows, columns=[*axes, value, "low", "high"])
 
 
@@ -318,12 +381,14 @@ def coverage(n_seeds, n_experiments=400):
     student = interval_over_seeds(runs)
     resampled = runs[rng.integers(0, n_seeds, (n_seeds, 1000)), :].mean(0)
     low, high = np.quantile(resampled, [0.025, 0.975], axis=0)
-    return np.mean((student.low < 0) & (0 < student.high)), np.mean((low < 0) & (0 < high))
+    holds_zero = lambda low, high: np.mean((low < 0) & (0 < high))
+    return holds_zero(student.low, student.high), holds_zero(low, high)
 
 
 n_seeds = np.array([2, 3, 4, 6, 10, 20])
 covered = np.array([coverage(n) for n in n_seeds])
-print(pd.DataFrame(covered, index=pd.Index(n_seeds, name="seeds"), columns=["Student's t", "resampling seeds"]).round(3))
+index, ways = pd.Index(n_seeds, name="seeds"), ["Student's t", "resampling seeds"]
+print(pd.DataFrame(covered, index=index, columns=ways).round(3))
 assert (covered[:, 0] > 0.92).all() and covered[1, 1] < 0.8
 
 # %%
@@ -331,7 +396,11 @@ fig, ax = plt.subplots(figsize=(4.6, 2.8))
 ax.plot(n_seeds, covered[:, 0], "o-", color="#4c78a8", label="Student's t")
 ax.plot(n_seeds, covered[:, 1], "o-", color="#b5651d", label="resampling the seeds")
 ax.axhline(0.95, color="#888888", lw=1)
-ax.set(xlabel="seeds (runs)", ylabel="intervals that hold the\ntruth (fraction)", ylim=(0.4, 1))
+ax.set(
+    xlabel="seeds (runs)",
+    ylabel="intervals that hold the\ntruth (fraction)",
+    ylim=(0.4, 1),
+)
 ax.legend(frameon=False, fontsize=8)
 fig.tight_layout()
 
@@ -344,11 +413,14 @@ fig.tight_layout()
 # %%
 three = interval_over_seeds([0.521, 0.534, 0.529])
 by_hand = 4.3027 * np.std([0.521, 0.534, 0.529], ddof=1) / np.sqrt(3)
-assert np.isclose(three.value, 0.528) and np.isclose(three.high - three.value, by_hand, atol=1e-5)
+assert np.isclose(three.value, 0.528)
+assert np.isclose(three.high - three.value, by_hand, atol=1e-5)
 assert np.isnan(interval_over_seeds([0.5]).low), "one seed has no interval"
 print("three seeds:", *(f"{x:.3f}" for x in three))
-table = over_seeds(pd.DataFrame({"tail": [10, 10, 2, 2], "seed": [0, 1, 0, 1], "share": [0.5, 0.6, 0.7, 0.7]}), ["tail"], "share")
-assert list(table["tail"]) == [10, 2] and np.allclose(table.share, [0.55, 0.7]) and table.low[1] == table.high[1]
+runs = {"tail": [10, 10, 2, 2], "seed": [0, 1, 0, 1], "share": [0.5, 0.6, 0.7, 0.7]}
+table = over_seeds(pd.DataFrame(runs), ["tail"], "share")
+assert list(table["tail"]) == [10, 2] and np.allclose(table.share, [0.55, 0.7])
+assert table.low[1] == table.high[1]
 
 
 # %% [markdown]
@@ -363,7 +435,7 @@ assert list(table["tail"]) == [10, 2] and np.allclose(table.share, [0.55, 0.7]) 
 # %%
 #| export
 def interval_over_groups_and_seeds(
-    total: np.ndarray,  # [G] what a group adds up to, for example its votes for the agent
+    total: np.ndarray,  # [G] what a group adds up to, e.g. its votes for the agent
     count: np.ndarray | int,  # [G] over how many, for example its votes cast
     seed: np.ndarray,  # [G] the run that the group belongs to
     *,
@@ -372,20 +444,32 @@ def interval_over_groups_and_seeds(
     n_resamples: int = 2000,  # of runs and of groups within them
 ) -> Interval:  # of the sum of totals over the sum of counts
     "Resample runs and groups within, for a share or a mean; raises StatisticsError."
-    total, count = np.asarray(total, float), np.broadcast_to(np.asarray(count, float), np.shape(total))
+    total = np.asarray(total, float)
+    count = np.broadcast_to(np.asarray(count, float), total.shape)
     if total.ndim != 1 or len(total) < 2 or np.shape(seed) != total.shape:
-        raise StatisticsError(f"totals have shape {total.shape}, seeds {np.shape(seed)}: give one of each for two or more groups")
-    if not (np.isfinite(total).all() and (count > 0).all()):
-        raise StatisticsError("a group's total is not finite or its count is not positive: leave that group out")
-    rng, both = np.random.default_rng(rng), np.c_[total, count]
+        raise StatisticsError(
+            f"totals have shape {total.shape}, seeds {np.shape(seed)}: "
+            "give one of each for two or more groups"
+        )
+    _require_totals(total, count)
+    both = np.c_[total, count]
     runs = [both[np.asarray(seed) == s] for s in np.unique(seed)]
-    drawn = np.zeros((n_resamples, 2))
-    for slot in rng.integers(0, len(runs), (len(runs), n_resamples)):
-        for i, run in enumerate(runs):
-            here = slot == i
-            drawn[here] += rng.multinomial(len(run), np.full(len(run), 1 / len(run)), here.sum()) @ run
-    low, high = np.quantile(drawn[:, 0] / drawn[:, 1], [(1 - level) / 2, (1 + level) / 2])
+    drawn = _resample_runs(runs, np.random.default_rng(rng), n_resamples)
+    ratios = drawn[:, 0] / drawn[:, 1]
+    low, high = np.quantile(ratios, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(total.sum() / count.sum()), float(low), float(high))
+
+
+# %%
+#| export
+def _resample_runs(runs: list, rng: np.random.Generator, n: int) -> np.ndarray:
+    "Draw runs, then whole groups in each, n times; [n, 2] sums of totals and counts."
+    drawn = np.zeros((n, 2))
+    for slot in rng.integers(0, len(runs), (len(runs), n)):
+        for i, run in enumerate(runs):
+            here, alike = slot == i, np.full(len(run), 1 / len(run))
+            drawn[here] += rng.multinomial(len(run), alike, here.sum()) @ run
+    return drawn
 
 
 # %% [markdown]
@@ -394,23 +478,33 @@ def interval_over_groups_and_seeds(
 
 # %%
 def held(difference, n_experiments=150):
-    "How often each interval holds .55, when the runs' true shares scatter around it, and how long it is."
+    """How often each interval holds .55, and by how much its length scatters.
+
+    The runs' true shares scatter around .55 by the difference.
+    """
     rng, found = np.random.default_rng(5), []
     for _ in range(n_experiments):
         share = 0.55 + difference * rng.normal(size=(3, 1))
         votes = rng.binomial(4, rng.beta(2 * share, 2 - 2 * share, (3, 40)))
-        in_runs = interval_over_groups_and_seeds(votes.ravel(), 4, np.repeat(range(3), 40), rng=rng, n_resamples=300)
-        pooled = interval_over_groups(votes.ravel(), 4, rng=rng, n_resamples=300)
-        found.append([[i.low < 0.55 < i.high, i.high - i.low] for i in (pooled, in_runs, interval_over_seeds(votes.mean(1) / 4))])
+        draw = {"rng": rng, "n_resamples": 300}
+        runs = np.repeat(range(3), 40)
+        in_runs = interval_over_groups_and_seeds(votes.ravel(), 4, runs, **draw)
+        pooled = interval_over_groups(votes.ravel(), 4, **draw)
+        three = (pooled, in_runs, interval_over_seeds(votes.mean(1) / 4))
+        found.append([[i.low < 0.55 < i.high, i.high - i.low] for i in three])
     found = np.array(found, float)
     return [*found[:, :, 0].mean(0), *found[:, :, 1].std(0)]
 
 
 differences = [0, 0.02, 0.04]
-columns = pd.MultiIndex.from_product([["holds .55", "its length scatters by"], ["groups", "groups and seeds", "seeds"]])
-promises = pd.DataFrame([held(d) for d in differences], pd.Index(differences, name="runs differ by"), columns)
-assert (promises["holds .55"]["groups and seeds"] >= 0.9).all() and promises["holds .55"]["groups"].iloc[-1] < 0.93
-assert (promises["its length scatters by"]["groups and seeds"] < promises["its length scatters by"]["seeds"] / 2).all()
+measured = ["holds .55", "its length scatters by"]
+ways = ["groups", "groups and seeds", "seeds"]
+columns = pd.MultiIndex.from_product([measured, ways])
+index = pd.Index(differences, name="runs differ by")
+promises = pd.DataFrame([held(d) for d in differences], index, columns)
+holds, scatter = promises["holds .55"], promises["its length scatters by"]
+assert (holds["groups and seeds"] >= 0.9).all() and holds["groups"].iloc[-1] < 0.93
+assert (scatter["groups and seeds"] < scatter["seeds"] / 2).all()
 promises.round(2)
 
 
@@ -439,17 +533,23 @@ class Trend(NamedTuple):
     p: float  # two-sided
 
 
+# %%
+#| export
 def effect_of_time(
-    value: np.ndarray,  # [G, T] one curve per group, for example the mean relative contribution of its tails
+    value: np.ndarray,  # [G, T] a curve per group, e.g. tails' relative contributions
 ) -> Trend:  # mean slope over groups
     "Test the mean slope of groups (Koster et al., Exp. 1); raises StatisticsError."
     value = np.asarray(value, float)
     if value.ndim != 2 or min(value.shape) < 2 or not np.isfinite(value).all():
-        raise StatisticsError(f"curves of shape {value.shape} are not two or more groups by two or more rounds, all finite")
+        raise StatisticsError(
+            f"curves of shape {value.shape} are not two or more groups by two or more "
+            "rounds, all finite"
+        )
     time = np.arange(value.shape[1]) - (value.shape[1] - 1) / 2
     slopes = value @ time / (time**2).sum()
     test = stats.ttest_1samp(slopes, 0.0)
-    return Trend(float(slopes.mean()), float(test.statistic), len(slopes) - 1, float(test.pvalue))
+    t, p = float(test.statistic), float(test.pvalue)
+    return Trend(float(slopes.mean()), t, len(slopes) - 1, p)
 
 
 # %% [markdown]
@@ -459,13 +559,24 @@ def effect_of_time(
 # %%
 rng = np.random.default_rng(5)
 rounds = np.arange(10)
-drifting = lambda common: 0.5 + (common + rng.normal(0, 0.02, (90, 1))) * rounds + rng.normal(0, 0.1, (90, 10))
+
+
+def drifting(common):
+    slope = common + rng.normal(0, 0.02, (90, 1))
+    return 0.5 + slope * rounds + rng.normal(0, 0.1, (90, 10))
+
+
 nulls = [drifting(0.0) for _ in range(400)]
-pooled = np.mean([stats.linregress(np.tile(rounds, 90), curves.ravel()).pvalue <= 0.05 for curves in nulls])
+one_line = lambda curves: stats.linregress(np.tile(rounds, 90), curves.ravel())
+pooled = np.mean([one_line(curves).pvalue <= 0.05 for curves in nulls])
 by_group = np.mean([effect_of_time(curves).p <= 0.05 for curves in nulls])
 falling = effect_of_time(drifting(-0.02))
-print(f"false alarms: one line through all points {pooled:.2f}, one slope per group {by_group:.2f}\na real decline: {falling}")
-assert pooled > 0.1 and by_group < 0.08 and falling.p < 1e-4 and abs(falling.slope + 0.02) < 0.01
+print(
+    f"false alarms: one line through all points {pooled:.2f}, "
+    f"one slope per group {by_group:.2f}\na real decline: {falling}"
+)
+assert pooled > 0.1 and by_group < 0.08
+assert falling.p < 1e-4 and abs(falling.slope + 0.02) < 0.01
 
 # %% [markdown]
 # Which way do the published curves go? From the means of Figure 1C slopes can be had, though no
@@ -475,12 +586,16 @@ assert pooled > 0.1 and by_group < 0.08 and falling.p < 1e-4 and abs(falling.slo
 # %%
 fig1c = published.read("fig1c_relative_contribution")
 line = lambda cell: np.polyfit(cell["round"], cell["relative_contribution"], 1)[0]
-slopes = fig1c.groupby(["mechanism", "role", "tail_endowment"])[["round", "relative_contribution"]].apply(line).unstack()
+cells = fig1c.groupby(["mechanism", "role", "tail_endowment"])
+slopes = cells[["round", "relative_contribution"]].apply(line).unstack()
 print("change of the mean relative contribution per round\n", slopes.round(3))
-assert (slopes.loc["strict_egalitarian"] < 0).all(axis=None) and (slopes.loc["libertarian"] > 0).all(axis=None)
+assert (slopes.loc["strict_egalitarian"] < 0).all(axis=None)
+assert (slopes.loc["libertarian"] > 0).all(axis=None)
 assert (slopes.loc[("liberal_egalitarian", "tail")] > 0).all()
 flat = slopes.loc[("liberal_egalitarian", "head")]
-assert flat.min() < 0 < flat.max(), "flat on average, but falling with poor tails and rising among equals"
+assert flat.min() < 0 < flat.max(), (
+    "flat on average, but falling with poor tails and rising among equals"
+)
 
 
 # %% [markdown]
@@ -503,17 +618,26 @@ class FTest(NamedTuple):
     p: float
 
 
+# %%
+#| export
 def f_test(
-    *samples: np.ndarray,  # one per condition, [N] each: a value per group, for example its head's mean contribution
+    *samples: np.ndarray,  # per condition [N] groups' values, e.g. heads' contributions
 ) -> FTest:  # degrees of freedom: conditions - 1, groups - conditions
     "Test conditions for one mean (Koster et al., Exp. 1); raises StatisticsError."
     samples = [np.asarray(sample, float) for sample in samples]
-    if len(samples) < 2 or any(s.ndim != 1 or len(s) < 2 or not np.isfinite(s).all() for s in samples):
-        raise StatisticsError("an F test needs two or more samples of two or more finite values each")
+    usable = lambda s: s.ndim == 1 and len(s) >= 2 and np.isfinite(s).all()
+    if len(samples) < 2 or not all(map(usable, samples)):
+        raise StatisticsError(
+            "an F test needs two or more samples of two or more finite values each"
+        )
     if all(s.std() == 0 for s in samples):
-        raise StatisticsError("no value differs from the others of its sample: there is no variance to compare with")
-    test = stats.f_oneway(*samples)
-    return FTest(float(test.statistic), len(samples) - 1, sum(map(len, samples)) - len(samples), float(test.pvalue))
+        raise StatisticsError(
+            "no value differs from the others of its sample: "
+            "there is no variance to compare with"
+        )
+    test, n = stats.f_oneway(*samples), sum(map(len, samples))
+    f, p = float(test.statistic), float(test.pvalue)
+    return FTest(f, len(samples) - 1, n - len(samples), p)
 
 
 # %% [markdown]
@@ -524,15 +648,22 @@ def f_test(
 # third test should find nothing.
 
 # %%
-head_means = fig1c[fig1c["role"] == "head"].groupby(["mechanism", "tail_endowment"])["relative_contribution"].mean().unstack()
+heads = fig1c[fig1c["role"] == "head"].groupby(["mechanism", "tail_endowment"])
+head_means = heads["relative_contribution"].mean().unstack()
 between = lambda mechanism, n: n / 3 * head_means.loc[mechanism].var(ddof=1)
-spread = {m: np.sqrt(between(m, df + 3) / f) for m, df, f in (("libertarian", 91, 8.94), ("liberal_egalitarian", 96, 18.83))}
-strict_p = [stats.f.sf(between("strict_egalitarian", 189) / s**2, 2, 186) for s in spread.values()]
+tests = (("libertarian", 91, 8.94), ("liberal_egalitarian", 96, 18.83))
+spread = {m: np.sqrt(between(m, df + 3) / f) for m, df, f in tests}
+ratios = [between("strict_egalitarian", 189) / s**2 for s in spread.values()]
+strict_p = [stats.f.sf(ratio, 2, 186) for ratio in ratios]
 print(head_means.round(2))
-print("spread between heads that makes the printed F:", {m: round(float(s), 2) for m, s in spread.items()})
-print(f"p for strict egalitarian with such spreads: {strict_p[0]:.2f} and {strict_p[1]:.2f}; printed 0.74")
+rounded = {m: round(float(s), 2) for m, s in spread.items()}
+print("spread between heads that makes the printed F:", rounded)
+print(
+    "p for strict egalitarian with such spreads: "
+    f"{strict_p[0]:.2f} and {strict_p[1]:.2f}; printed 0.74"
+)
 assert all(0.2 < s < 0.35 for s in spread.values()) and min(strict_p) > 0.5
-assert stats.f.sf(8.94, 2, 91) < 0.001 and stats.f.sf(18.83, 2, 96) < 0.001, "as printed"
+assert all(stats.f.sf(f, 2, df) < 0.001 for _, df, f in tests), "as printed"
 
 
 # %% [markdown]
@@ -551,9 +682,12 @@ def heads_like(mechanism, n_each=31):
 
 like_libertarian = f_test(*heads_like("libertarian"))
 print(like_libertarian)
-assert abs(like_libertarian.f - 8.94 * 93 / 94) < 1e-6 and like_libertarian.df_within == 90
+assert abs(like_libertarian.f - 8.94 * 93 / 94) < 1e-6
+assert like_libertarian.df_within == 90
 two = [np.arange(5.0), np.arange(5.0) + 1]
-assert np.isclose(f_test(*two).f, stats.ttest_ind(*two).statistic ** 2), "with two samples F is the square of t"
+assert np.isclose(f_test(*two).f, stats.ttest_ind(*two).statistic ** 2), (
+    "with two samples F is the square of t"
+)
 
 
 # %% [markdown]
@@ -575,16 +709,22 @@ class TTest(NamedTuple):
     p: float  # two-sided
 
 
+# %%
+#| export
 def paired_t_test(
-    first: np.ndarray,  # [G] a value per group under one mechanism, for example its surplus
+    first: np.ndarray,  # [G] a value per group under one mechanism, e.g. its surplus
     second: np.ndarray,  # [G] and under the other
 ) -> TTest:  # first minus second, G - 1 degrees of freedom
     "Test differences within groups (Koster et al., Exp. 3); raises StatisticsError."
-    difference = np.asarray(first, float) - np.asarray(second, float)
-    if difference.ndim != 1 or len(difference) < 2 or not np.isfinite(difference).all() or difference.std() == 0:
-        raise StatisticsError(f"differences of shape {difference.shape} are not two or more finite values that vary: give one per group")
-    test = stats.ttest_1samp(difference, 0.0)
-    return TTest(float(difference.mean()), float(test.statistic), len(difference) - 1, float(test.pvalue))
+    d = np.asarray(first, float) - np.asarray(second, float)  # [G]
+    if d.ndim != 1 or len(d) < 2 or not np.isfinite(d).all() or d.std() == 0:
+        raise StatisticsError(
+            f"differences of shape {d.shape} are not two or more finite values "
+            "that vary: give one per group"
+        )
+    test = stats.ttest_1samp(d, 0.0)
+    t, p = float(test.statistic), float(test.pvalue)
+    return TTest(float(d.mean()), t, len(d) - 1, p)
 
 
 # %% [markdown]
@@ -594,9 +734,14 @@ def paired_t_test(
 # %%
 rng = np.random.default_rng(7)
 thrift = rng.normal(1.35, 0.15, 184)
-under_hcrm, under_rm = thrift + 0.02 + rng.normal(0, 0.04, 184), thrift + rng.normal(0, 0.04, 184)
-paired, heaps = paired_t_test(under_hcrm, under_rm), stats.ttest_ind(under_hcrm, under_rm)
-print(f"within groups t = {paired.t:.2f} (df {paired.df}), two heaps t = {heaps.statistic:.2f} (df {heaps.df:.0f})")
+under_hcrm = thrift + 0.02 + rng.normal(0, 0.04, 184)
+under_rm = thrift + rng.normal(0, 0.04, 184)
+paired = paired_t_test(under_hcrm, under_rm)
+heaps = stats.ttest_ind(under_hcrm, under_rm)
+print(
+    f"within groups t = {paired.t:.2f} (df {paired.df}), "
+    f"two heaps t = {heaps.statistic:.2f} (df {heaps.df:.0f})"
+)
 assert paired.df == 183 and paired.p < 0.001 < 0.05 < heaps.pvalue
 assert np.isclose(paired.t, stats.ttest_rel(under_hcrm, under_rm).statistic)
 
@@ -624,23 +769,30 @@ assert np.isclose(paired.t, stats.ttest_rel(under_hcrm, under_rm).statistic)
 # %%
 #| export
 def interaction_test(
-    first: np.ndarray,  # [G, K] a profile over K bins for every group under one treatment
+    first: np.ndarray,  # [G, K] every group's profile over K bins under one treatment
     second: np.ndarray,  # [G, K] and under the other
 ) -> FTest:  # degrees of freedom corrected, so not whole
     "Test profiles for one shape (Koster et al., Exp. 4); raises StatisticsError."
-    difference = np.asarray(first, float) - np.asarray(second, float)
-    if difference.ndim != 2 or min(difference.shape) < 2 or not np.isfinite(difference).all():
-        raise StatisticsError(f"profiles of shape {difference.shape} are not two or more groups by two or more bins, all finite")
-    n_groups, n_bins = difference.shape
-    by_bin = difference.mean(0) - difference.mean()
-    rest = difference - difference.mean(1, keepdims=True) - by_bin
+    d = np.asarray(first, float) - np.asarray(second, float)  # [G, K]
+    if d.ndim != 2 or min(d.shape) < 2 or not np.isfinite(d).all():
+        raise StatisticsError(
+            f"profiles of shape {d.shape} are not two or more groups by two or more "
+            "bins, all finite"
+        )
+    n_groups, n_bins = d.shape
+    by_bin = d.mean(0) - d.mean()
+    rest = d - d.mean(1, keepdims=True) - by_bin
     covariance = rest.T @ rest / (n_groups - 1)
     if np.trace(covariance) < 1e-12:
-        raise StatisticsError("all groups differ by the same profile: there is no variance to compare with")
+        raise StatisticsError(
+            "all groups differ by the same profile: "
+            "there is no variance to compare with"
+        )
     f = n_groups * (by_bin**2).sum() / np.trace(covariance)
     epsilon = np.trace(covariance) ** 2 / ((n_bins - 1) * (covariance**2).sum())
     between, within = epsilon * (n_bins - 1), epsilon * (n_bins - 1) * (n_groups - 1)
-    return FTest(float(f), float(between), float(within), float(stats.f.sf(f, between, within)))
+    p = stats.f.sf(f, between, within)
+    return FTest(float(f), float(between), float(within), float(p))
 
 
 # %% [markdown]
@@ -655,10 +807,15 @@ def profiles(chances, rng):
 strict, mild = [0.3, 0.2, 0.2, 0.2, 0.05, 0.05], [0.1, 0.3, 0.3, 0.2, 0.05, 0.05]
 rng = np.random.default_rng(8)
 different = interaction_test(profiles(strict, rng), profiles(mild, rng))
-alarms = np.mean([interaction_test(profiles(mild, rng), profiles(mild, rng)).p <= 0.05 for _ in range(400)])
-print(f"different shapes: F({different.df_between:.1f}, {different.df_within:.0f}) = {different.f:.1f}; false alarms {alarms:.3f}")
+alike = lambda: interaction_test(profiles(mild, rng), profiles(mild, rng))
+alarms = np.mean([alike().p <= 0.05 for _ in range(400)])
+print(
+    f"different shapes: F({different.df_between:.1f}, {different.df_within:.0f}) = "
+    f"{different.f:.1f}; false alarms {alarms:.3f}"
+)
 assert different.p < 1e-6 and alarms < 0.08
-assert 0.25 * 5 < different.df_between < 5 and np.isclose(different.df_within, 60 * different.df_between)
+assert 0.25 * 5 < different.df_between < 5
+assert np.isclose(different.df_within, 60 * different.df_between)
 
 
 # %% [markdown]
@@ -676,20 +833,33 @@ def compare_with_published(
     *,
     on: Sequence[str],  # key columns
     value: str,  # column to compare
-) -> pd.DataFrame:  # ours with the columns published and difference (ours minus published)
+) -> pd.DataFrame:  # ours, with published and difference (ours minus published)
     "Join ours and published by row; raises StatisticsError for rows without partner."
     keys = list(on)
-    for name, frame in (("our numbers", ours), ("the published numbers", published)):
-        if missing := [column for column in (*keys, value) if column not in frame]:
-            raise StatisticsError(f"{name} have no column {missing[0]!r}: they have {', '.join(map(str, frame.columns))}")
-        if frame.duplicated(keys).any():
-            raise StatisticsError(f"{name} have two rows for {frame[frame.duplicated(keys)][keys].iloc[0].to_dict()}")
+    _require_keys("our numbers", ours, keys, value)
+    _require_keys("the published numbers", published, keys, value)
     theirs = published[[*keys, value]].rename(columns={value: "published"})
     both = ours.merge(theirs, on=keys, how="outer", indicator="_found_in")
     if len(alone := both[both["_found_in"] != "both"]):
-        raise StatisticsError(f"{alone[keys].iloc[0].to_dict()} is only in one of the two tables: compare the same conditions")
+        raise StatisticsError(
+            f"{alone[keys].iloc[0].to_dict()} is only in one of the two tables: "
+            "compare the same conditions"
+        )
     ordered = ours.merge(theirs, on=keys, how="left")
     return ordered.assign(difference=ordered[value] - ordered["published"])
+
+
+# %%
+#| export
+def _require_keys(name: str, frame: pd.DataFrame, keys: list[str], value: str) -> None:
+    "Check that a table has keys and values, each key once; raises StatisticsError."
+    if missing := [column for column in (*keys, value) if column not in frame]:
+        there = ", ".join(map(str, frame.columns))
+        fault = f"have no column {missing[0]!r}: they have {there}"
+        raise StatisticsError(f"{name} {fault}")
+    if (again := frame.duplicated(keys)).any():
+        twice = frame[again][keys].iloc[0].to_dict()
+        raise StatisticsError(f"{name} have two rows for {twice}")
 
 
 # %% [markdown]
@@ -703,8 +873,12 @@ def mean_absolute_error(
 ) -> float:  # in the numbers' own unit
     "Average absolute differences; raises StatisticsError for unlike shapes and NaN."
     ours, published = np.asarray(ours, float), np.asarray(published, float)
-    if ours.shape != published.shape or ours.size == 0 or not np.isfinite(ours - published).all():
-        raise StatisticsError(f"numbers of shapes {ours.shape} and {published.shape} cannot be compared one by one, or one is missing")
+    alike = ours.shape == published.shape and ours.size > 0
+    if not (alike and np.isfinite(ours - published).all()):
+        raise StatisticsError(
+            f"numbers of shapes {ours.shape} and {published.shape} cannot be compared "
+            "one by one, or one is missing"
+        )
     return float(np.abs(ours - published).mean())
 
 
@@ -729,9 +903,9 @@ def agreement(
     low: float,  # of our interval; NaN where there is none
     high: float,  # of our interval; NaN where there is none
     *,
-    sign: str = "=",  # what is printed: the value (=), or an upper (<) or lower (>) bound
+    sign: str = "=",  # printed is the value (=), or an upper (<) or lower (>) bound
     is_p: bool = False,  # whether it is a p-value
-    margin: float = 0.0,  # the published value's own 95 % sampling error, and its rounding
+    margin: float = 0.0,  # the published value's 95 % sampling error, and its rounding
 ) -> str:  # agree | differ
     "Compare a published number with ours, by the rule above."
     if is_p:
@@ -750,8 +924,10 @@ def agreement(
 
 # %%
 margin = 1.96 * np.sqrt(0.545 * 0.455 / 1744)
-assert agreement(0.545, 0.52, 0.50, 0.54, margin=margin) == "agree" and agreement(0.545, 0.48, 0.47, 0.49, margin=margin) == "differ"
-assert agreement(0.001, 0.03, np.nan, np.nan, sign="<", is_p=True) == "agree", "both see an effect, with different amounts of data"
+assert agreement(0.545, 0.52, 0.50, 0.54, margin=margin) == "agree"
+assert agreement(0.545, 0.48, 0.47, 0.49, margin=margin) == "differ"
+# both see an effect, with different amounts of data
+assert agreement(0.001, 0.03, np.nan, np.nan, sign="<", is_p=True) == "agree"
 
 
 # %% [markdown]
@@ -761,22 +937,31 @@ assert agreement(0.001, 0.03, np.nan, np.nan, sign="<", is_p=True) == "agree", "
 # %%
 #| export
 def finding(
-    margin: float,  # ours: above zero if it is as the paper says; of a finding of equality, the difference
+    margin: float,  # ours, above 0 if as the paper says; of equality, the difference
     low: float,  # of our interval; NaN where there is none, and the margin decides
     high: float,  # of our interval, likewise
     *,
-    equal_within: float | None = None,  # of a finding of equality: what difference is none
+    equal_within: float | None = None,  # of equality: what difference is none
 ) -> str:  # found | opposite | undecided
     "Judge a finding by where its whole interval lies."
     low, high = (margin if np.isnan(bound) else bound for bound in (low, high))
-    least, most = (low, high) if equal_within is None else (equal_within - max(abs(low), abs(high)), equal_within - max(low, -high, 0.0))
+    least, most = low, high
+    if equal_within is not None:
+        least = equal_within - max(abs(low), abs(high))
+        most = equal_within - max(low, -high, 0.0)
     return "found" if least > 0 else "opposite" if most < 0 else "undecided"
 
 
 # %%
-assert finding(0.05, 0.01, 0.09) == "found" and finding(0.05, -0.01, 0.11) == "undecided" and finding(-0.05, np.nan, np.nan) == "opposite"
-assert [finding(x, x - 0.05, x + 0.05, equal_within=0.1) for x in (0.0, 0.08, -0.2)] == ["found", "undecided", "opposite"]
-assert agreement(0.15, 0.03, np.nan, np.nan, sign=">", is_p=True) == "differ" and agreement(4, 11.0, 9.0, 13.0, sign=">") == "agree"
+assert finding(0.05, 0.01, 0.09) == "found"
+assert finding(0.05, -0.01, 0.11) == "undecided"
+assert finding(-0.05, np.nan, np.nan) == "opposite"
+of_equality = lambda x: finding(x, x - 0.05, x + 0.05, equal_within=0.1)
+assert of_equality(0.0) == "found"
+assert of_equality(0.08) == "undecided"
+assert of_equality(-0.2) == "opposite"
+assert agreement(0.15, 0.03, np.nan, np.nan, sign=">", is_p=True) == "differ"
+assert agreement(4, 11.0, 9.0, 13.0, sign=">") == "agree"
 print(f"margin of 951 votes in 1744: {margin:.3f}")
 
 
@@ -879,7 +1064,7 @@ def vote_test(
     votes: pd.DataFrame,  # as `votes_by_group`
     name: str,  # the first part of both names
 ) -> dict[str, float]:  # name_share, name_p
-    "Give the share of votes for the agent and its p-value by flipping whole groups."
+    "Give the agent's share of the votes, and its p-value by flipping whole groups."
     groups = votes_by_group(votes)
     votes_for, cast = groups["sum"].astype(int).to_numpy(), groups["count"].to_numpy()
     share = groups["sum"].sum() / groups["count"].sum()
@@ -1086,16 +1271,23 @@ judged.round(3)
 # %%
 fig2, table_s1a = published.read("fig2_votes"), published.read("table_s1a_votes")
 people = fig2.assign(vote_share=fig2["votes_for_hcrm"] / fig2["votes_cast"])
-people = people[people["rival"] != "rational"][["rival", "tail_endowment", "vote_share"]]
-foretold = compare_with_published(published.read("table_s1b_virtual_votes"), people, on=["rival", "tail_endowment"], value="vote_share")
+keys = ["rival", "tail_endowment"]
+people = people[people["rival"] != "rational"][[*keys, "vote_share"]]
+networks = published.read("table_s1b_virtual_votes")
+foretold = compare_with_published(networks, people, on=keys, value="vote_share")
 error = mean_absolute_error(foretold["vote_share"], foretold["published"])
-print(foretold.rename(columns={"published": "people"}).pivot(index="tail_endowment", columns="rival", values="difference").round(3))
-n = fig2[fig2["rival"] != "rational"]["votes_cast"]
-by_sampling = np.sqrt(2 / np.pi * people["vote_share"] * (1 - people["vote_share"]) / n).mean()
-print(f"virtual players minus people: mean absolute error {error:.3f}; sampling alone would make {by_sampling:.3f}")
+differences = foretold.pivot(index=keys[1], columns=keys[0], values="difference")
+print(differences.round(3))
+n, share = fig2[fig2["rival"] != "rational"]["votes_cast"], people["vote_share"]
+by_sampling = np.sqrt(2 / np.pi * share * (1 - share) / n).mean()
+print(
+    f"virtual players minus people: mean absolute error {error:.3f}; "
+    f"sampling alone would make {by_sampling:.3f}"
+)
 assert 0.05 < error < 0.07 and by_sampling < 0.04
+first_three = foretold.head(3)[[*keys, "vote_share"]]
 with pytest.raises(StatisticsError, match="only in one") as refused:
-    compare_with_published(foretold.head(3)[["rival", "tail_endowment", "vote_share"]], people, on=["rival", "tail_endowment"], value="vote_share")
+    compare_with_published(first_three, people, on=keys, value="vote_share")
 print(refused.value)
 
 
@@ -1116,10 +1308,14 @@ def share_of(table, rival, tails=(2, 4, 6, 8, 10)):
 
 
 claims = [  # rival, tails, printed share, printed p
-    ("strict_egalitarian", (2, 4, 6, 8, 10), "66.2 %", "< .0001"), ("libertarian", (2, 4, 6, 8, 10), "60.8 %", "< .0001"),
-    ("liberal_egalitarian", (2, 4, 6, 8, 10), "54.5 %", "< .002"), ("liberal_egalitarian", (10,), "64.5 %", "< .001"),
-    ("liberal_egalitarian", (6, 8), "54.5 %", "< .02"), ("liberal_egalitarian", (2, 4), "47.4 %", ".19"),
-    ("rational", (2, 4, 6, 8, 10), "57.2 %", "< .0003"), ("rational", (10,), "47.9 %", ".49"),
+    ("strict_egalitarian", (2, 4, 6, 8, 10), "66.2 %", "< .0001"),
+    ("libertarian", (2, 4, 6, 8, 10), "60.8 %", "< .0001"),
+    ("liberal_egalitarian", (2, 4, 6, 8, 10), "54.5 %", "< .002"),
+    ("liberal_egalitarian", (10,), "64.5 %", "< .001"),
+    ("liberal_egalitarian", (6, 8), "54.5 %", "< .02"),
+    ("liberal_egalitarian", (2, 4), "47.4 %", ".19"),
+    ("rational", (2, 4, 6, 8, 10), "57.2 %", "< .0003"),
+    ("rational", (10,), "47.9 %", ".49"),
 ]
 print(f"{'rival':21s}{'tails':12s}{'printed':18s}{'released data':28s}Table S1a")
 for rival, tails, printed_share, printed_p in claims:
@@ -1127,11 +1323,15 @@ for rival, tails, printed_share, printed_p in claims:
     for table in (fig2, table_s1a):
         k, n = share_of(table, rival, tails)
         cells.append(f"{k:4d}/{n:<4d} {k / n:.1%} ({stats.binomtest(k, n).pvalue:.2g})")
-    print(f"{rival:21s}{','.join(map(str, tails)):12s}{f'{printed_share} ({printed_p})':18s}{cells[0]:28s}{cells[1]}")
+    at, printed = ",".join(map(str, tails)), f"{printed_share} ({printed_p})"
+    print(f"{rival:21s}{at:12s}{printed:18s}{cells[0]:28s}{cells[1]}")
 EXP2 = ("strict_egalitarian", "libertarian", "liberal_egalitarian")
-assert [share_of(fig2, rival) for rival in EXP2] == [(513, 776), (450, 716), (951, 1744)]
-assert [share_of(table_s1a, rival) for rival in EXP2] == [(513, 776), (450, 740), (951, 1768)]
-assert share_of(table_s1a, "liberal_egalitarian", (2, 4)) == (334, 704) and share_of(fig2, "liberal_egalitarian", (2, 4)) == (334, 684)
+released, preprint = [[share_of(t, r) for r in EXP2] for t in (fig2, table_s1a)]
+assert released == [(513, 776), (450, 716), (951, 1744)]
+assert preprint == [(513, 776), (450, 740), (951, 1768)]
+assert share_of(table_s1a, "liberal_egalitarian", (2, 4)) == (334, 704)
+assert share_of(fig2, "liberal_egalitarian", (2, 4)) == (334, 684)
+
 
 # %% [markdown]
 # In brackets: the p-value printed, then the naive binomial ones (a group test needs the groups).
@@ -1149,25 +1349,49 @@ assert share_of(table_s1a, "liberal_egalitarian", (2, 4)) == (334, 704) and shar
 #   z-score of 71 in 148 is -0.49.
 
 # %%
-shares = lambda table, rival: (r := table[table["rival"] == rival])["votes_for_hcrm"] / r["votes_cast"]
+def shares(table, rival):
+    rows = table[table["rival"] == rival]
+    return rows["votes_for_hcrm"] / rows["votes_cast"]
+
+
+printed_ranges = {"strict_egalitarian": "56.0 - 67.0 %", "libertarian": "57.5 - 66.7 %"}
 print("range over conditions   printed         released        Table S1a")
-for rival, printed_range in (("strict_egalitarian", "56.0 - 67.0 %"), ("libertarian", "57.5 - 66.7 %")):
-    spans = [f"{shares(t, rival).min():.1%} - {shares(t, rival).max():.1%}" for t in (fig2, table_s1a)]
+for rival, printed_range in printed_ranges.items():
+    both = [shares(table, rival) for table in (fig2, table_s1a)]
+    spans = [f"{share.min():.1%} - {share.max():.1%}" for share in both]
     print(f"{rival:22s}  {printed_range}  ", "  ".join(spans))
-strict, *others, rational = (share_of(table_s1a, rival)[1] for rival in (*EXP2, "rational"))
+cast = [share_of(table_s1a, rival)[1] for rival in (*EXP2, "rational")]
+strict, *others, rational = cast
 exp2 = sum(others)
-print(f"\nplayers of Exp. 2: printed 2,508 = {others[0]} + {others[1]}, without the {strict}")
-print(f"players of all three: printed 4,776 = 756 + {exp2} + {rational} + the {strict} that Exp. 2 left out")
-print(f"Exp. 4: printed 63.3 % of 219 votes; 138 would be {138 / 219:.1%}, 139 {139 / 219:.1%}")
+print(
+    f"\nplayers of Exp. 2: printed 2,508 = {others[0]} + {others[1]}, "
+    f"without the {strict}"
+)
+print(
+    f"players of all three: printed 4,776 = 756 + {exp2} + {rational} + "
+    f"the {strict} that Exp. 2 left out"
+)
+print(
+    f"Exp. 4: printed 63.3 % of 219 votes; 138 would be {138 / 219:.1%}, "
+    f"139 {139 / 219:.1%}"
+)
 assert exp2 == 2508 and 756 + exp2 + rational + strict == 4776
 
 # %%
 fig, ax = plt.subplots(figsize=(6, 2.8))
-for table, marker, label in ((fig2, "o", "released data"), (table_s1a, "x", "Table S1a")):
-    for rival, color in (("strict_egalitarian", "#4c78a8"), ("libertarian", "#b5651d"), ("liberal_egalitarian", "#3a7d44")):
-        ax.plot([2, 4, 6, 8, 10], shares(table, rival), marker, color=color, label=f"{rival.replace('_', ' ')}, {label}")
+tables = ((fig2, "o", "released data"), (table_s1a, "x", "Table S1a"))
+colors = dict(zip(EXP2, ("#4c78a8", "#b5651d", "#3a7d44")))
+for table, marker, name in tables:
+    for rival, color in colors.items():
+        look = {"color": color, "label": f"{rival.replace('_', ' ')}, {name}"}
+        ax.plot([2, 4, 6, 8, 10], shares(table, rival), marker, **look)
 ax.axhline(0.5, color="#888888", lw=1)
-ax.set(xlabel="tail endowment (coins)", ylabel="votes for HCRM (fraction)", xticks=[2, 4, 6, 8, 10], xlim=(1, 18))
+ax.set(
+    xlabel="tail endowment (coins)",
+    ylabel="votes for HCRM (fraction)",
+    xticks=[2, 4, 6, 8, 10],
+    xlim=(1, 18),
+)
 ax.legend(frameon=False, fontsize=7, loc="right")
 fig.tight_layout()
 
@@ -1199,8 +1423,10 @@ fig.tight_layout()
 # groups give .0625, six .031.
 
 # %%
-assert exact_permutation_test([4] * 5, 4) == 2**-4 and exact_permutation_test([4] * 6, 4) == 2**-5
-print("five groups", permutation_test([4] * 5, 4), "| six groups", permutation_test([4] * 6, 4))
+assert exact_permutation_test([4] * 5, 4) == 2**-4
+assert exact_permutation_test([4] * 6, 4) == 2**-5
+five, six = permutation_test([4] * 5, 4), permutation_test([4] * 6, 4)
+print("five groups", five, "| six groups", six)
 
 # %% [markdown]
 # </details>

@@ -33,12 +33,14 @@
 #| hide
 import warnings
 
-warnings.filterwarnings("ignore", message="IProgress not found")  # a progress bar that nothing here uses
+# a progress bar that nothing here uses
+warnings.filterwarnings("ignore", message="IProgress not found")
 
 # %%
 #| export
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from itertools import product
 from pathlib import Path
 
 import matplotlib as mpl
@@ -77,18 +79,21 @@ from democratic_ai.engine import published
 def luminance(color):
     "What remains of a colour in grey, 0 black to 1 white."
     channel = np.array(mpl.colors.to_rgb(color))
-    return float(np.where(channel <= 0.04045, channel / 12.92, ((channel + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722])
+    light = ((channel + 0.055) / 1.055) ** 2.4
+    light = np.where(channel <= 0.04045, channel / 12.92, light)
+    return float(light @ [0.2126, 0.7152, 0.0722])
 
 
 def contrast(a, b):
-    "Ratio of luminances with the light that any room adds, 1 none to 21 black on white."
+    "Ratio of luminances with the light of any room, 1 none to 21 black on white."
     dark, light = sorted((luminance(a), luminance(b)))
     return (light + 0.05) / (dark + 0.05)
 
 
 assert np.isclose(contrast("white", "black"), 21)
-assert contrast("tab:red", "tab:green") < 1.6, "on paper the usual pair is nearly one grey"
-print(f"red and green {contrast('tab:red', 'tab:green'):.1f}")
+usual = contrast("tab:red", "tab:green")
+assert usual < 1.6, "on paper the usual pair is nearly one grey"
+print(f"red and green {usual:.1f}")
 
 # %% [markdown]
 # Nearly one grey. So in this house a player is never told by colour alone: the head is a *filled
@@ -99,11 +104,15 @@ print(f"red and green {contrast('tab:red', 'tab:green'):.1f}")
 # %%
 #| export
 COLUMN, FULL = 3.4, 7.0  # widths of one and two text columns, inches
-HEAD, TAIL, CHANCE = "#0b3c6f", "#e08a00", "#777777"  # told apart by eyes of every kind, and in grey
-ROLES = {"head": dict(color=HEAD, marker="o"), "tail": dict(color=TAIL, marker="^", markerfacecolor="white")}
+# told apart by eyes of every kind, and in grey
+HEAD, TAIL, CHANCE = "#0b3c6f", "#e08a00", "#777777"
+ROLES = {"head": dict(color=HEAD, marker="o")}
+ROLES["tail"] = dict(color=TAIL, marker="^", markerfacecolor="white")
 _LINES = {"participants": "-", "people": "-", "virtual_players": (0, (3, 1.2))}
 RUNS = ("#0b3c6f", "#e08a00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
 DIVERGING = "RdYlBu_r"  # warm = more for the head, cold = more for the tails
+_CELL = ["mechanism", "tail_endowment", "role"]  # what the points of a curve share
+_TAIL_COINS = "tail endowment (coins)"
 
 
 # %% [markdown]
@@ -115,13 +124,15 @@ DIVERGING = "RdYlBu_r"  # warm = more for the head, cold = more for the tails
 #| export
 def style() -> AbstractContextManager:
     "Set the house style for figures drawn inside a `with` block."
-    # starts matplotlib; if it started inside, leaving would stop notebooks from showing figures
+    # starts matplotlib: if started inside, notebooks would show no figures afterwards
     plt.draw_if_interactive()
-    thin = dict.fromkeys(("axes.linewidth", "xtick.major.width", "ytick.major.width"), 0.6)
+    lines = ("axes.linewidth", "xtick.major.width", "ytick.major.width")
+    thin = dict.fromkeys(lines, 0.6)
     sizes = {"font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8}
     sizes |= {"xtick.labelsize": 7, "ytick.labelsize": 7, "legend.fontsize": 7.5}
     sizes |= {"lines.linewidth": 1.3, "lines.markersize": 3.5, "figure.dpi": 100}
-    bare = dict.fromkeys(("legend.frameon", "axes.spines.top", "axes.spines.right"), False)
+    frames = ("legend.frameon", "axes.spines.top", "axes.spines.right")
+    bare = dict.fromkeys(frames, False)
     return mpl.rc_context(thin | sizes | bare | {"figure.constrained_layout.use": True})
 
 
@@ -140,18 +151,22 @@ assert mpl.rcParams["font.size"] == before, "the reader's settings are as they w
 
 # %%
 #| export
-_TITLES = {
-    "strict_egalitarian": "strict egalitarian", "libertarian": "libertarian",
-    "liberal_egalitarian": "liberal egalitarian", "hcrm": "HCRM", "hcmd_zero": "HCMD-zero",
-    "rational": "RM", "human_referee": "human referee", "published": "published (markers)",
-}
+# in the paper's order
+_TITLES = {"strict_egalitarian": "strict egalitarian", "libertarian": "libertarian"}
+_TITLES |= {"liberal_egalitarian": "liberal egalitarian", "hcrm": "HCRM"}
+_TITLES |= {"hcmd_zero": "HCMD-zero", "rational": "RM"}
+_TITLES |= {"human_referee": "human referee", "published": "published (markers)"}
 
 
+# %%
+#| export
 def label(
     name: str | float,  # as it stands in a table
 ) -> str:  # "HCRM", "strict egalitarian", "10"
     "Spell a mechanism's or a source's name, or a number, for readers."
-    return _TITLES.get(name, str(name).replace("_", " ")) if isinstance(name, str) else f"{name:g}"
+    if not isinstance(name, str):
+        return f"{name:g}"
+    return _TITLES.get(name, name.replace("_", " "))
 
 
 # %% [markdown]
@@ -160,22 +175,27 @@ def label(
 
 # %%
 #| export
-_BEHAVIOUR = {"people": "people", "participants": "stand-in participants", "virtual_players": "virtual players"}
+_BEHAVIOUR = {"people": "people", "participants": "stand-in participants"}
+_BEHAVIOUR |= {"virtual_players": "virtual players"}
 
 
+# %%
+#| export
 def behaviour_label(
-    source: pd.Series,  # people | participants | virtual_players, as in the column of that name
+    source: pd.Series,  # the column of that name: people, participants, virtual_players
     *,
     n_seeds: int = 1,  # independent runs that the figure rests on
 ) -> str:  # "stand-in participants, 3 runs"
     "Say whose behaviour a figure shows, for its note."
-    words = " and ".join(word for name, word in _BEHAVIOUR.items() if name in set(source))
+    there = [word for name, word in _BEHAVIOUR.items() if name in set(source)]
+    words = " and ".join(there)
     return words + (f", {n_seeds} runs" if n_seeds > 1 and words != "people" else "")
 
 
 # %%
-assert behaviour_label(pd.Series(["participants", "participants"]), n_seeds=3) == "stand-in participants, 3 runs"
-assert behaviour_label(pd.Series(["participants", "people"])) == "people and stand-in participants"
+alike, mixed = pd.Series(["participants"] * 2), pd.Series(["participants", "people"])
+assert behaviour_label(alike, n_seeds=3) == "stand-in participants, 3 runs"
+assert behaviour_label(mixed) == "people and stand-in participants"
 
 
 # %% [markdown]
@@ -193,16 +213,21 @@ def _require_columns(
     "Pass on a frame with rows and all needed columns; raises ValueError otherwise."
     missing = [column for column in columns if column not in frame]
     if missing:
-        raise ValueError(f"{figure} needs the column {missing[0]!r}, and the frame has only {', '.join(map(str, frame.columns))}: add it")
+        there = ", ".join(map(str, frame.columns))
+        fault = f"needs the column {missing[0]!r}, and the frame has only {there}"
+        raise ValueError(f"{figure} {fault}: add it")
     if frame.empty:
-        raise ValueError(f"{figure} was given a frame without rows: pass at least one row")
+        fault = "was given a frame without rows"
+        raise ValueError(f"{figure} {fault}: pass at least one row")
     return frame
 
 
 # %%
-assert label("liberal_egalitarian") == "liberal egalitarian" and label("my_own_rule") == "my own rule"
+assert label("liberal_egalitarian") == "liberal egalitarian"
+assert label("my_own_rule") == "my own rule"
+renamed = pd.DataFrame({"role": ["head"], "rounds": [1]})
 with pytest.raises(ValueError, match="needs the column 'round'") as refusal:
-    _require_columns(pd.DataFrame({"role": ["head"], "rounds": [1]}), "contribution_curves", ["role", "round"])
+    _require_columns(renamed, "contribution_curves", ["role", "round"])
 print(refusal.value)
 
 
@@ -215,7 +240,7 @@ print(refusal.value)
 #| export
 def ordered_values(
     names: pd.Series,  # mechanisms, sources or numbers
-) -> list:  # each once: numbers by size; known mechanisms first, in the paper's order, then the other names as they come
+) -> list:  # each once: numbers by size; in the paper's order, others as they come
     "List what a column contains in the order in which panels are drawn."
     if pd.api.types.is_numeric_dtype(names):
         return sorted(names.unique())
@@ -223,20 +248,25 @@ def ordered_values(
     return sorted(names.unique(), key=lambda name: rank.get(name, len(rank)))
 
 
+# %%
+#| export
 def finalise(
     figure: Figure,  # changed in place
     note: str | None,  # whose behaviour it shows, e.g. "stand-in participants"
 ) -> Figure:  # the same figure
     "Settle the layout for good and write the note below the figure."
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # it would shift things by a hair at every drawing, and no two files would be alike
+    # it would shift things by a hair at every drawing, and no two files would be alike
+    figure.set_layout_engine("none")
     if note:
-        figure.text(0.995, -0.01, note, ha="right", va="top", fontsize=7, style="italic", color="#555555")
+        look = {"fontsize": 7, "style": "italic", "color": "#555555"}
+        figure.text(0.995, -0.01, note, ha="right", va="top", **look)
     return figure
 
 
 # %%
-assert ordered_values(pd.Series(["hcrm", "mine", "libertarian"])) == ["libertarian", "hcrm", "mine"]
+mechanism = pd.Series(["hcrm", "mine", "libertarian"])
+assert ordered_values(mechanism) == ["libertarian", "hcrm", "mine"]
 assert ordered_values(pd.Series([10, 2, 10])) == [2, 10] and label(10) == "10"
 
 
@@ -263,16 +293,26 @@ def panels(
     "Lay out one panel per row and column value of a table, all with the same axes."
     rows, columns = ordered_values(frame[row]), ordered_values(frame[column])
     size = (min(FULL, 0.9 + width * len(columns)), 0.9 + height * len(rows))
-    figure, axes = plt.subplots(len(rows), len(columns), figsize=size, sharex=True, sharey=True, squeeze=False)
-    alone = above and len(columns) == 1
+    shared = {"sharex": True, "sharey": True, "squeeze": False}
+    figure, axes = plt.subplots(len(rows), len(columns), figsize=size, **shared)
+    alone, low = above and len(columns) == 1, height <= 1.2  # low: one word a line
     for ax, name in zip(axes[0], columns):
-        ax.set_title(f"{above}: {label(name)}" if alone else heading.format(label(name)))
+        words = label(name)
+        ax.set_title(f"{above}: {words}" if alone else heading.format(words))
     if above and not alone:
         figure.suptitle(above, fontsize=8)
     for ax, name in zip(axes[:, 0], rows):
-        words = label(name) if height > 1.2 else label(name).replace(" ", "\n")  # low panels: one word a line
-        ax.set_ylabel(words, weight="bold", fontsize=8 if height > 1.2 else 7)
-    return figure, {(a, b): axes[i, j] for i, a in enumerate(rows) for j, b in enumerate(columns)}
+        words = label(name).replace(" ", "\n") if low else label(name)
+        ax.set_ylabel(words, weight="bold", fontsize=7 if low else 8)
+    return figure, dict(zip(product(rows, columns), axes.flat))
+
+
+# %%
+#| export
+def _name_axes(figure: Figure, x: str, y: str) -> None:
+    "Write once for all panels what their axes are, with units."
+    figure.supxlabel(x, fontsize=8)
+    figure.supylabel(y, fontsize=8)
 
 
 # %% [markdown]
@@ -286,15 +326,17 @@ def _marker_style(
     source: str,  # published | participants | virtual_players | any other
     role: str,  # head | tail
 ) -> dict:  # keywords of `plot`
-    "Give published values a role's marker, and all others a line in the role's colour."
+    "Give published values a role's marker, others a line in the role's colour."
     if source == "published":
         return ROLES[role] | dict(linestyle="none", zorder=3)
     return dict(color=ROLES[role]["color"], linestyle=_LINES.get(source, ":"))
 
 
 # %%
-assert _marker_style("published", "tail")["marker"] == "^" and _marker_style("published", "head")["linestyle"] == "none"
-assert _marker_style("participants", "head")["linestyle"] != _marker_style("virtual_players", "head")["linestyle"]
+assert _marker_style("published", "tail")["marker"] == "^"
+sources = ("published", "participants", "virtual_players")
+dashes = [_marker_style(source, "head")["linestyle"] for source in sources]
+assert dashes[0] == "none" and dashes[1] != dashes[2]
 
 
 # %% [markdown]
@@ -304,26 +346,41 @@ assert _marker_style("participants", "head")["linestyle"] != _marker_style("virt
 # %%
 #| export
 def contribution_curves(
-    frame: pd.DataFrame,  # source, mechanism, tail_endowment, role, round, relative_contribution; one row a point
+    frame: pd.DataFrame,  # points by source, mechanism, tail_endowment, role and round
     *,
     note: str | None = None,  # whose behaviour it is, written below
 ) -> Figure:  # settled, ready for `save`
-    "Draw relative contributions by round (Koster et al., Fig. 1C); raises ValueError."
-    _require_columns(frame, "contribution_curves", ["source", "mechanism", "tail_endowment", "role", "round", "relative_contribution"])
+    "Draw relative_contribution by round (Koster et al., Fig. 1C); raises ValueError."
+    needed = ["source", *_CELL, "round", "relative_contribution"]
+    _require_columns(frame, "contribution_curves", needed)
     if strange := set(frame["role"]) - set(ROLES):
-        raise ValueError(f"contribution_curves knows the roles head and tail, not {strange.pop()!r}: rename it")
+        known = "contribution_curves knows the roles head and tail"
+        raise ValueError(f"{known}, not {strange.pop()!r}: rename it")
     with style():
         figure, axes = panels(frame, width=2.1, height=1.4, heading="tail endowment {}")
-        for (*panel, source, role), curve in frame.sort_values("round").groupby(["mechanism", "tail_endowment", "source", "role"]):
-            axes[tuple(panel)].plot(curve["round"], curve["relative_contribution"], **_marker_style(source, role), label=f"{source} {role}")
-        figure.axes[0].set(ylim=(0, 1), xlim=(0.5, 10.5), xticks=[1, 4, 7, 10], yticks=[0, 0.5, 1])
-        figure.supxlabel("round", fontsize=8)
-        figure.supylabel("relative contribution (fraction of the endowment)", fontsize=8)
-        roles = [Line2D([], [], label=f"{role} player", **_marker_style("published", role)) for role in ROLES if role in set(frame["role"])]
-        black = {"color": "black", "markerfacecolor": "white"}
-        sources = [Line2D([], [], label=label(source), **_marker_style(source, "head") | black) for source in sorted(set(frame["source"]))]
-        figure.legend(handles=roles + sources, loc="outside upper center", ncols=5)
+        curves = ["mechanism", "tail_endowment", "source", "role"]
+        for (*panel, source, role), curve in frame.sort_values("round").groupby(curves):
+            x, y = curve["round"], curve["relative_contribution"]
+            look = _marker_style(source, role) | {"label": f"{source} {role}"}
+            axes[tuple(panel)].plot(x, y, **look)
+        figure.axes[0].set(ylim=(0, 1), xlim=(0.5, 10.5))
+        figure.axes[0].set(xticks=[1, 4, 7, 10], yticks=[0, 0.5, 1])
+        _name_axes(figure, "round", "relative contribution (fraction of the endowment)")
+        _curve_legend(figure, frame)
     return finalise(figure, note)
+
+
+# %%
+#| export
+def _curve_legend(figure: Figure, frame: pd.DataFrame) -> None:
+    "Explain roles and sources above a figure."
+    roles = [role for role in ROLES if role in set(frame["role"])]
+    looks = [_marker_style("published", r) | {"label": f"{r} player"} for r in roles]
+    for source in sorted(set(frame["source"])):
+        black = {"color": "black", "markerfacecolor": "white", "label": label(source)}
+        looks.append(_marker_style(source, "head") | black)
+    handles = [Line2D([], [], **look) for look in looks]
+    figure.legend(handles=handles, loc="outside upper center", ncols=5)
 
 
 # %% [markdown]
@@ -332,9 +389,12 @@ def contribution_curves(
 
 # %%
 printed = published.read("fig1c_relative_contribution").assign(source="published")
-invented = printed.assign(source="participants", relative_contribution=0.55 - 0.05 * printed["round"])
+falling = 0.55 - 0.05 * printed["round"]
+invented = printed.assign(source="participants", relative_contribution=falling)
 curves = contribution_curves(pd.concat([printed, invented]), note="an invented society")
-markers = {line.get_marker() for line in curves.axes[0].lines if line.get_label().startswith("published")}
+lines = curves.axes[0].lines
+theirs = [line for line in lines if line.get_label().startswith("published")]
+markers = {line.get_marker() for line in theirs}
 assert len(curves.axes) == 9 and markers == {"o", "^"}
 assert "an invented society" in [text.get_text() for text in curves.texts]
 
@@ -353,38 +413,46 @@ assert "an invented society" in [text.get_text() for text in curves.texts]
 # %%
 #| export
 def role_curves(
-    frame: pd.DataFrame,  # mechanism, tail_endowment, role, round, the measured value; optionally low, high; one row a point
+    frame: pd.DataFrame,  # points: mechanism, tail_endowment, role, round and `value`
     *,
-    value: str,  # the column to draw
+    value: str,  # the column to draw, between low and high where these are columns
     label: str,  # what it is, with its unit
     limits: tuple[float, float | None] = (0, None),  # of the vertical axis
     note: str | None = None,  # whose behaviour it is, written below
 ) -> Figure:  # settled, ready for `save`
     "Draw a value by round and role (Koster et al., Figures S3, S4); raises ValueError."
-    _require_columns(frame, "role_curves", ["mechanism", "tail_endowment", "role", "round", value])
+    _require_columns(frame, "role_curves", [*_CELL, "round", value])
     with style():
-        figure, axes = panels(frame, width=1.25, height=1.1, above="tail endowment (coins)")
-        for (*panel, role), curve in frame.sort_values("round").groupby(["mechanism", "tail_endowment", "role"]):
-            axes[tuple(panel)].plot(curve["round"], curve[value], **ROLES[role], lw=1, label=role)
+        figure, axes = panels(frame, width=1.25, height=1.1, above=_TAIL_COINS)
+        for (*panel, role), curve in frame.sort_values("round").groupby(_CELL):
+            ax, x = axes[tuple(panel)], curve["round"]
+            ax.plot(x, curve[value], **ROLES[role], lw=1, label=role)
             if "low" in curve:
-                axes[tuple(panel)].fill_between(curve["round"], curve["low"], curve["high"], color=ROLES[role]["color"], alpha=0.25, lw=0)
+                shadow = {"color": ROLES[role]["color"], "alpha": 0.25, "lw": 0}
+                ax.fill_between(x, curve["low"], curve["high"], **shadow)
         figure.axes[0].set(ylim=limits, xlim=(0.3, 10.7), xticks=[1, 4, 7, 10])
-        figure.supxlabel("round", fontsize=8)
-        figure.supylabel(label, fontsize=8)
+        _name_axes(figure, "round", label)
         _role_legend(figure, frame)
     return finalise(figure, note)
 
 
+# %%
+#| export
 def _role_legend(figure: Figure, frame: pd.DataFrame, **more) -> None:
     "Explain circles and triangles above a figure."
-    handles = [Line2D([], [], **ROLES[role] | more, label=f"{role} player" + "s" * (role == "tail")) for role in ROLES if role in set(frame["role"])]
+    words = {"head": "head player", "tail": "tail players"}
+    roles = [role for role in ROLES if role in set(frame["role"])]
+    handles = [Line2D([], [], **ROLES[r] | more, label=words[r]) for r in roles]
     figure.legend(handles=handles, loc="outside upper right", ncols=2)
 
 
 # %%
-by_role = role_curves(invented[invented["tail_endowment"] == 2], value="relative_contribution", label="fraction", note="an invented society")
+poorest = invented[invented["tail_endowment"] == 2]
+drawn = {"value": "relative_contribution", "label": "fraction"}
+by_role = role_curves(poorest, **drawn, note="an invented society")
 head, tail = by_role.axes[0].lines
-assert head.get_marker() == "o" and tail.get_marker() == "^" and tail.get_markerfacecolor() == "white"
+assert head.get_marker() == "o" and tail.get_marker() == "^"
+assert tail.get_markerfacecolor() == "white"
 
 # %% [markdown]
 # ### A dot a game
@@ -400,10 +468,11 @@ assert head.get_marker() == "o" and tail.get_marker() == "^" and tail.get_marker
 _FITS = {"head": "-", "tail": (0, (4, 1.5))}
 
 
+# %%
+#| export
 def _fit_lines(axes: dict, dots: pd.DataFrame, fits: pd.DataFrame, x: str) -> None:
     "Draw a line through the dots of each role, from the first of them to the last."
-    cell = ["mechanism", "tail_endowment", "role"]
-    reach = dots.groupby(cell)[x].agg(["min", "max"])
+    reach = dots.groupby(_CELL)[x].agg(["min", "max"])
     for line in fits.itertuples():
         panel = (line.mechanism, line.tail_endowment)
         ends = reach.loc[(*panel, line.role)].to_numpy()
@@ -415,8 +484,8 @@ def _fit_lines(axes: dict, dots: pd.DataFrame, fits: pd.DataFrame, x: str) -> No
 # %%
 #| export
 def role_scatter(
-    dots: pd.DataFrame,  # mechanism, tail_endowment, role and two measured values; one row a dot
-    fits: pd.DataFrame,  # mechanism, tail_endowment, role, slope, intercept; one row a line
+    dots: pd.DataFrame,  # dots: mechanism, tail_endowment, role, `x` and `y`
+    fits: pd.DataFrame,  # lines: mechanism, tail_endowment, role, slope, intercept
     *,
     x: str,  # column of `dots`
     y: str,  # column of `dots`
@@ -425,18 +494,15 @@ def role_scatter(
     note: str | None = None,  # whose behaviour it is, written below
 ) -> Figure:  # settled, ready for `save`
     "Draw games and fits by role (Koster et al., Figures 3C, 4C); raises ValueError."
-    cell = ["mechanism", "tail_endowment", "role"]
-    _require_columns(dots, "role_scatter", [*cell, x, y])
-    _require_columns(fits, "role_scatter", [*cell, "slope", "intercept"])
+    _require_columns(dots, "role_scatter", [*_CELL, x, y])
+    _require_columns(fits, "role_scatter", [*_CELL, "slope", "intercept"])
     look = {"ls": "none", "ms": 2.5, "mew": 0.5, "alpha": 0.5, "rasterized": True}
     with style():
-        above = {"above": "tail endowment (coins)"}
-        figure, axes = panels(dots, width=size[0], height=size[1], **above)
-        for (*panel, role), games in dots.groupby(cell):
+        figure, axes = panels(dots, width=size[0], height=size[1], above=_TAIL_COINS)
+        for (*panel, role), games in dots.groupby(_CELL):
             axes[tuple(panel)].plot(games[x], games[y], **ROLES[role], **look)
         _fit_lines(axes, dots, fits, x)
-        figure.supxlabel(labels[0], fontsize=8)
-        figure.supylabel(labels[1], fontsize=8)
+        _name_axes(figure, *labels)
         _role_legend(figure, dots)
     return finalise(figure, note)
 
@@ -446,12 +512,17 @@ def role_scatter(
 
 # %%
 gave = np.random.default_rng(0).uniform(0, 1, 60)
-games = pd.concat([pd.DataFrame({"role": role, "gave": gave, "got": gain * gave}) for role, gain in (("head", 10), ("tail", 4))])
-games = games.assign(mechanism="libertarian", tail_endowment=2)
-lines = pd.DataFrame({"role": ["head", "tail"], "slope": [10, 4], "intercept": 0}).assign(mechanism="libertarian", tail_endowment=2)
-scatter = role_scatter(games, lines, x="gave", y="got", labels=("relative contribution", "payout (coins)"), note="made up")
-assert {line.get_marker() for line in scatter.axes[0].lines} == {"o", "^", "None"}
-assert all(line.get_rasterized() for line in scatter.axes[0].lines if line.get_marker() != "None")
+condition = {"mechanism": "libertarian", "tail_endowment": 2}
+gains = {"head": 10, "tail": 4}
+got = [pd.DataFrame({"gave": gave, "got": k * gave}) for k in gains.values()]
+games = pd.concat(got).assign(role=np.repeat([*gains], 60), **condition)
+fits = pd.DataFrame({"role": [*gains], "slope": [*gains.values()], "intercept": 0})
+words = ("relative contribution", "payout (coins)")
+drawn = {"x": "gave", "y": "got", "labels": words}
+scatter = role_scatter(games, fits.assign(**condition), **drawn, note="made up")
+lines = scatter.axes[0].lines
+assert {line.get_marker() for line in lines} == {"o", "^", "None"}
+assert all(line.get_rasterized() for line in lines if line.get_marker() != "None")
 
 # %% [markdown]
 # ## Vote bars
@@ -462,21 +533,33 @@ assert all(line.get_rasterized() for line in scatter.axes[0].lines if line.get_m
 
 # %%
 #| export
-BARS = {"tail": ("#f0c27b", "tails (left)"), "head": ("#5f86b3", "heads (middle)"), "all": ("#a9bfda", "all players, 95 % interval")}
+BARS = {
+    "tail": ("#f0c27b", "tails (left)"),
+    "head": ("#5f86b3", "heads (middle)"),
+    "all": ("#a9bfda", "all players, 95 % interval"),
+}
 
 
+# %%
+#| export
 def _bars(ax: Axes, panel: pd.DataFrame, tails: list) -> None:
-    "Draw the bars of one rival by tails and role, published values as diamonds."
+    "Draw a rival's bars by tails and role, published diamonds, a line at one half."
     roles = [role for role in BARS if role in set(panel["role"])]
     width = 0.8 / len(roles)
     for i, role in enumerate(roles):
         rows = panel[panel["role"] == role]
-        x = np.array([tails.index(tail) for tail in rows["tail_endowment"]]) + (i - (len(roles) - 1) / 2) * width
-        interval = np.abs(rows[["low", "high"]].to_numpy().T - rows["vote_share"].to_numpy())
+        share, bounds = rows["vote_share"], rows[["low", "high"]].to_numpy().T
+        at = np.array([tails.index(tail) for tail in rows["tail_endowment"]])
+        x = at + (i - (len(roles) - 1) / 2) * width
         color, label = BARS[role]
-        ax.bar(x, rows["vote_share"], width=0.9 * width, color=color, yerr=interval, error_kw=dict(lw=1, capsize=2), label=label)
+        look = {"color": color, "label": label, "error_kw": {"lw": 1, "capsize": 2}}
+        interval = np.abs(bounds - share.to_numpy())
+        ax.bar(x, share, width=0.9 * width, yerr=interval, **look)
         if "published" in rows and rows["published"].notna().any():
-            ax.plot(x - width / 4, rows["published"], "D", color="black", markerfacecolor="white", label="published")
+            look = {"color": "black", "markerfacecolor": "white", "label": "published"}
+            ax.plot(x - width / 4, rows["published"], "D", **look)
+    ax.axhline(0.5, color=CHANCE, lw=0.8, ls=(0, (4, 2)))
+    ax.set_xticks(range(len(tails)), [f"{tail:g}" for tail in tails])
 
 
 # %% [markdown]
@@ -487,24 +570,29 @@ def _bars(ax: Axes, panel: pd.DataFrame, tails: list) -> None:
 # %%
 #| export
 def vote_bars(
-    frame: pd.DataFrame,  # rival, tail_endowment, vote_share, low, high; optionally published, role (tail, head, all)
+    frame: pd.DataFrame,  # bars: rival, tail_endowment, vote_share, low, high
     *,
     agent: str = "HCRM",  # whose votes they are
     note: str | None = None,  # whose behaviour it is, written below
 ) -> Figure:  # settled, ready for `save`
-    "Draw shares of the votes by rival (Koster et al., Figure 2); raises ValueError."
-    _require_columns(frame, "vote_bars", ["rival", "tail_endowment", "vote_share", "low", "high"])
+    """Draw shares of the votes by rival (Koster et al., Figure 2); raises ValueError.
+
+    Two more columns are optional: published, and role (tail, head or all).
+    """
+    columns = ["rival", "tail_endowment", "vote_share", "low", "high"]
+    _require_columns(frame, "vote_bars", columns)
     frame = frame if "role" in frame else frame.assign(role="all")
-    rivals, tails = ordered_values(frame["rival"]), sorted(frame["tail_endowment"].unique())
+    rivals = ordered_values(frame["rival"])
+    n, tails = len(rivals), sorted(frame["tail_endowment"].unique())
+    size = (np.clip(0.7 + 2.1 * n, COLUMN, FULL), 2.4 + 0.2 * (n == 1))
     with style():
-        figure, axes = plt.subplots(1, len(rivals), figsize=(np.clip(0.7 + 2.1 * len(rivals), COLUMN, FULL), 2.4 + 0.2 * (len(rivals) == 1)), sharey=True, squeeze=False)
+        figure, axes = plt.subplots(1, n, figsize=size, sharey=True, squeeze=False)
         for ax, rival in zip(axes[0], rivals):
             _bars(ax, frame[frame["rival"] == rival], tails)
-            ax.axhline(0.5, color=CHANCE, lw=0.8, ls=(0, (4, 2)))
-            ax.set(title=f"against {label(rival)}", ylim=(0, 1), xlabel="tail endowment (coins)")
-            ax.set_xticks(range(len(tails)), [f"{tail:g}" for tail in tails])
+            ax.set(title=f"against {label(rival)}", ylim=(0, 1), xlabel=_TAIL_COINS)
         axes[0, 0].set_ylabel(f"share of the votes for {agent}")
-        figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4 if len(rivals) > 1 else 2)
+        legend = axes[0, 0].get_legend_handles_labels()
+        figure.legend(*legend, loc="outside upper center", ncols=4 if n > 1 else 2)
     return finalise(figure, note)
 
 
@@ -514,13 +602,15 @@ def vote_bars(
 # looks, the statistics notebook does it properly.
 
 # %%
-people, networks = published.read("fig2_votes"), published.read("table_s1b_virtual_votes")
-people = people.merge(networks.rename(columns={"vote_share": "published"}), on=["rival", "tail_endowment"])
-people["vote_share"] = people["votes_for_hcrm"] / people["votes_cast"]
-half = 1.96 * np.sqrt(people["vote_share"] * (1 - people["vote_share"]) / people["votes_cast"])
-bars = vote_bars(people.assign(low=people["vote_share"] - half, high=people["vote_share"] + half), note="bars: people; diamonds: their networks")
+networks = published.read("table_s1b_virtual_votes")
+networks = networks.rename(columns={"vote_share": "published"})
+people = published.read("fig2_votes").merge(networks, on=["rival", "tail_endowment"])
+share = people["votes_for_hcrm"] / people["votes_cast"]
+half = 1.96 * np.sqrt(share * (1 - share) / people["votes_cast"])
+people = people.assign(vote_share=share, low=share - half, high=share + half)
+bars = vote_bars(people, note="bars: people; diamonds: their networks")
 heights = [bar.get_height() for bar in bars.axes[0].patches]
-assert len(bars.axes) == 3 and np.allclose(heights, people["vote_share"][:5])
+assert len(bars.axes) == 3 and np.allclose(heights, share[:5])
 
 
 # %% [markdown]
@@ -539,8 +629,9 @@ assert len(bars.axes) == 3 and np.allclose(heights, people["vote_share"][:5])
 
 # %%
 def wrong_turns(cmap):
-    "How often lightness goes the wrong way: it should rise towards the middle and fall after it."
-    grey = np.array([luminance(color) for color in mpl.colormaps[cmap](np.linspace(0, 1, 101))[:, :3]])
+    "How often lightness does not rise before the middle, or does not fall after it."
+    colors = mpl.colormaps[cmap](np.linspace(0, 1, 101))[:, :3]
+    grey = np.array([luminance(color) for color in colors])
     step = np.diff(grey) * np.sign(49.5 - np.arange(100))
     return int((step < -1e-3).sum())
 
@@ -569,7 +660,8 @@ def _edges(values: pd.Index) -> tuple[float, float]:
 
 
 # %%
-assert np.allclose(_edges(pd.Index(np.arange(7) / 6)), [-1 / 12, 13 / 12]) and np.allclose(_edges(pd.Index(np.arange(11) / 10)), [-0.05, 1.05])
+assert np.allclose(_edges(pd.Index(np.arange(7) / 6)), [-1 / 12, 13 / 12])
+assert np.allclose(_edges(pd.Index(np.arange(11) / 10)), [-0.05, 1.05])
 assert _edges(pd.Index([3])) == (2.5, 3.5)
 
 
@@ -591,7 +683,7 @@ def heat_panels(
     row: str = "mechanism",  # of panels
     column: str = "tail_endowment",  # of panels
     labels: tuple[str, str, str],  # of x, y and the colours, with units
-    limits: tuple[float, float] | None = None,  # of the colours; default: 0 and the largest value
+    limits: tuple[float, float] | None = None,  # of colours; default: 0 to the maximum
     cmap: str = "Blues",  # name of a map of matplotlib
     window: tuple | None = None,  # ((left, right), (bottom, top)); default: all cells
     ticks: tuple | None = None,  # (of x, of y)
@@ -601,10 +693,10 @@ def heat_panels(
 ) -> Figure:  # settled, ready for `save`
     "Draw cells as coloured panels (Koster et al., S1, S7, S8); raises ValueError."
     _require_columns(frame, "heat_panels", [row, column, x, y, value])
-    panel, limits = {"row": row, "column": column}, limits or (0, frame[value].max())
+    shape = {"row": row, "column": column, "width": size[0], "height": size[1]}
     with style():
-        figure, axes = panels(frame, **panel, width=size[0], height=size[1], above=above)
-        image = _draw_cells(axes, frame.groupby([row, column]), (x, y, value), cmap, limits)
+        figure, axes = panels(frame, **shape, above=above)
+        image = _draw_cells(axes, frame, [row, column, x, y, value], cmap, limits)
         _scale(figure, image, labels, window, ticks)
     return finalise(figure, note)
 
@@ -616,12 +708,13 @@ def heat_panels(
 
 # %%
 #| export
-def _draw_cells(axes: dict, groups, columns: tuple, cmap: str, limits: tuple) -> AxesImage:
+def _draw_cells(axes: dict, frame, columns: list, cmap: str, limits) -> AxesImage:
     "Colour the cells of every panel, centred on their values; give one panel's image."
-    x, y, value = columns
-    look = {"cmap": cmap, "interpolation": "nearest", "origin": "lower", "aspect": "auto"}
-    look |= {"vmin": limits[0], "vmax": limits[1]}
-    for at, panel in groups:
+    row, column, x, y, value = columns
+    lowest, highest = limits or (0, frame[value].max())
+    look = {"cmap": cmap, "interpolation": "nearest", "origin": "lower"}
+    look |= {"aspect": "auto", "vmin": lowest, "vmax": highest}
+    for at, panel in frame.groupby([row, column]):
         cells = panel.pivot(index=y, columns=x, values=value)
         extent = (*_edges(cells.columns), *_edges(cells.index))
         image = axes[at].imshow(cells, extent=extent, **look)
@@ -630,10 +723,11 @@ def _draw_cells(axes: dict, groups, columns: tuple, cmap: str, limits: tuple) ->
 
 # %%
 #| export
-def _scale(figure: Figure, image, labels: tuple, window: tuple | None, ticks: tuple | None) -> None:
+def _scale(figure: Figure, image, labels: tuple, window, ticks) -> None:
     "Give panels of cells a common window, ticks, labels and bar of colours."
     if window is None:
-        left, right, bottom, top = np.array([ax.images[0].get_extent() for ax in figure.axes if ax.images]).T
+        extents = [ax.images[0].get_extent() for ax in figure.axes if ax.images]
+        left, right, bottom, top = np.array(extents).T
         window = (left.min(), right.max()), (bottom.min(), top.max())
     figure.axes[0].set(xlim=window[0], ylim=window[1])
     short = lambda values: [f"{value:g}".replace("0.", ".") for value in values]
@@ -643,8 +737,7 @@ def _scale(figure: Figure, image, labels: tuple, window: tuple | None, ticks: tu
     for ax in figure.axes:
         ax.set_facecolor("#e6e6e6")
         ax.set_visible(bool(ax.images))
-    figure.supxlabel(labels[0], fontsize=8)
-    figure.supylabel(labels[1], fontsize=8)
+    _name_axes(figure, *labels[:2])
     bar = figure.colorbar(image, ax=figure.axes, fraction=0.03, pad=0.02, aspect=25)
     bar.set_label(labels[2])
 
@@ -656,16 +749,19 @@ def _scale(figure: Figure, image, labels: tuple, window: tuple | None, ticks: tu
 # %%
 #| export
 def relative_cells(
-    frame: pd.DataFrame,  # tail_endowment, head_contribution, tail_contribution_sum (coins)
+    frame: pd.DataFrame,  # tail_endowment, head_contribution, tail_contribution_sum
 ) -> pd.DataFrame:  # the same with head and tails, fractions of what they have
-    "Compute which fraction of their endowments head and tails gave in each cell."
+    "Compute from coins which fraction of their endowments head and tails gave."
     n_tails = game.Game.n_players - 1
-    head, tails = frame["head_contribution"] / game.Game.most_coins, frame["tail_contribution_sum"] / (n_tails * frame["tail_endowment"])
+    head = frame["head_contribution"] / game.Game.most_coins
+    tails = frame["tail_contribution_sum"] / (n_tails * frame["tail_endowment"])
     return frame.assign(head=head.round(6), tails=tails.round(6))
 
 
 # %%
-everything = relative_cells(pd.DataFrame({"tail_endowment": [2, 4], "head_contribution": [10, 5], "tail_contribution_sum": [6, 3]}))
+coins = {"tail_endowment": [2, 4], "head_contribution": [10, 5]}
+coins["tail_contribution_sum"] = [6, 3]
+everything = relative_cells(pd.DataFrame(coins))
 assert everything[["head", "tails"]].to_numpy().tolist() == [[1, 1], [0.5, 0.25]]
 
 
@@ -675,21 +771,21 @@ assert everything[["head", "tails"]].to_numpy().tolist() == [[1, 1], [0.5, 0.25]
 # %%
 #| export
 def beach_plot(
-    frame: pd.DataFrame,  # mechanism, tail_endowment, head_contribution, tail_contribution_sum, head_share; one row a cell
+    frame: pd.DataFrame,  # cells as for `relative_cells`, with mechanism and head_share
     *,
     size: tuple[float, float] = (1.3, 1.25),  # of a panel, inches
     note: str | None = None,  # whose behaviour it is, written below
 ) -> Figure:  # settled, ready for `save`
     "Draw the head's share by contribution (Koster et al., Fig. 3A); raises ValueError."
-    _require_columns(frame, "beach_plot", ["mechanism", "tail_endowment", "head_contribution", "tail_contribution_sum", "head_share"])
+    coins = ["head_contribution", "tail_contribution_sum"]
+    needed = ["mechanism", "tail_endowment", *coins, "head_share"]
+    _require_columns(frame, "beach_plot", needed)
     what = ("mean relative contribution of the tails", "head's relative contribution")
-    ticks = (0, 0.5, 1)
-    return heat_panels(
-        relative_cells(frame), x="tails", y="head", value="head_share",
-        labels=(*what, "head's share of the fund"), limits=(0, 1), cmap=DIVERGING,
-        window=((0, 1), (0, 1)), ticks=(ticks, ticks), size=size,
-        above="tail endowment (coins)", note=note,
-    )
+    columns = {"x": "tails", "y": "head", "value": "head_share"}
+    look = {"labels": (*what, "head's share of the fund"), "above": _TAIL_COINS}
+    look |= {"limits": (0, 1), "window": ((0, 1), (0, 1)), "cmap": DIVERGING}
+    look |= {"ticks": ((0, 0.5, 1), (0, 0.5, 1)), "size": size}
+    return heat_panels(relative_cells(frame), **columns, **look, note=note)
 
 
 # %% [markdown]
@@ -700,17 +796,24 @@ def beach_plot(
 # %%
 def surface(name, mechanism, tail):
     "The head's share when all tails give alike."
-    head, tails = (x.ravel() for x in np.meshgrid(np.arange(11), np.arange(3 * tail + 1), indexing="ij"))
+    head, tails = np.indices((11, 3 * tail + 1)).reshape(2, -1)
     contribution = np.c_[head, tails / 3, tails / 3, tails / 3]
-    share = mechanism(np.tile(mechanisms.head_and_tails(tail), (len(head), 1)), contribution)[:, 0]
-    keys = dict(mechanism=name, tail_endowment=tail, head_contribution=head, tail_contribution_sum=tails)
-    return pd.DataFrame(keys | dict(head_share=np.asarray(share)))
+    endowment = np.tile(mechanisms.head_and_tails(tail), (len(head), 1))
+    share = np.asarray(mechanism(endowment, contribution)[:, 0])
+    cells = {"mechanism": name, "tail_endowment": tail, "head_contribution": head}
+    return pd.DataFrame(cells | {"tail_contribution_sum": tails, "head_share": share})
 
 
-sand = pd.concat([surface(name, mechanism, tail) for name, mechanism in mechanisms.BASELINES.items() for tail in (2, 6, 10)])
-beach = beach_plot(sand)
+def three_surfaces(name, mechanism):
+    "The surfaces at three tail endowments."
+    return pd.concat([surface(name, mechanism, tail) for tail in (2, 6, 10)])
+
+
+sand = [three_surfaces(*baseline) for baseline in mechanisms.BASELINES.items()]
+beach = beach_plot(pd.concat(sand))
 pictures = [ax.images[0].get_array() for ax in beach.axes[:9]]
-assert np.allclose(pictures[0], 0.25) and np.allclose(pictures[5], pictures[8], atol=1e-6)
+assert np.allclose(pictures[0], 0.25)
+assert np.allclose(pictures[5], pictures[8], atol=1e-6)
 
 # %% [markdown]
 # Look along the lowest row of cells: a head who gives nothing is paid nothing by two of the three,
@@ -726,28 +829,38 @@ assert np.allclose(pictures[0], 0.25) and np.allclose(pictures[5], pictures[8], 
 # %%
 #| export
 _SHADES = "YlOrRd_r"  # of v: 0, absolute, is dark, 1, relative, is light
-MAP_KEY = "digit: tenth of w (1: what others gave, 10: what one gave oneself)\ndark: v = 0 (coins count), light: v = 1 (fractions of the endowment)"
+MAP_KEY = (
+    "digit: tenth of w (1: what others gave, 10: what one gave oneself)\n"
+    "dark: v = 0 (coins count), light: v = 1 (fractions of the endowment)"
+)
 
 
+# %%
+#| export
 def manifold_map(
     ax: Axes,  # changed in place
     frame: pd.DataFrame,  # w_bin, v (0 to 1), mds_x, mds_y; one row a mechanism
 ) -> None:
     "Map mechanisms by w and v (Koster et al., Figures 1B, S9); raises ValueError."
     _require_columns(frame, "manifold_map", ["w_bin", "v", "mds_x", "mds_y"])
-    colors = mpl.colormaps[_SHADES](0.6 * frame["v"].to_numpy(float))  # the palest yellow would not show
-    for bin_of_w, color, x, y in zip(frame["w_bin"], colors, frame["mds_x"], frame["mds_y"]):
-        ax.plot(x, y, marker=f"${bin_of_w}$", color=color, ms=5.5 if bin_of_w < 10 else 8, mew=0, ls="none")
+    # up to 0.6: the palest yellow would not show
+    colors = mpl.colormaps[_SHADES](0.6 * frame["v"].to_numpy(float))
+    digits = zip(frame["w_bin"], colors, frame["mds_x"], frame["mds_y"])
+    for bin_of_w, color, x, y in digits:
+        look = {"color": color, "ms": 5.5 if bin_of_w < 10 else 8, "mew": 0}
+        ax.plot(x, y, marker=f"${bin_of_w}$", **look, ls="none")
     ax.set_aspect("equal", adjustable="box")
 
 
 # %%
-corner = pd.DataFrame({"w_bin": [1, 10, 10], "v": [0, 0, 1], "mds_x": [0.0, 1, 1], "mds_y": [0.0, 1, -1]})
+corner = pd.DataFrame({"w_bin": [1, 10, 10], "v": [0, 0, 1]})
+corner = corner.assign(mds_x=[0.0, 1, 1], mds_y=[0.0, 1, -1])
 with style():
     figure, ax = plt.subplots(figsize=(2, 1.6))
     manifold_map(ax, corner)
 assert [line.get_marker() for line in ax.lines] == ["$1$", "$10$", "$10$"]
-assert contrast(ax.lines[1].get_color(), ax.lines[2].get_color()) > 3, "dark and light, also in grey"
+_, dark, light = (line.get_color() for line in ax.lines)
+assert contrast(dark, light) > 3, "dark and light, also in grey"
 
 
 # %% [markdown]
@@ -767,28 +880,44 @@ def matrix_plot(
 ) -> Figure:  # settled, ready for `save`
     "Draw a round robin as a table of colours (Koster et al., S2); raises ValueError."
     columns = ["row_v", "row_w", "col_v", "col_w", "win_probability"]
-    win = _require_columns(frame, "matrix_plot", columns).pivot(index=["row_w", "row_v"], columns=["col_w", "col_v"], values="win_probability")
+    pairs = {"index": ["row_w", "row_v"], "columns": ["col_w", "col_v"]}
+    frame = _require_columns(frame, "matrix_plot", columns)
+    win = frame.pivot(**pairs, values="win_probability")
     n, spread = len(win), max(0.05, np.abs(win.to_numpy() - 0.5).max())
+    size = (min(FULL, 2.2 + 0.45 * n), min(FULL, 1.4 + 0.36 * n))
     with style():
-        figure, ax = plt.subplots(figsize=(min(FULL, 2.2 + 0.45 * n), min(FULL, 1.4 + 0.36 * n)))
-        image = ax.imshow(win, cmap=DIVERGING, vmin=0.5 - spread, vmax=0.5 + spread, aspect="auto")
+        figure, ax = plt.subplots(figsize=size)
+        colors = {"cmap": DIVERGING, "vmin": 0.5 - spread, "vmax": 0.5 + spread}
+        image = ax.imshow(win, **colors, aspect="auto")
         ax.spines[:].set_visible(False)
         if n <= 12:
-            labels = [f"{v:.2g}, {w:.2g}" for w, v in win.index]
-            ax.set_xticks(range(n), labels, rotation=45, ha="right", rotation_mode="anchor")
-            ax.set_yticks(range(n), labels)
-            for (i, j), value in np.ndenumerate(win.to_numpy()):
-                far = abs(value - 0.5) > 0.8 * spread
-                ax.text(j, i, f"{value:.3f}".lstrip("0"), ha="center", va="center", fontsize=7, color="white" if far else "black")
+            _write_shares(ax, win, spread)
         ax.set(xlabel="opponent (v, w)", ylabel="mechanism (v, w)")
-        figure.colorbar(image, ax=ax, label="share of the votes for the row", fraction=0.04, pad=0.02)
+        bar = figure.colorbar(image, ax=ax, fraction=0.04, pad=0.02)
+        bar.set_label("share of the votes for the row")
     return finalise(figure, note)
 
 
 # %%
-robin = matrix_plot(published.read("table_s2_metagame"), note="published, virtual players")
+#| export
+def _write_shares(ax: Axes, win: pd.DataFrame, spread: float) -> None:
+    "Write shares on cells, white beyond 0.8 of the spread, and mechanisms on axes."
+    names = [f"{v:.2g}, {w:.2g}" for w, v in win.index]
+    tilted = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+    ax.set_xticks(range(len(win)), names, **tilted)
+    ax.set_yticks(range(len(win)), names)
+    middle = {"ha": "center", "va": "center", "fontsize": 7}
+    for (i, j), value in np.ndenumerate(win.to_numpy()):
+        color = "white" if abs(value - 0.5) > 0.8 * spread else "black"
+        ax.text(j, i, f"{value:.3f}".lstrip("0"), **middle, color=color)
+
+
+# %%
+table_s2 = published.read("table_s2_metagame")
+robin = matrix_plot(table_s2, note="published, virtual players")
 written = [text.get_text() for text in robin.axes[0].texts]
-assert len(written) == 81 and written[-9:] == [".653", ".657", ".654", ".576", ".575", ".579", ".533", ".506", ".500"]
+last_row = ".653 .657 .654 .576 .575 .579 .533 .506 .500"
+assert len(written) == 81 and " ".join(written[-9:]) == last_row
 
 
 # %% [markdown]
@@ -807,9 +936,9 @@ def learning_curve(
     history: pd.DataFrame,  # step, the measured value; optionally run
     *,
     value: str = "vote_share",  # the column to draw
-    label: str = "expected share of the votes",  # what it is, with its unit, for the axis
+    label: str = "expected share of the votes",  # what it is, with unit, for the axis
     reference: float | None = None,  # a horizontal line, e.g. 0.5
-    n_points: int = 200,  # at most so many a run, each the mean over a window of updates
+    n_points: int = 200,  # at most so many a run, each the mean of a window of updates
     note: str | None = None,  # whose behaviour it is, written below
 ) -> Figure:  # settled, ready for `save`
     "Draw a measured value over training updates, one line a run; raises ValueError."
@@ -820,7 +949,8 @@ def learning_curve(
         for i, (run, curve) in enumerate(runs):
             window = np.arange(len(curve)) * min(n_points, len(curve)) // len(curve)
             mean = curve[["step", value]].groupby(window).mean()
-            ax.plot(mean["step"], mean[value], color=RUNS[i % len(RUNS)], lw=1, label=None if run is None else f"{run}")
+            color, name = RUNS[i % len(RUNS)], None if run is None else f"{run}"
+            ax.plot(mean["step"], mean[value], color=color, lw=1, label=name)
         if reference is not None:
             ax.axhline(reference, color=CHANCE, lw=0.8, ls=(0, (4, 2)))
         ax.set(xlabel="updates", ylabel=label)
@@ -837,10 +967,13 @@ def learning_curve(
 # %%
 step = np.arange(10_000)
 noise = np.random.default_rng(0).normal(0, 0.02, (3, 10_000))
-runs = [pd.DataFrame(dict(step=step, vote_share=0.58 - 0.08 * np.exp(-step / 2000) + noise[k], run=f"seed {k}")) for k in range(3)]
+share = 0.58 - 0.08 * np.exp(-step / 2000) + noise
+runs = [pd.DataFrame({"step": step, "vote_share": one}) for one in share]
+runs = [run.assign(run=f"seed {k}") for k, run in enumerate(runs)]
 learning = learning_curve(pd.concat(runs), reference=0.5, note="made up")
 *curve, chance = learning.axes[0].lines
-assert learning.axes[0].get_xlabel() == "updates" and [len(line.get_xdata()) for line in curve] == [200] * 3
+assert learning.axes[0].get_xlabel() == "updates"
+assert [len(line.get_xdata()) for line in curve] == [200] * 3
 assert np.isclose(curve[0].get_ydata().mean(), runs[0]["vote_share"].mean())
 
 # %% [markdown]
@@ -879,15 +1012,18 @@ def save(
     "Write a figure as SVG, in repeatable bytes; raises ValueError for another suffix."
     if Path(path).suffix != ".svg":
         raise ValueError(f"{path}: figures are saved as .svg; change the suffix")
-    with store.atomic_write(path) as temporary, mpl.rc_context({"svg.hashsalt": "democratic-ai"}):
-        figure.savefig(temporary, format="svg", bbox_inches="tight", dpi=200, metadata={"Date": None})
+    look = {"format": "svg", "bbox_inches": "tight", "dpi": 200}
+    same_names = mpl.rc_context({"svg.hashsalt": "democratic-ai"})
+    with store.atomic_write(path) as temporary, same_names:
+        figure.savefig(temporary, **look, metadata={"Date": None})
 
 
 # %%
 for name in ("one.svg", "two.svg"):
     save(bars, folder / name)
 ours = [(folder / name).read_bytes() for name in ("one.svg", "two.svg")]
-assert ours[0] == ours[1] and sorted(path.name for path in folder.iterdir()) == ["one.svg", "two.svg"]
+there = sorted(path.name for path in folder.iterdir())
+assert ours[0] == ours[1] and there == ["one.svg", "two.svg"]
 with pytest.raises(ValueError, match="figures are saved as .svg"):
     save(bars, folder / "one.png")
 print(len(ours[0]) // 1024, "KB")
@@ -912,11 +1048,12 @@ print(len(ours[0]) // 1024, "KB")
 # %%
 def strict_with_heads(endowment, contribution):
     "Liberal egalitarian that counts a head's contribution only from one half on."
-    counted = np.where((np.arange(4) == 0) & (contribution < endowment / 2), 0, contribution)
+    little = (np.arange(4) == 0) & (contribution < endowment / 2)
+    counted = np.where(little, 0, contribution)
     return mechanisms.liberal_egalitarian(endowment, counted)
 
 
-mine = beach_plot(pd.concat([surface("strict_with_heads", strict_with_heads, tail) for tail in (2, 6, 10)]))
+mine = beach_plot(three_surfaces("strict_with_heads", strict_with_heads))
 low = mine.axes[0].images[0].get_array()[:5, 1:]
 assert np.allclose(low, 0), "below half, no share"
 

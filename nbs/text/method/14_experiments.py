@@ -79,8 +79,9 @@ curves = published.read("fig1c_relative_contribution")
 
 
 def distance(cell, n):
-    "How far from whole coins the means of a cell are at worst, if each is over n groups."
-    coins = np.where(cell.role == "head", 10, 3 * cell.tail_endowment) * n * cell.relative_contribution
+    "How far from whole coins a cell's means are at worst, if each is over n groups."
+    has = np.where(cell.role == "head", 10, 3 * cell.tail_endowment)
+    coins = has * n * cell.relative_contribution
     return np.abs(coins - coins.round()).max()
 
 
@@ -89,7 +90,8 @@ cell = curves[(curves.mechanism == "strict_egalitarian") & (curves.tail_endowmen
 with figures.style():
     fig, ax = plt.subplots(figsize=(5, 2))
     ax.plot(n, [distance(cell, k) for k in n], color=figures.HEAD)
-    ax.set(xlabel="supposed number of groups", ylabel="distance from whole\ncoins (coins, at worst)", ylim=(0, 0.52))
+    ax.set(xlabel="supposed number of groups", ylim=(0, 0.52))
+    ax.set_ylabel("distance from whole\ncoins (coins, at worst)")
 print("nearest to whole coins:", n[np.argmin([distance(cell, k) for k in n])])
 assert distance(cell, 61) < 0.02 and min(distance(cell, k) for k in n if k != 61) > 0.15
 
@@ -100,18 +102,22 @@ assert distance(cell, 61) < 0.02 and min(distance(cell, k) for k in n if k != 61
 
 # %%
 def groups_behind(cell):
-    "The number of groups at which a cell's means are nearest to whole coins, and how near."
+    "How near to whole coins a cell's means can be, and at which number of groups."
     return min((distance(cell, k), k) for k in n)
 
 
+condition, parts = ["mechanism", "tail_endowment"], ["rounds 1-3", "rounds 4-10"]
 counted = []
-for (mechanism, tail), cell in curves.groupby(["mechanism", "tail_endowment"], sort=False):
-    (near_1, early), (near_2, late) = (groups_behind(cell[rows]) for rows in (cell["round"] <= 3, cell["round"] > 3))
+for (mechanism, tail), cell in curves.groupby(condition, sort=False):
+    near_1, early = groups_behind(cell[cell["round"] <= 3])
+    near_2, late = groups_behind(cell[cell["round"] > 3])
     counted.append((mechanism, tail, early, late, max(near_1, near_2)))
-counted = pd.DataFrame(counted, columns=["mechanism", "tail", "rounds 1-3", "rounds 4-10", "distance"]).set_index(["mechanism", "tail"])
-blocks = counted.groupby("mechanism", sort=False)[["rounds 1-3", "rounds 4-10"]].sum()
+counted = pd.DataFrame(counted, columns=["mechanism", "tail", *parts, "distance"])
+counted = counted.set_index(["mechanism", "tail"])
+blocks = counted.groupby("mechanism", sort=False)[parts].sum()
 print(blocks, "\n")
-assert counted.distance.max() < 0.08 and blocks.loc["strict_egalitarian"].tolist() == [189, 189]
+assert counted.distance.max() < 0.08
+assert blocks.loc["strict_egalitarian"].tolist() == [189, 189]
 counted.round(2)
 
 # %% [markdown]
@@ -159,11 +165,9 @@ def _cells():
 def plan(
     *,
     fraction: float = 1.0,  # of the original numbers of groups; at least two a cell
-) -> (
-    pd.DataFrame
-):  # experiment, group, rival, tail_endowment, agent_first; a row per group
+) -> pd.DataFrame:  # experiment, group, rival, tail_endowment, agent_first
     """Recruit as many groups as Koster et al. (Figure 1c, Table S1a, "Human referee
-    experiments"), every other one with HCRM first."""
+    experiments"), a row each, every other one with HCRM first."""
     rows = _cells()
     n = (rows.n * fraction).round().clip(lower=2).astype(int)
     rows = rows.loc[rows.index.repeat(n)].drop(columns="n").reset_index(drop=True)
@@ -174,10 +178,13 @@ def plan(
 
 # %%
 groups = plan()
-recruited = groups.groupby("experiment").agg(groups=("group", "size"), agent_first=("agent_first", "sum"))
+sums = {"groups": ("group", "size"), "agent_first": ("agent_first", "sum")}
+recruited = groups.groupby("experiment").agg(**sums)
 recruited["players"] = 4 * recruited.groups
-assert recruited.groups.tolist() == [189, 821, 184, 61] and recruited.players[[1, 2, 3]].sum() == 4776
-assert groups[groups.experiment == 1].groupby("tail_endowment").size().tolist() == [61, 61, 67]
+assert recruited.groups.tolist() == [189, 821, 184, 61]
+assert recruited.players[[1, 2, 3]].sum() == 4776
+by_tail = groups[groups.experiment == 1].groupby("tail_endowment").size()
+assert by_tail.tolist() == [61, 61, 67]
 recruited
 
 
@@ -291,17 +298,27 @@ def human_referee(
 # %%
 four = jnp.tile(mechanisms.head_and_tails(4.0), (4, 1))
 habit = jnp.array([5.0, 2, 2, 2])
+
+
+def give(key, t, endowment):
+    "Ann nothing in round 0; otherwise what everybody is in the habit of giving."
+    nothing = (t == 0) & (jnp.arange(4) == 0)
+    return jnp.where(nothing, 0, jnp.broadcast_to(habit, endowment.shape))
+
+
 repentant = game.Players(
-    init=lambda key, endowment: 0,
-    act=lambda key, t, endowment: jnp.where((t == 0) & (jnp.arange(4) == 0), 0, jnp.broadcast_to(habit, endowment.shape)),
-    update=lambda t, *seen: t + 1,
+    init=lambda key, endowment: 0, act=give, update=lambda t, *seen: t + 1
 )
-steady = game.play(jax.random.key(0), repentant, four, human_referee(HumanReferee(tremble=0.0)))
+untrembling = human_referee(HumanReferee(tremble=0.0))
+steady = game.play(jax.random.key(0), repentant, four, untrembling)
 to_ann = steady.payout[..., 0] / steady.payout.sum(-1)
 assert (jnp.diff(to_ann, axis=1) > -1e-6).all(), "the record of the first round fades"
-assert (to_ann[:, 1] < to_ann[:, -1]).all() and (to_ann[:, 0] > 0).all(), "but it is held against her, and even then she is not left without"
-assert jnp.allclose(steady.payout.sum(-1), 1.6 * steady.contribution.sum(-1), atol=1e-4), "the fund is handed out whole"
-print("Ann's part of the fund in rounds 1, 2, 3 and 10:\n", np.asarray(to_ann)[:, [0, 1, 2, -1]].round(2))
+assert (to_ann[:, 1] < to_ann[:, -1]).all(), "but it is held against her"
+assert (to_ann[:, 0] > 0).all(), "and even then she is not left without"
+paid, fund = steady.payout.sum(-1), 1.6 * steady.contribution.sum(-1)
+assert jnp.allclose(paid, fund, atol=1e-4), "the fund is handed out whole"
+rounds = np.asarray(to_ann)[:, [0, 1, 2, -1]].round(2)
+print("Ann's part of the fund in rounds 1, 2, 3 and 10:\n", rounds)
 
 # %% [markdown]
 # Each row is one referee. All hold the first round against her for a while, none leaves her without
@@ -312,27 +329,44 @@ print("Ann's part of the fund in rounds 1, 2, 3 and 10:\n", np.asarray(to_ann)[:
 
 # %%
 committed = published.DATA / "fixtures" / "hcrm.safetensors"
-hcrm = graphnet.mechanism(store.load_parameters(committed, graphnet.init(jax.random.key(0))))
+template = graphnet.init(jax.random.key(0))
+hcrm = graphnet.mechanism(store.load_parameters(committed, template))
 eleven = jnp.tile(mechanisms.head_and_tails(4.0), (11, 1))
 ratio = jnp.linspace(0, 1, 11)
-varied = {role: jnp.tile(habit, (11, 1)).at[:, player].set(ratio * eleven[:, player]) for role, player in (("head", 0), ("tail", 1))}
-untrembling = human_referee(HumanReferee(tremble=0.0))
+varied = {
+    role: jnp.tile(habit, (11, 1)).at[:, player].set(ratio * eleven[:, player])
+    for role, player in (("head", 0), ("tail", 1))
+}
 states = untrembling.init(jax.random.key(0), jnp.tile(eleven[:1], (12, 1, 1)))
 parts = {}
 with figures.style():
     fig, axes = plt.subplots(1, 2, figsize=(6.5, 2.5), sharey=True)
     for ax, (player, (role, given)) in zip(axes, enumerate(varied.items())):
-        parts[role] = np.asarray(untrembling.share(states, eleven, given)[..., player]), np.asarray(jax.jit(hcrm)(eleven, given)[:, player])
-        ax.plot(ratio, parts[role][0].T, color=figures.CHANCE, lw=0.8, label=["stand-in referees"] + 11 * [None])
-        ax.plot(ratio, parts[role][1], **figures.ROLES[role], label=f"HCRM, to the {role}")
-        ax.set(xlabel=f"contribution of the {role} (fraction of endowment)", ylim=(0, 1))
+        people = np.asarray(untrembling.share(states, eleven, given)[..., player])
+        learned = np.asarray(jax.jit(hcrm)(eleven, given)[:, player])
+        parts[role] = people, learned
+        once = ["stand-in referees"] + 11 * [None]
+        ax.plot(ratio, people.T, color=figures.CHANCE, lw=0.8, label=once)
+        ax.plot(ratio, learned, **figures.ROLES[role], label=f"HCRM, to the {role}")
+        ax.set_xlabel(f"contribution of the {role} (fraction of endowment)")
+        ax.set_ylim(0, 1)
         ax.legend(loc="upper left")
     axes[0].set_ylabel("share of the fund (fraction)")
-responds = {role: (people[:, -1] - people[:, 0], learned[-1] - learned[0]) for role, (people, learned) in parts.items()}
+responds = {
+    role: (people[:, -1] - people[:, 0], learned[-1] - learned[0])
+    for role, (people, learned) in parts.items()
+}
 for role, (people, learned) in responds.items():
-    print(f"from nothing to everything the {role}'s share grows by {people.mean():.2f} with stand-in referees, {learned:.2f} with HCRM")
-assert (parts["head"][0][:, 0] > parts["head"][1][0]).all(), "a head who gives nothing gets more from every stand-in referee"
-assert responds["head"][0].mean() < responds["head"][1] and responds["tail"][0].max() < responds["tail"][1], "and they respond less"
+    print(
+        f"from nothing to everything the {role}'s share grows by {people.mean():.2f} "
+        f"with stand-in referees, {learned:.2f} with HCRM"
+    )
+assert (parts["head"][0][:, 0] > parts["head"][1][0]).all(), (
+    "a head who gives nothing gets more from every stand-in referee"
+)
+(to_head, by_hcrm), (to_tail, by_hcrm_to_tail) = responds.values()
+assert to_head.mean() < by_hcrm, "and they respond less"
+assert to_tail.max() < by_hcrm_to_tail, "and they respond less"
 
 
 # %% [markdown]
@@ -365,9 +399,8 @@ def experiment4_dropouts(
     counts = np.diff(np.round(ends).astype(int), prepend=0)
     gone = np.repeat([n_players - votes for votes in _EXPERIMENT_4], counts)
     gone = jax.random.permutation(key_game, jnp.asarray(gone))[:, None]
-    order = (
-        jax.random.uniform(key_player, (n_groups, n_players)).argsort(-1).argsort(-1)
-    )
+    drawn = jax.random.uniform(key_player, (n_groups, n_players))
+    order = drawn.argsort(-1).argsort(-1)
     moment = jax.random.randint(key_round, (n_groups, n_players), 1, n_rounds)
     return jnp.where(order < gone, moment, jnp.inf)
 
@@ -503,9 +536,8 @@ def _leniency(block):
 
 def _predictability(block):
     "Correlate what a player gave with what came back, over the rounds."
-    gave, got = (
-        x - x.mean(-2, keepdims=True) for x in (block.contribution, block.payout)
-    )
+    centre = lambda x: x - x.mean(-2, keepdims=True)
+    gave, got = centre(block.contribution), centre(block.payout)
     spread = jnp.sqrt((gave**2).sum(-2) * (got**2).sum(-2))
     return (gave * got).sum(-2) / jnp.where(spread > 0, spread, 1)
 
@@ -517,11 +549,19 @@ def _predictability(block):
 
 # %%
 many = jnp.tile(mechanisms.head_and_tails(4.0), (500, 1))
-split, returned = (debriefing_features(game.play(jax.random.key(2), game.random_bots(), many, m)) for m in (game.equal_split, mechanisms.libertarian))
+split, returned = (
+    debriefing_features(game.play(jax.random.key(2), game.random_bots(), many, m))
+    for m in (game.equal_split, mechanisms.libertarian)
+)
 assert jnp.allclose(returned[6], 1, atol=1e-3) and split[6].mean() < 0.7
-assert jnp.allclose(split[5], 0.25, atol=1e-5) and returned[5].mean() < 0.2, "holding back: a quarter each, or less"
-assert jnp.allclose(split[0], returned[0], atol=1e-5), "bots make the same surplus under everybody"
-print("predictable:", split[6].mean().round(2), returned[6].mean().round(2), "| lenient:", split[5].mean().round(2), returned[5].mean().round(2))
+assert jnp.allclose(split[5], 0.25, atol=1e-5) and returned[5].mean() < 0.2, (
+    "holding back: a quarter each, or less"
+)
+assert jnp.allclose(split[0], returned[0], atol=1e-5), (
+    "bots make the same surplus under everybody"
+)
+of_both = lambda question: (x[question].mean().round(2) for x in (split, returned))
+print("predictable:", *of_both(6), "| lenient:", *of_both(5))
 
 
 # %% [markdown]
@@ -591,7 +631,7 @@ def _vote_and_debrief(
     second: game.Block,
     agent_first: Array,  # [G] bool
 ) -> Array:  # [8, G, P] bool: votes and the seven answers, True for HCRM
-    "Let participants vote between the two referees they met, and answer the questions."
+    "Let participants vote between the two referees, and answer the questions."
     key_vote, key_answer = jax.random.split(key)
     by_order = voting.stand_in_vote(key_vote, first, second)
     for_agent = by_order == agent_first[:, None]
@@ -703,10 +743,9 @@ def run(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:  # trials, votes
     """Run the four experiments with stand-in participants (Koster et al., "Detail of
     Experiments")."""
+    groups = plan() if groups is None else groups
     trials, votes = [], []
-    for experiment, mine in (plan() if groups is None else groups).groupby(
-        "experiment"
-    ):
+    for experiment, mine in groups.groupby("experiment"):
         keys = jax.random.split(jax.random.fold_in(key, experiment), 3)
         contenders = _contenders(keys[0], mine, hcrm, rational, person)
         plays = play_experiment(keys[1], population, mine, contenders)
@@ -751,9 +790,13 @@ def caricature_of_rm(endowment, contribution):
 population = participants.calibrated()
 trials, votes = run(jax.random.key(3), population, hcrm, caricature_of_rm)
 count = count_votes(trials, votes)
-assert count.groups.tolist() == [189, 821, 184, 61] and count.votes.tolist() == [0, 3284, 736, 219]
-order = votes.drop_duplicates(["experiment", "group"]).groupby(["experiment", "rival", "tail_endowment"]).agent_first.agg(["sum", "size"])
-assert ((2 * order["sum"] - order["size"]).abs() <= 1).all(), "counterbalanced in every cell"
+assert count.groups.tolist() == [189, 821, 184, 61]
+assert count.votes.tolist() == [0, 3284, 736, 219]
+one_a_group = votes.drop_duplicates(["experiment", "group"])
+cells = one_a_group.groupby(["experiment", "rival", "tail_endowment"])
+order = cells.agent_first.agg(["sum", "size"])
+apart = (2 * order["sum"] - order["size"]).abs()
+assert (apart <= 1).all(), "counterbalanced in every cell"
 print(f"{len(trials):,} rounds of a player, {len(votes):,} rows of votes")
 count.round(3)
 
@@ -765,12 +808,18 @@ count.round(3)
 # too. Take the sharpest case, a libertarian "agent" against its own copy:
 
 # %%
-same = plan().query("rival == 'liberal_egalitarian' and experiment == 2").assign(rival="libertarian")
-played = play_experiment(jax.random.key(4), population, same, {AGENT: mechanisms.libertarian, "libertarian": mechanisms.libertarian})
+same = plan().query("rival == 'liberal_egalitarian' and experiment == 2")
+same = same.assign(rival="libertarian")
+twins = dict.fromkeys((AGENT, "libertarian"), mechanisms.libertarian)
+played = play_experiment(jax.random.key(4), population, same, twins)
 orders = {"alternating": same.agent_first, "agent first": True, "agent second": False}
-share = pd.Series({name: collect_votes(jax.random.key(5), played, same.assign(agent_first=first)).vote.mean() for name, first in orders.items()})
+share = pd.Series(dtype=float)
+for name, first in orders.items():
+    ordered = same.assign(agent_first=first)
+    share[name] = collect_votes(jax.random.key(5), played, ordered).vote.mean()
 print(share.round(3).to_dict())
-assert abs(share["alternating"] - 0.5) < 0.03 and share["agent first"] < 0.47 and share["agent second"] > 0.53
+assert abs(share["alternating"] - 0.5) < 0.03
+assert share["agent first"] < 0.47 and share["agent second"] > 0.53
 
 # %% [markdown]
 # A mechanism loses to its own copy by going first. The paper counterbalanced Experiments 2 to 4,
@@ -781,12 +830,20 @@ assert abs(share["alternating"] - 0.5) < 0.03 and share["agent first"] < 0.47 an
 
 # %%
 ours = votes.groupby(["experiment", "rival"], sort=False).vote.agg(["mean", "sem"])
-theirs = published.read("fig2_votes").groupby("rival")[["votes_for_hcrm", "votes_cast"]].sum()
-theirs = (theirs.votes_for_hcrm / theirs.votes_cast).reindex(ours.index.get_level_values("rival")).fillna(0.633)  # Exp. 4, in the text
-names = [f"Exp. {experiment}\n{figures.label(rival)}".replace("rational", "caricature of RM") for experiment, rival in ours.index]
+cast = published.read("fig2_votes").groupby("rival")
+cast = cast[["votes_for_hcrm", "votes_cast"]].sum()
+theirs = cast.votes_for_hcrm / cast.votes_cast
+theirs = theirs.reindex(ours.index.get_level_values("rival"))
+theirs = theirs.fillna(0.633)  # Exp. 4, in the text
+names = [
+    f"Exp. {experiment}\n{figures.label(rival)}".replace("rational", "caricature of RM")
+    for experiment, rival in ours.index
+]
 with figures.style():
     fig, ax = plt.subplots(figsize=(6, 2.4))
-    ax.bar(names, ours["mean"], 0.6, yerr=1.96 * ours["sem"], color=figures.BARS["all"][0], ecolor="#555555", capsize=2, label="stand-ins, 95 % as if votes were independent")
+    look = {"color": figures.BARS["all"][0], "ecolor": "#555555", "capsize": 2}
+    look["label"] = "stand-ins, 95 % as if votes were independent"
+    ax.bar(names, ours["mean"], 0.6, yerr=1.96 * ours["sem"], **look)
     ax.plot(names, theirs, "D", color="black", mfc="white", label="people, published")
     ax.axhline(0.5, color=figures.CHANCE, ls="--", lw=0.8)
     ax.set(ylim=(0, 1), ylabel="share of votes for HCRM")
@@ -804,14 +861,19 @@ assert ours["mean"].between(0.3, 0.8).all()
 
 # %%
 fourth = trials[(trials.experiment == 4) & (trials.session > 0)]
-paid = fourth.pivot_table(index=["mechanism", "group", "round"], columns="player", values="payout")
+cell = ["mechanism", "group", "round"]
+paid = fourth.pivot_table(index=cell, columns="player", values="payout")
 part_of_head = (paid[0] / paid.sum(axis=1)).dropna()
-bins = {name: np.histogram(part_of_head[name], bins=6, range=(0, 1))[0] / len(part_of_head[name]) for name in (AGENT, HUMAN)}
+frequency = lambda x: np.histogram(x, bins=6, range=(0, 1))[0] / len(x)
+bins = {name: frequency(part_of_head[name]) for name in (AGENT, HUMAN)}
 with figures.style():
     fig, ax = plt.subplots(figsize=(4.5, 2.2))
     ax.bar(np.arange(6) - 0.2, bins[AGENT], 0.4, color=figures.HEAD, label="HCRM")
-    ax.bar(np.arange(6) + 0.2, bins[HUMAN], 0.4, color=figures.TAIL, hatch="///", edgecolor="white", label="stand-in referees")
-    ax.set(xticks=range(6), xticklabels=[f"{k}/6 to {k + 1}/6" for k in range(6)], xlabel="the head's part of all payouts (fraction)", ylabel="fraction of rounds")
+    look = {"color": figures.TAIL, "hatch": "///", "edgecolor": "white"}
+    ax.bar(np.arange(6) + 0.2, bins[HUMAN], 0.4, **look, label="stand-in referees")
+    ax.set_xticks(range(6), [f"{k}/6 to {k + 1}/6" for k in range(6)])
+    ax.set_xlabel("the head's part of all payouts (fraction)")
+    ax.set_ylabel("fraction of rounds")
     ax.legend()
 assert bins[AGENT][0] > bins[HUMAN][0], "HCRM is readier to pay the head little"
 
@@ -871,11 +933,18 @@ def summarise_blocks(
 # %%
 summary = summarise_blocks(trials)
 assert len(summary) == 3 * 189 + 3 * (821 + 184 + 61)
-assert summary[summary.mechanism == "strict_egalitarian"].head_share.sub(0.25).abs().max() < 1e-4
-one = trials.query("experiment == 2 and group == 7 and session == 1")
-assert np.isclose(summary.query("experiment == 2 and group == 7 and session == 1").head_payout.item(), one[one.player == 0].payout.mean())
-assert (~summary.complete).sum() > 0 and summary[summary.experiment < 4].complete.all(), "only in Exp. 4 somebody left"
-summary.query("experiment > 1 and session > 0").groupby("mechanism")[["head_relative_contribution", "tail_relative_contribution", "head_share", "surplus", "gini"]].mean().round(3)
+strict = summary[summary.mechanism == "strict_egalitarian"]
+assert strict.head_share.sub(0.25).abs().max() < 1e-4
+one_block = "experiment == 2 and group == 7 and session == 1"
+one = trials.query(one_block)
+to_head = summary.query(one_block).head_payout.item()
+assert np.isclose(to_head, one[one.player == 0].payout.mean())
+assert (~summary.complete).sum() > 0
+assert summary[summary.experiment < 4].complete.all(), "only in Exp. 4 somebody left"
+shown = ["head_relative_contribution", "tail_relative_contribution"]
+shown += ["head_share", "surplus", "gini"]
+reported = summary.query("experiment > 1 and session > 0")
+reported.groupby("mechanism")[shown].mean().round(3)
 
 
 # %% [markdown]
@@ -900,7 +969,10 @@ means = contribution_means(trials)
 apart = means.merge(curves, on=["mechanism", "tail_endowment", "role", "round"])
 error = (apart.relative_contribution_x - apart.relative_contribution_y).abs().mean()
 assert len(apart) == 180 and error < 0.08
-print(f"189 stand-in groups are {error:.3f} from the published curves (mean absolute difference)")
+print(
+    f"189 stand-in groups are {error:.3f} from the published curves "
+    "(mean absolute difference)"
+)
 
 # %% [markdown]
 # ## Which answers go with the vote?
@@ -910,10 +982,12 @@ print(f"189 stand-in groups are {error:.3f} from the published curves (mean abso
 
 # %%
 asked = votes[votes.experiment.isin([2, 3])]
-t = sm.Logit(asked.vote, sm.add_constant(asked[list(QUESTIONS)])).fit(disp=False).tvalues[list(QUESTIONS)]
+answers = sm.add_constant(asked[list(QUESTIONS)])
+t = sm.Logit(asked.vote, answers).fit(disp=False).tvalues[list(QUESTIONS)]
+words = [f"{name[1]}. {question.text}" for name, question in QUESTIONS.items()]
 with figures.style():
     fig, ax = plt.subplots(figsize=(5, 2.2))
-    ax.barh([f"{name[1]}. {question.text}" for name, question in QUESTIONS.items()], t, color=figures.HEAD)
+    ax.barh(words, t, color=figures.HEAD)
     ax.axvline(4, color=figures.CHANCE, ls="--", lw=0.8)
     ax.invert_yaxis()
     ax.set(xlabel="t of the answer (stand-ins)")
@@ -935,24 +1009,33 @@ t.round(1).to_frame("t").T
 def differences(trials):
     "Sums over a block, HCRM minus rival, for every player of Exp. 2 and 3."
     rows = trials[trials.experiment.isin([2, 3]) & (trials.session > 0)]
-    rows = rows.assign(rpay=rows.payout / rows.endowment, apay=rows.payout, sign=np.where(rows.mechanism == AGENT, 1, -1))
+    rows = rows.assign(rpay=rows.payout / rows.endowment, apay=rows.payout)
     rows["cont"] = rows.groupby(ROW_KEY[:4]).contribution.transform("sum")
-    return rows[list(voting.PREDICTORS)].mul(rows.sign, axis=0).groupby([rows[name] for name in ("experiment", "group", "player")]).sum().reset_index()
+    sign = np.where(rows.mechanism == AGENT, 1, -1)
+    signed = rows[list(voting.PREDICTORS)].mul(sign, axis=0)
+    player = [rows[name] for name in ("experiment", "group", "player")]
+    return signed.groupby(player).sum().reset_index()
 
 
 def causes(votes):
     "A logistic regression of votes on their causes."
-    predictors = votes[list(voting.PREDICTORS)] / votes[list(voting.PREDICTORS)].std()
+    predictors = votes[list(voting.PREDICTORS)]
+    predictors = predictors / predictors.std()
     predictors["agent second"] = np.where(votes.agent_first, -1, 1)
     return sm.Logit(votes.vote, sm.add_constant(predictors)).fit(disp=False)
 
 
 explained = votes.merge(differences(trials), on=["experiment", "group", "player"])
-t_values = pd.DataFrame({rival: causes(mine).tvalues for rival, mine in explained.groupby("rival", sort=False)}).T
+by_rival = explained.groupby("rival", sort=False)
+t_values = pd.DataFrame({rival: causes(mine).tvalues for rival, mine in by_rival}).T
 pooled = causes(explained)
-assert pooled.tvalues["rpay"] > 4 and abs(pooled.tvalues["const"]) < 3 and abs(pooled.tvalues["cont"]) < 3
+assert pooled.tvalues["rpay"] > 4
+assert pooled.tvalues[["const", "cont"]].abs().max() < 3
 assert abs(pooled.params["agent second"] - 0.2) < 0.1, "as stated in 05_voting"
-print(f"all rivals together: {pooled.params['agent second']:.2f} logits for whoever was met second (t = {pooled.tvalues['agent second']:.1f})")
+print(
+    f"all rivals together: {pooled.params['agent second']:.2f} logits "
+    f"for whoever was met second (t = {pooled.tvalues['agent second']:.1f})"
+)
 t_values.round(1)
 
 # %% [markdown]
@@ -985,8 +1068,13 @@ t_values.round(1)
 # %%
 practised = HumanReferee(departure=(1.0, 1.0), memory=0.0, tremble=0.0)
 fourth_only = plan().query("experiment == 4")
-_, further = run(jax.random.key(3), population, hcrm, caricature_of_rm, groups=fourth_only, person=practised)
-print(f"votes for HCRM: {votes[votes.experiment == 4].vote.mean():.2f} against stand-in referees, {further.vote.mean():.2f} against practised ones")
+again = (jax.random.key(3), population, hcrm, caricature_of_rm)
+_, further = run(*again, groups=fourth_only, person=practised)
+before = votes[votes.experiment == 4]
+print(
+    f"votes for HCRM: {before.vote.mean():.2f} against stand-in referees, "
+    f"{further.vote.mean():.2f} against practised ones"
+)
 assert further.vote.count() == 219
 
 # %% [markdown]

@@ -130,10 +130,8 @@ def _objective(settings):
     error = participants.fig1c_error(key, n_games=settings.n_games)
 
     def objective(position):
-        distance = np.mean(position**2)
-        return (
-            error(_to_population(position, settings.loss)) + settings.ridge * distance
-        )
+        misfit = error(_to_population(position, settings.loss))
+        return misfit + settings.ridge * np.mean(position**2)
 
     return objective
 
@@ -176,13 +174,10 @@ with TemporaryDirectory() as folder:
     store.write_json(log, kept | {"values": kept["values"][:4]})
     resumed, _ = calibrate(small, log=log)
 assert at_once == resumed, "bit for bit"
-assert len(history) == 8 and history.objective.is_monotonic_decreasing, (
-    "the best so far"
-)
-print(
-    "objective, first and last generation:",
-    history.objective.iloc[[0, -1]].round(4).tolist(),
-)
+objective = history.objective
+assert len(objective) == 8 and objective.is_monotonic_decreasing, "the best so far"
+ends = objective.iloc[[0, -1]].round(4).tolist()
+print("objective, first and last generation:", ends)
 
 # %% [markdown]
 # ## The committed result
@@ -191,20 +186,15 @@ print(
 # go, counted in first steps from the start? If Figure 1C tells a number, the four should agree.
 
 # %%
-searches = (
-    pd.DataFrame(participants.read_calibration()["by_loss"])
-    .set_index("loss")
-    .sort_index()
-)
+searches = pd.DataFrame(participants.read_calibration()["by_loss"])
+searches = searches.set_index("loss").sort_index()
 steps = pd.DataFrame(
     {name: (searches[name] - start) / step for name, (start, step) in _START.items()}
 )
-assert (searches[list(_STATED)] == pd.Series(_STATED)).all(axis=None), (
-    "stated, not fitted"
-)
-assert np.ptp(searches.error_fresh_games) < 0.006, (
-    "no loss fits much better than another"
-)
+stated = searches[list(_STATED)] == pd.Series(_STATED)
+assert stated.all(axis=None), "stated, not fitted"
+gap = np.ptp(searches.error_fresh_games)
+assert gap < 0.006, "no loss fits much better than another"
 chosen = _to_population(steps.loc[1.0].to_numpy(), loss=1.0)
 ours = participants.as_dict(participants.calibrated())
 assert np.allclose(list(participants.as_dict(chosen).values()), list(ours.values()))

@@ -48,11 +48,11 @@ from democratic_ai.engine import published, store
 
 # %%
 template = graphnet.init(jax.random.key(0))
-committed = {name: published.DATA / "fixtures" / f"{name}.safetensors" for name in ("hcrm", "rm")}
-learned = {name: store.load_parameters(path, template) for name, path in committed.items()}
-hcrm, rm = (graphnet.mechanism(params) for params in learned.values())
-plan = experiments.plan(fraction=1 / 3)
-trials, votes = experiments.run(jax.random.key(3), participants.calibrated(), hcrm, rm, groups=plan)
+files = [published.DATA / "fixtures" / f"{name}.safetensors" for name in ("hcrm", "rm")]
+learned = [store.load_parameters(path, template) for path in files]
+hcrm, rm = (graphnet.mechanism(params) for params in learned)
+plan, population = experiments.plan(fraction=1 / 3), participants.calibrated()
+trials, votes = experiments.run(jax.random.key(3), population, hcrm, rm, groups=plan)
 experiments.count_votes(trials, votes).round(3)
 
 
@@ -156,12 +156,15 @@ def finding_margins(
     equal = votes[(votes.rival == "rational") & (votes.tail_endowment == 10)]
     found["equal_under_equality"] = equal.vote.mean() - 0.5
     generous = beach[beach.tail_contribution_sum == 3 * beach.tail_endowment]
-    low = generous[(generous.mechanism == experiments.AGENT) & (generous.head_contribution < 5)]
+    of_hcrm = generous[generous.mechanism == experiments.AGENT]
+    low = of_hcrm[of_hcrm.head_contribution < 5]
     found["nothing_below_half"] = 0.05 - low.head_share.mean()
     third = trials[(trials.experiment == 3) & (trials.session > 0)]
     return found | _margins_over_rm(third)
 
 
+# %%
+#| export
 def _margins_over_rm(trials: pd.DataFrame) -> dict[str, float]:
     "Compare what groups did and got under HCRM and under RM, in Experiment 3."
     blocks = experiments.summarise_blocks(trials)
@@ -171,7 +174,8 @@ def _margins_over_rm(trials: pd.DataFrame) -> dict[str, float]:
     surplus = blocks.groupby("mechanism").surplus.mean()
     means = {"rm_neglects_heads": unequal, "heads_leave_rm": given}
     means["surplus_above_rm"] = surplus
-    return {name: mean[experiments.AGENT] - mean["rational"] for name, mean in means.items()}
+    lead = lambda mean: mean[experiments.AGENT] - mean["rational"]
+    return {name: lead(mean) for name, mean in means.items()}
 
 
 # %%
@@ -207,7 +211,7 @@ pd.Series(margins).round(3)
 
 # %%
 twin = experiments.plan(fraction=1 / 3).query("experiment == 3").reset_index(drop=True)
-_, same = experiments.run(jax.random.key(4), participants.calibrated(), hcrm, hcrm, groups=twin)
+_, same = experiments.run(jax.random.key(4), population, hcrm, hcrm, groups=twin)
 margin, error = same.vote.mean() - 0.5, 0.5 / len(same) ** 0.5
 print(f"margin {margin:+.3f}, standard error at least {error:.3f}")
 assert abs(margin) < 4 * error
