@@ -1,7 +1,9 @@
-"""One step of the method, in one implementation, at the paper's size: a process that `bench.py` starts and asks for updates.
+"""One step of the method, in one implementation, at the paper's size.
 
-`python benchmarks/steps.py training eager` warms up, prints what it computed and how long compiling took, and then, for every number of
-updates on its standard input, the processor milliseconds and the milliseconds of one update.
+It is a process that `bench.py` starts and asks for updates: `python benchmarks/steps.py
+training eager` warms up, prints what it computed and how long compiling took, and then,
+for every number of updates on its standard input, the processor milliseconds and the
+milliseconds of one update.
 """
 
 import json
@@ -20,7 +22,8 @@ def norm(tree):
     """Measure a gradient, whatever its shape."""
     import jax
 
-    return float(np.sqrt(sum(float((np.asarray(x, np.float64) ** 2).sum()) for x in jax.tree.leaves(tree))))
+    squares = (np.asarray(x, np.float64) ** 2 for x in jax.tree.leaves(tree))
+    return float(np.sqrt(sum(float(square.sum()) for square in squares)))
 
 
 def updates(estimate, first, optimiser):
@@ -30,11 +33,14 @@ def updates(estimate, first, optimiser):
 
     from democratic_ai.engine import loop
 
-    state = {"params": first, "moments": optimiser.init(first), "key": jax.random.key(7)}
-    return lambda k: jax.block_until_ready(loop.train_steps(estimate, state, jnp.arange(k), optimiser=optimiser))
+    moments = optimiser.init(first)
+    state = {"params": first, "moments": moments, "key": jax.random.key(7)}
+    return lambda k: jax.block_until_ready(
+        loop.train_steps(estimate, state, jnp.arange(k), optimiser=optimiser)
+    )
 
 
-# --- what every implementation of a step is given -------------------------------------------------------------------------------
+# --- what every implementation of a step is given -------------------------------------
 
 
 def given():
@@ -43,7 +49,11 @@ def given():
 
     from democratic_ai import cloning, graphnet, training
 
-    return {"players": cloning.init(jax.random.key(0)), "mechanism": graphnet.init(jax.random.key(1)), "seated": training.endowments()}
+    return {
+        "players": cloning.init(jax.random.key(0)),
+        "mechanism": graphnet.init(jax.random.key(1)),
+        "seated": training.endowments(),
+    }
 
 
 def given_pilot():
@@ -52,10 +62,11 @@ def given_pilot():
 
     from democratic_ai import participants
 
-    return participants.pilot(jax.random.key(3), participants.calibrated(), n_blocks=PILOT_BLOCKS)
+    people = participants.calibrated()
+    return participants.pilot(jax.random.key(3), people, n_blocks=PILOT_BLOCKS)
 
 
-# --- cloning --------------------------------------------------------------------------------------------------------------------
+# --- cloning --------------------------------------------------------------------------
 
 
 def cloning_jax():
@@ -67,10 +78,14 @@ def cloning_jax():
     from democratic_ai import cloning
 
     world, config, pilot = given(), cloning.Cloning(), given_pilot()
-    examples, by_seat = cloning.make_examples(pilot), cloning.make_examples(pilot, shuffle_others=False)
-    (loss, _), gradient = jax.jit(cloning.imitation_gradient)(world["players"], by_seat, jnp.arange(BATCH), jax.random.key(5))
+    examples = cloning.make_examples(pilot)
+    by_seat = cloning.make_examples(pilot, shuffle_others=False)
+    (loss, _), gradient = jax.jit(cloning.imitation_gradient)(
+        world["players"], by_seat, jnp.arange(BATCH), jax.random.key(5)
+    )
     estimate = Partial(cloning.batch_gradient, examples=examples, config=config)
-    return (float(loss), norm(gradient)), updates(estimate, world["players"], cloning.optimiser(config))
+    run = updates(estimate, world["players"], cloning.optimiser(config))
+    return (float(loss), norm(gradient)), run
 
 
 def cloning_readable():
@@ -81,9 +96,13 @@ def cloning_readable():
 
     from democratic_ai import cloning
 
-    world, config, adam = given(), cloning.Cloning(), optax.adam(cloning.Cloning.learning_rate)
+    world, config = given(), cloning.Cloning()
+    adam = optax.adam(cloning.Cloning.learning_rate)
     loss, pilot = partial(cloning.imitation_loss, fused=False), given_pilot()
-    batch = lambda blocks: (jax.tree.map(lambda x: x[blocks], pilot.block), jnp.asarray(pilot.answered)[blocks])
+
+    def batch(blocks):
+        answered = jnp.asarray(pilot.answered)[blocks]
+        return jax.tree.map(lambda x: x[blocks], pilot.block), answered
 
     @jax.jit
     def update(params, moments, key):
@@ -98,7 +117,8 @@ def cloning_readable():
             params, moments, value = update(params, moments, jax.random.key(i))
         jax.block_until_ready(value)
 
-    value, gradient = jax.jit(jax.value_and_grad(loss))(world["players"], *batch(jnp.arange(BATCH)))
+    first = batch(jnp.arange(BATCH))
+    value, gradient = jax.jit(jax.value_and_grad(loss))(world["players"], *first)
     return (float(value), norm(gradient)), run
 
 
@@ -109,8 +129,9 @@ def cloning_eager():
 
     world = given()
     player, pilot = eager.Player(world["players"]), given_pilot()
-    block = map(eager.tensor, (pilot.block.endowment, pilot.block.contribution, pilot.block.payout))
-    examples = *eager.examples(*block), eager.tensor(pilot.answered)
+    block = pilot.block.endowment, pilot.block.contribution, pilot.block.payout
+    known = eager.examples(*map(eager.tensor, block))
+    examples = *known, eager.tensor(pilot.answered)
     learned = [x for x in player.parameters() if x.requires_grad]
     adam = torch.optim.Adam(learned, lr=4e-4)
 
@@ -131,18 +152,22 @@ def cloning_eager():
     return checked, run
 
 
-# --- training -------------------------------------------------------------------------------------------------------------------
+# --- training -------------------------------------------------------------------------
 
 
 def train(estimate, first, optimiser):
-    """Train by an estimate (parameters, key) -> votes, gradient: what one update computes, and a way to do many."""
+    """Train by an estimate (parameters, key) -> votes, gradient.
+
+    -> what one update computes, and a way to do many.
+    """
     import jax
     import optax
 
     @jax.jit
     def update(params, moments, key):
         _, gradient = estimate(params, key)
-        change, moments = optimiser.update(jax.tree.map(lambda x: -x, gradient), moments)
+        descent = jax.tree.map(lambda x: -x, gradient)
+        change, moments = optimiser.update(descent, moments)
         return optax.apply_updates(params, change), moments
 
     def run(k):
@@ -162,11 +187,15 @@ def training_jax():
 
     from democratic_ai import mechanisms, training
 
-    world, config, opponent = given(), training.Training(), mechanisms.manifold(1.0, 1.0)
-    votes, gradient = jax.jit(partial(training.vote_gradient, opponent=opponent, config=config))(world["mechanism"], jax.random.key(6), world["players"])
-    estimate = Partial(training.vote_gradient, players=world["players"], opponent=opponent, config=config)
+    world, config = given(), training.Training()
+    players, mechanism = world["players"], world["mechanism"]
+    asked = {"opponent": mechanisms.manifold(1.0, 1.0), "config": config}
+    once = jax.jit(partial(training.vote_gradient, **asked))
+    votes, gradient = once(mechanism, jax.random.key(6), players)
+    estimate = Partial(training.vote_gradient, players=players, **asked)
     step = Partial(training.descent, estimate=estimate, config=config)
-    return (float(votes), norm(gradient)), updates(step, world["mechanism"], training.optimiser(config))
+    run = updates(step, mechanism, training.optimiser(config))
+    return (float(votes), norm(gradient)), run
 
 
 def training_readable():
@@ -174,13 +203,20 @@ def training_readable():
     from democratic_ai import mechanisms, training
 
     world, config = given(), training.Training()
-    asked = {"players": world["players"], "opponent": mechanisms.manifold(1.0, 1.0), "config": config}
+    asked = {
+        "players": world["players"],
+        "opponent": mechanisms.manifold(1.0, 1.0),
+        "config": config,
+    }
     estimate = partial(training.vote_gradient, **asked, fused=False)
     return train(estimate, world["mechanism"], training.optimiser(config))
 
 
 def train_eager(objective, mechanism, optimiser, shape):
-    """Train in PyTorch: what one update computes from our draws, and a way to do many from its own."""
+    """Train in PyTorch.
+
+    -> what one update computes from our draws, and a way to do many from its own.
+    """
     import eager
     import jax
     import torch
@@ -193,7 +229,10 @@ def train_eager(objective, mechanism, optimiser, shape):
         (-surrogate).backward()
         return votes
 
-    own, rival = (eager.tensor(fused_players.uniform_draws(key, shape, n_rounds=eager.ROUNDS)) for key in jax.random.split(jax.random.key(6)))
+    own, rival = (
+        eager.tensor(fused_players.uniform_draws(key, shape, n_rounds=eager.ROUNDS))
+        for key in jax.random.split(jax.random.key(6))
+    )
     votes = float(update(own, rival).detach())
     checked = votes, norm([x.grad for x in mechanism.parameters()])
 
@@ -211,15 +250,18 @@ def training_eager():
     import torch
 
     world = given()
-    player, mechanism = eager.Player(world["players"]).requires_grad_(False), eager.Mechanism(world["mechanism"])
+    player = eager.Player(world["players"]).requires_grad_(False)
+    mechanism = eager.Mechanism(world["mechanism"])
     seated, opponent = eager.tensor(world["seated"]), eager.liberal_egalitarian
     rmsprop = torch.optim.RMSprop(mechanism.parameters(), lr=4e-4, alpha=0.99, eps=1e-5)
 
-    objective = lambda own, rival: eager.training_objective(player, mechanism, opponent, seated, own, rival)
+    objective = lambda own, rival: eager.training_objective(
+        player, mechanism, opponent, seated, own, rival
+    )
     return train_eager(objective, mechanism, rmsprop, world["seated"].shape)
 
 
-# --- training RM ----------------------------------------------------------------------------------------------------------------
+# --- training RM ----------------------------------------------------------------------
 
 
 CLIP = 5.0  # of RM's gradient (09)
@@ -233,11 +275,18 @@ def rational_jax():
     from democratic_ai import mechanisms, rational, training
     from democratic_ai.engine import devices
 
-    first, config, population = given()["mechanism"], training.Training(clip=CLIP), rational.Population()
-    asked = {"opponent": devices.as_pytree(mechanisms.liberal_egalitarian), "config": config}
-    votes, gradient = jax.jit(partial(training.rational_gradient, players=population, **asked))(first, jax.random.key(6))
-    step = Partial(training.descent, estimate=Partial(training.rational_gradient, players=population, **asked), config=config)
-    return (float(votes), norm(gradient)), updates(step, first, training.optimiser(config))
+    first, config = given()["mechanism"], training.Training(clip=CLIP)
+    asked = {
+        "players": rational.Population(),
+        "opponent": devices.as_pytree(mechanisms.liberal_egalitarian),
+        "config": config,
+    }
+    once = jax.jit(partial(training.rational_gradient, **asked))
+    votes, gradient = once(first, jax.random.key(6))
+    estimate = Partial(training.rational_gradient, **asked)
+    step = Partial(training.descent, estimate=estimate, config=config)
+    run = updates(step, first, training.optimiser(config))
+    return (float(votes), norm(gradient)), run
 
 
 def rational_readable():
@@ -245,7 +294,11 @@ def rational_readable():
     from democratic_ai import mechanisms, rational, training
 
     config = training.Training(clip=CLIP)
-    asked = {"players": rational.Population(), "opponent": mechanisms.liberal_egalitarian, "config": config}
+    asked = {
+        "players": rational.Population(),
+        "opponent": mechanisms.liberal_egalitarian,
+        "config": config,
+    }
     estimate = partial(training.rational_gradient, **asked, fused=False)
     return train(estimate, given()["mechanism"], training.optimiser(config))
 
@@ -259,7 +312,8 @@ def rational_eager():
     from democratic_ai import rational
 
     world, population = given(), rational.Population()
-    mechanism, opponent, seated = eager.Mechanism(world["mechanism"]), eager.liberal_egalitarian, eager.tensor(world["seated"])
+    mechanism, opponent = eager.Mechanism(world["mechanism"]), eager.liberal_egalitarian
+    seated = eager.tensor(world["seated"])
     rmsprop = torch.optim.RMSprop(mechanism.parameters(), lr=4e-4, alpha=0.99, eps=1e-5)
 
     def update(own, rival):
@@ -273,7 +327,9 @@ def rational_eager():
         return eager.tensor(mind.generosity), eager.tensor(mind.rate)
 
     def drawn():
-        return population.sigma * torch.randn(seated.shape), population.theta * torch.distributions.Gamma(population.shape, 1.0).sample(seated.shape)
+        generosity = population.sigma * torch.randn(seated.shape)
+        gamma = torch.distributions.Gamma(population.shape, 1.0)
+        return generosity, population.theta * gamma.sample(seated.shape)
 
     votes = float(update(*map(ours, jax.random.split(jax.random.key(6)))).detach())
     checked = votes, norm([x.grad for x in mechanism.parameters()])
@@ -287,7 +343,7 @@ def rational_eager():
     return checked, run
 
 
-# --- HCMD-zero's self-play ------------------------------------------------------------------------------------------------------
+# --- HCMD-zero's self-play ------------------------------------------------------------
 
 
 def self_play_given():
@@ -300,9 +356,13 @@ def self_play_given():
     config = hcmd_zero.HcmdZero()
     size = cloning.Cloning(embed=max(config.embed), hidden=max(config.hidden))
     vote_weights = jax.random.normal(jax.random.key(7), (10, 3, 4)) / 10
-    fitted = {"players": cloning.init(jax.random.key(0), config=size), "vote_weights": vote_weights}
-    seated = mechanisms.head_and_tails(jnp.repeat(jnp.array(config.tails, float), config.games // len(config.tails)))
-    return config, fitted, graphnet.init(jax.random.key(8), n_features=config.n_features), seated
+    players = cloning.init(jax.random.key(0), config=size)
+    fitted = {"players": players, "vote_weights": vote_weights}
+    games_each = config.games // len(config.tails)
+    tails = jnp.repeat(jnp.array(config.tails, float), games_each)
+    seated = mechanisms.head_and_tails(tails)
+    mechanism = graphnet.init(jax.random.key(8), n_features=config.n_features)
+    return config, fitted, mechanism, seated
 
 
 def self_play_jax():
@@ -314,9 +374,16 @@ def self_play_jax():
     from democratic_ai.engine import devices
 
     config, fitted, params, _ = self_play_given()
-    votes, gradient = jax.jit(partial(hcmd_zero.self_play_gradient, config=config))(params, jax.random.key(6), fitted)
-    step = Partial(hcmd_zero.self_play_descent, fitted=fitted, config=config, utility_function=devices.as_pytree(hcmd_zero.utility))
-    return (float(votes), norm(gradient)), updates(step, params, hcmd_zero.optimiser(config))
+    once = jax.jit(partial(hcmd_zero.self_play_gradient, config=config))
+    votes, gradient = once(params, jax.random.key(6), fitted)
+    step = Partial(
+        hcmd_zero.self_play_descent,
+        fitted=fitted,
+        config=config,
+        utility_function=devices.as_pytree(hcmd_zero.utility),
+    )
+    run = updates(step, params, hcmd_zero.optimiser(config))
+    return (float(votes), norm(gradient)), run
 
 
 def self_play_readable():
@@ -326,7 +393,9 @@ def self_play_readable():
     from democratic_ai import hcmd_zero
 
     config, fitted, params, _ = self_play_given()
-    estimate = lambda params, key: hcmd_zero.self_play_gradient(params, key, fitted, config=config, fused=False)
+    estimate = lambda params, key: hcmd_zero.self_play_gradient(
+        params, key, fitted, config=config, fused=False
+    )
     return train(estimate, params, optax.adam(config.learning_rate))
 
 
@@ -336,23 +405,30 @@ def self_play_eager():
     import torch
 
     config, fitted, params, seats = self_play_given()
-    player, mechanism = eager.Player(fitted["players"]).requires_grad_(False), eager.Mechanism(params)
+    player = eager.Player(fitted["players"]).requires_grad_(False)
+    mechanism = eager.Mechanism(params)
     vote_weights, seated = eager.tensor(fitted["vote_weights"]), eager.tensor(seats)
     adam = torch.optim.Adam(mechanism.parameters(), lr=config.learning_rate)
 
-    objective = lambda own, rival: eager.self_play_objective(player, mechanism, vote_weights, seated, own, rival)
+    objective = lambda own, rival: eager.self_play_objective(
+        player, mechanism, vote_weights, seated, own, rival
+    )
     return train_eager(objective, mechanism, adam, seats.shape)
 
 
-# --- metagame -------------------------------------------------------------------------------------------------------------------
+# --- metagame -------------------------------------------------------------------------
 
 POINTS = [(w, v) for w in (0.0, 0.5, 1.0) for v in (0.0, 0.5, 1.0)]
 BLOCKS = 4096
 
 
 def summed_up(win):
-    """Say in two numbers what came of a tournament, for comparison: one election, and how far the table is from ties."""
-    return float(win[0, -1]), float(np.sqrt(((np.asarray(win, np.float64) - 0.5) ** 2).sum()))
+    """Say in two numbers what came of a tournament, for comparison.
+
+    One election, and how far the table is from ties.
+    """
+    from_ties = np.sqrt(((np.asarray(win, np.float64) - 0.5) ** 2).sum())
+    return float(win[0, -1]), float(from_ties)
 
 
 def tournament(fused):
@@ -362,7 +438,9 @@ def tournament(fused):
     from democratic_ai import cloning, metagame
 
     players, grid = cloning.virtual_players(given()["players"]), metagame.grid(3)
-    hold = lambda i: metagame.round_robin(jax.random.key(i), players, grid, n_blocks=BLOCKS, fused=fused).win
+    settings = dict(n_blocks=BLOCKS, fused=fused)
+    play = lambda key: metagame.round_robin(key, players, grid, **settings)
+    hold = lambda i: play(jax.random.key(i)).win
     return summed_up(hold(6)), lambda k: [hold(i) for i in range(k)]
 
 
@@ -372,7 +450,7 @@ def metagame_jax():
 
 
 def metagame_readable():
-    """Hold every election of the tournament anew: two blocks of every group for every two mechanisms."""
+    """Hold every election anew: two blocks of every group for every two mechanisms."""
     return tournament(fused=False)
 
 
@@ -385,17 +463,26 @@ def metagame_eager():
     from democratic_ai import metagame
     from democratic_ai.engine import devices, fused_players
 
-    player, seated = eager.Player(given()["players"]), eager.tensor(metagame.deal_endowments(metagame.EVALUATION_ENDOWMENTS, BLOCKS))
+    player = eager.Player(given()["players"])
+    dealt = metagame.deal_endowments(metagame.EVALUATION_ENDOWMENTS, BLOCKS)
+    seated = eager.tensor(dealt)
     candidates = [eager.manifold(v, w) for w, v in POINTS]
     hold = lambda draws: eager.metagame(player, candidates, seated, draws)
-    n_chunks, shape = BLOCKS // devices.ROWS_PER_CHUNK, (devices.ROWS_PER_CHUNK, seated.shape[1])
-    one_chunk = lambda key: np.asarray(fused_players.uniform_draws(key, shape, n_rounds=eager.ROUNDS))
-    drawn = lambda key: np.concatenate([one_chunk(k) for k in jax.random.split(key, n_chunks)], 1)
+    n_chunks = BLOCKS // devices.ROWS_PER_CHUNK
+    shape = (devices.ROWS_PER_CHUNK, seated.shape[1])
+
+    def drawn(key):
+        one_chunk = partial(fused_players.uniform_draws, n_rounds=eager.ROUNDS)
+        keys = jax.random.split(key, n_chunks)
+        return np.concatenate([np.asarray(one_chunk(k, shape)) for k in keys], 1)
+
     same = [drawn(key) for key in jax.random.split(jax.random.key(6), len(POINTS))]
-    return summed_up(hold(eager.tensor(same))), lambda k: [hold(torch.rand(len(POINTS), eager.ROUNDS, *seated.shape)) for _ in range(k)]
+    random = lambda: torch.rand(len(POINTS), eager.ROUNDS, *seated.shape)
+    run = lambda k: [hold(random()) for _ in range(k)]
+    return summed_up(hold(eager.tensor(same))), run
 
 
-# --- the machine's limit --------------------------------------------------------------------------------------------------------
+# --- the machine's limit --------------------------------------------------------------
 
 
 def limit_gemm():
@@ -404,7 +491,8 @@ def limit_gemm():
     import jax.numpy as jnp
 
     n = 500  # 2 n^3 operations, four times
-    product, a = jax.jit(lambda a: jax.lax.fori_loop(0, 4, lambda _, x: (a @ x) / n, a)), jnp.ones((n, n))
+    four_times = lambda a: jax.lax.fori_loop(0, 4, lambda _, x: (a @ x) / n, a)
+    product, a = jax.jit(four_times), jnp.ones((n, n))
     return None, lambda k: [jax.block_until_ready(product(a)) for _ in range(k)]
 
 
@@ -414,7 +502,8 @@ def limit_tanh():
     import jax.numpy as jnp
 
     x = jnp.linspace(-3, 3, 10_000)
-    bend = jax.jit(lambda x: jax.lax.fori_loop(0, 10_000, lambda _, y: jnp.tanh(y + x), x))
+    often = lambda x: jax.lax.fori_loop(0, 10_000, lambda _, y: jnp.tanh(y + x), x)
+    bend = jax.jit(often)
     return None, lambda k: [jax.block_until_ready(bend(x)) for _ in range(10 * k)]
 
 
@@ -423,7 +512,7 @@ def answered():
     print(float(np.mean(given_pilot().answered)))
 
 
-# --- asked from outside ---------------------------------------------------------------------------------------------------------
+# --- asked from outside ---------------------------------------------------------------
 
 
 def main(step, implementation):
@@ -436,15 +525,22 @@ def main(step, implementation):
     begun = time.perf_counter()
     for k in map(int, sys.argv[3:]):
         run(k)
-    print(json.dumps({"checked": checked, "first_call_s": time.perf_counter() - begun}), flush=True)
+    said = {"checked": checked, "first_call_s": time.perf_counter() - begun}
+    print(json.dumps(said), flush=True)
     for line in sys.stdin:
         k = int(line)
         wall, cpu = time.perf_counter(), time.process_time()
         run(k)
-        each = {"wall_ms": 1000 * (time.perf_counter() - wall) / k, "cpu_ms": 1000 * (time.process_time() - cpu) / k}
-        print(json.dumps(each | {"peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}), flush=True)
+        each = {
+            "wall_ms": 1000 * (time.perf_counter() - wall) / k,
+            "cpu_ms": 1000 * (time.process_time() - cpu) / k,
+        }
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        each["peak_gib"] = usage.ru_maxrss / 2**20
+        print(json.dumps(each), flush=True)
 
 
 if __name__ == "__main__":
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(os.environ.get("CORES", "1"))])
+    cores = sorted(os.sched_getaffinity(0))[: int(os.environ.get("CORES", "1"))]
+    os.sched_setaffinity(0, cores)
     main(*sys.argv[1:3]) if sys.argv[2:] else answered()

@@ -1,23 +1,27 @@
 """Democratic AI and HCMD-zero as a package, by task.
 
 Play
-    `game` (sessions, blocks, votes), `mechanisms` (referees), `participants` (stand-ins for people),
-    `calibration` (of the stand-ins), `rational` (players who follow the gradient of their returns)
+    `game` (sessions, blocks, votes), `mechanisms` (referees), `participants` (stand-ins
+    for people), `calibration` (of the stand-ins), `rational` (players who follow the
+    gradient of their returns)
 Clone
     `data` (blocks of play and where they come from), `cloning` (virtual players)
 Vote
-    `voting` (from payouts to votes), `metagame` (every mechanism against every other one)
+    `voting` (from payouts to votes), `metagame` (every mechanism against every other)
 Train
-    `graphnet` (the mechanism network), `scg` (gradients through sampled play), `training` (HCRM, RM),
-    `hcmd_zero` (the second system), `hcmd_evaluation` (how far its models can be trusted)
+    `graphnet` (the mechanism network), `scg` (gradients through sampled play),
+    `training` (HCRM, RM), `hcmd_zero` (the second system), `hcmd_evaluation` (how far
+    its models can be trusted)
 Elect
-    `metagame.elect` (put a mechanism up for election), `experiments` (the paper's with participants),
-    `released` (the authors' files)
+    `metagame.elect` (put a mechanism up for election), `experiments` (the paper's with
+    participants), `released` (the authors' files)
 Test
-    `statistics` (the paper's tests), `findings` (what the paper found), `figures` (its drawings)
+    `statistics` (the paper's tests), `findings` (what the paper found), `figures` (its
+    drawings)
 
-`engine` makes these fast, resumable and stored; `engine.published.network("hcrm")` is the file of a
-trained network. A module is loaded when it is first used, and none of them starts a device.
+`engine` makes these fast, resumable and stored; `engine.published.network("hcrm")` is
+the file of a trained network. A module is loaded when it is first used, and none of
+them starts a device.
 """
 
 import importlib

@@ -289,8 +289,6 @@ def _as_block(endowment, first, later):
     rounds = (jnp.concatenate([one[None], rest]) for one, rest in zip(first, later))
     return Block(endowment, *(jnp.moveaxis(amount, 0, -2) for amount in rounds))
 
-
-
 # %% ../nbs/method/00_game.ipynb #40d88bde
 def _refuse_other_rules(players, game):
     """.

@@ -83,13 +83,15 @@ class MechanismNetwork(nn.Module):
 
     @nn.compact
     def __call__(self, endowment: Array, contribution: Array) -> Array:  # [..., P] each
-        layer = lambda name, n=self.width: nn.Dense(n, kernel_init=_truncated_normal, name=name)
+        start = {"kernel_init": _truncated_normal}
+        layer = lambda name, n=self.width: nn.Dense(n, name=name, **start)
         join = lambda *parts: jnp.concatenate(parts, -1)
         repeat = lambda u, n: jnp.repeat(u[..., None, :], n, -2)
 
         node = observation(endowment, contribution, n_features=self.n_features)
         n_players = node.shape[-2]
-        sender, receiver = np.array(list(permutations(range(n_players), 2))).T  # of edges
+        edges = list(permutations(range(n_players), 2))
+        sender, receiver = np.array(edges).T
         arrives = np.eye(n_players)[:, receiver]  # [P, edges], 1 where an edge ends
 
         ends = join(node[..., sender, :], node[..., receiver, :])
@@ -191,7 +193,7 @@ def beach(
     mechanism: game.Mechanism,
     tail: int,
 ) -> pd.DataFrame:
-    """Average the head's share by the tails' sum of contributions.
+    """Average the head's share by what the tails gave.
 
     Parameters
     ----------
@@ -209,10 +211,13 @@ def beach(
     Source: Koster et al., Figure 3A.
     """
     most, n_players = game.Game.most_coins, game.Game.n_players
-    coins = np.indices([most + 1] * n_players).reshape(n_players, -1).T  # for any `tail`
-    endowment = jnp.broadcast_to(jnp.array([most, tail, tail, tail], float), coins.shape)
+    # of four players, for any `tail`
+    coins = np.indices([most + 1] * n_players).reshape(n_players, -1).T
+    endowment = jnp.array([most, tail, tail, tail], float)
+    endowment = jnp.broadcast_to(endowment, coins.shape)
     share = np.asarray(mechanism(endowment, jnp.asarray(coins, float))[:, 0])
-    axes = {"head_contribution": coins[:, 0], "tail_contribution_sum": coins[:, 1:].sum(1)}
+    from_head, from_tails = coins[:, 0], coins[:, 1:].sum(1)
+    axes = {"head_contribution": from_head, "tail_contribution_sum": from_tails}
     frame = pd.DataFrame({**axes, "head_share": share})
     possible = frame[(coins[:, 1:] <= tail).all(1)]
     return possible.groupby([*axes], as_index=False)["head_share"].mean()
@@ -223,7 +228,7 @@ def beach_returns(
     *,
     growth: float = game.Game.growth,
 ) -> pd.DataFrame:
-    """Compute the returns of a round from a beach plot's shares.
+    """Compute a round's returns from a beach's shares.
 
     Parameters
     ----------
@@ -245,5 +250,6 @@ def beach_returns(
     from_head, from_tails = frame["head_contribution"], frame["tail_contribution_sum"]
     fund = growth * (from_head + from_tails)
     head = game.Game.most_coins - from_head + fund * frame["head_share"]
-    tails = n_tails * frame["tail_endowment"] - from_tails + fund * (1 - frame["head_share"])
+    kept = n_tails * frame["tail_endowment"] - from_tails
+    tails = kept + fund * (1 - frame["head_share"])
     return frame.assign(head_return=head, tail_return=tails / n_tails)

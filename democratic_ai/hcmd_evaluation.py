@@ -24,9 +24,7 @@ from . import cloning, data, game, graphnet, hcmd_zero, participants, voting
 def block_origins(
     data_sets: Mapping[str, Mapping],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Name the iteration and the group of each block of `to_plays`.
-
-    Groups are numbered throughout.
+    """Name iteration and group of each block of `to_plays`, groups numbered throughout.
 
     Parameters
     ----------
@@ -44,7 +42,7 @@ def block_origins(
     iteration = np.repeat(list(map(int, data_sets)), np.multiply(2, n_groups))
     return iteration, np.concatenate(groups)
 
-# %% ../nbs/method/17_hcmd_evaluation.ipynb #7bb8d825
+# %% ../nbs/method/17_hcmd_evaluation.ipynb #c0240d67
 _log_probability = jax.jit(cloning.log_probability)
 
 
@@ -52,11 +50,13 @@ def _cross_entropy(players, block):
     """Average the negative log-probability of choices: nats, [blocks]."""
     return -np.asarray(_log_probability(players, block)).mean((-2, -1))
 
-
+# %% ../nbs/method/17_hcmd_evaluation.ipynb #7bb8d825
 def cross_entropies(
     record: Mapping,
 ) -> pd.DataFrame:
     """Try every model on every data set.
+
+    Kinds are contribution and vote; the ratio is to the model made with the data.
 
     Parameters
     ----------
@@ -66,8 +66,7 @@ def cross_entropies(
     Returns
     -------
     pd.DataFrame
-        kind (contribution, vote), model_iteration, data_iteration, cross_entropy (nats), ratio to
-        the model made with the data
+        kind, model_iteration, data_iteration, cross_entropy (nats), ratio
 
     Notes
     -----
@@ -84,22 +83,25 @@ def cross_entropies(
             rows.append(("contribution", int(i), int(j), of_data))
             rows.append(("vote", int(i), int(j), votes))
     index = ["kind", "model_iteration", "data_iteration"]
-    frame = pd.DataFrame(rows, columns=[*index, "cross_entropy"]).sort_values(index, ignore_index=True)
-    own = frame[frame.model_iteration == frame.data_iteration].set_index(["kind", "data_iteration"])
-    own = own.cross_entropy.reindex(frame.set_index(["kind", "data_iteration"]).index)
+    frame = pd.DataFrame(rows, columns=[*index, "cross_entropy"])
+    frame = frame.sort_values(index, ignore_index=True)
+    place = ["kind", "data_iteration"]
+    own = frame[frame.model_iteration == frame.data_iteration].set_index(place)
+    own = own.cross_entropy.reindex(frame.set_index(place).index)
     return frame.assign(ratio=frame.cross_entropy / own.to_numpy())
 
 # %% ../nbs/method/17_hcmd_evaluation.ipynb #e6f9896d
-SIZES = ((8, 4), (32, 8), (64, 16))  # embed, hidden: Table 1's two, and those of Koster et al.
+# embed, hidden: Table 1's two, and those of Koster et al.
+SIZES = ((8, 4), (32, 8), (64, 16))
 
 
 def _fit_to_some(key, plays, kept, size):
-    """Train a contribution model on some blocks; return the cross-entropy of every block."""
+    """Train a contribution model on some blocks; return every block's cross-entropy."""
     some = data.label_blocks(jax.tree.map(lambda x: x[kept], plays.block), "kept")
     players, _ = cloning.fit(key, some, config=size, room=len(plays))
     return _cross_entropy(players, plays.block)
 
-# %% ../nbs/method/17_hcmd_evaluation.ipynb #d3c14016
+# %% ../nbs/method/17_hcmd_evaluation.ipynb #7e0a42dd
 def cross_validate_sizes(
     key: Array,
     record: Mapping,
@@ -108,12 +110,12 @@ def cross_validate_sizes(
     sizes: tuple[tuple[int, int], ...] = SIZES,
     splits: int = 5,
 ) -> pd.DataFrame:
-    """Try contribution models of several sizes on groups that were left out.
+    """Try model sizes on groups left out.
 
     Parameters
     ----------
     key : Array
-        consumed whole: the splits; every size starts from the same random numbers
+        consumed whole: the splits; all sizes start from the same numbers
     record : Mapping
         of `run`
     config : hcmd_zero.HcmdZero
@@ -124,7 +126,7 @@ def cross_validate_sizes(
     Returns
     -------
     pd.DataFrame
-        iteration, embed, hidden, split, cross_entropy (nats a choice, groups left out)
+        iteration, embed, hidden, split, cross_entropy (nats a choice)
 
     Notes
     -----
@@ -133,7 +135,8 @@ def cross_validate_sizes(
     plays, rows = hcmd_zero.to_plays(record["data"]), []
     iteration_of, group_of = block_origins(record["data"])
     for s in map(int, record["model"]):
-        so_far, key_s = np.unique(group_of[iteration_of <= s]), jax.random.fold_in(key, s)
+        so_far = np.unique(group_of[iteration_of <= s])
+        key_s = jax.random.fold_in(key, s)
         parts = hcmd_zero.random_splits(key_s, splits).split(so_far)
         for split, (kept, left) in enumerate(parts):
             kept, left = (np.isin(group_of, so_far[part]) for part in (kept, left))
@@ -153,7 +156,9 @@ def votes_against(
     rival: game.Mechanism,
     endowment: Array,
 ) -> Array:
-    """Let participants play under the mechanism and a rival, in either order, and vote.
+    """Let participants play and vote.
+
+    Half of the groups meet the mechanism first, half the rival.
 
     Parameters
     ----------
@@ -251,7 +256,7 @@ def vote_information(
     record : Mapping
         of `run`
     groups : Mapping[str, Mapping]
-        iteration -> what `acquire` returned, for new groups
+        iteration -> of `acquire`, for new groups
 
     Returns
     -------
@@ -264,7 +269,8 @@ def vote_information(
         blocks = hcmd_zero.split_blocks(data_of)
         rule = np.asarray(_vote_frequency(key_rule, *blocks))
         unordered = np.asarray(_vote_frequency(key_unordered, *blocks, recency=0.0))
-        model = np.asarray(hcmd_zero.preference_probability(record["model"][s]["vote_weights"], *blocks))
+        weights = record["model"][s]["vote_weights"]
+        model = np.asarray(hcmd_zero.preference_probability(weights, *blocks))
         knows = [_information(forecast, rule) for forecast in (rule, unordered, model)]
         rows.append((int(s), knows[0] - 0.5, *knows[1:]))
     return pd.DataFrame(rows, columns=["iteration", "rule", "unordered", "taste"])
@@ -273,9 +279,7 @@ def vote_information(
 def worst_returns(
     record: Mapping,
 ) -> pd.DataFrame:
-    """Measure what people were left with in a run.
-
-    1 is what keeping everything is sure to bring.
+    """Measure what people were left with; 1 is what keeping everything is sure to bring.
 
     Parameters
     ----------
@@ -285,11 +289,11 @@ def worst_returns(
     Returns
     -------
     pd.DataFrame
-        iteration, worst, losers: fractions of the endowments, of the participants' blocks
+        iteration, worst, losers: fractions of endowments, of all blocks
     """
     rows = []
     for s, data_set in record["data"].items():
         blocks = hcmd_zero.split_blocks(data_set)
-        kept = [np.asarray(block.returns.mean(-2) / block.endowment) for block in blocks]
+        kept = [np.asarray(x.returns.mean(-2) / x.endowment) for x in blocks]
         rows.append((int(s), np.min(kept), np.mean(np.stack(kept) < 1)))
     return pd.DataFrame(rows, columns=["iteration", "worst", "losers"])

@@ -25,23 +25,36 @@ from jax.tree_util import Partial
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import ShuffleSplit
 
-from . import cloning, data, game, graphnet, mechanisms, metagame, participants, scg, training, voting
+from democratic_ai import (
+    cloning,
+    data,
+    game,
+    graphnet,
+    mechanisms,
+    metagame,
+    participants,
+    scg,
+    training,
+    voting,
+)
 from .engine import devices, fused_mechanism, loop, records, store
 
 # %% ../nbs/method/12_hcmd_zero.ipynb #b0029a90
 class HcmdError(ValueError):
-    """A setting or data that HCMD-zero cannot work with; the message says what to change."""
+    """Settings or data that cannot be worked with; the message says what to change."""
 
 
 @jax.tree_util.register_static
 @dataclass(frozen=True)
 class HcmdZero:
-    """Sizes and rates; groups, embed, hidden are by iteration.
+    """Sizes and rates.
+
+    Entries of groups, embed and hidden are by iteration.
 
     Attributes
     ----------
     tails : tuple[float, ...], default: mechanisms.TAILS
-        endowments of the three tails, coins; the head has 10
+        coins of a tail; the head has 10
     groups : tuple[int, ...], default: (73, 45, 51, 101, 53, 49, 42)
         of four participants
     embed : tuple[int, ...], default: (8, 8, 8, 32, 32, 32, 32)
@@ -64,7 +77,7 @@ class HcmdZero:
     repetitions : int, default: 100
         in the metagame; ours: read as blocks for each endowment
     n_features : int, default: 2
-        the mechanism sees endowment and contribution; 3 adds their ratio
+        of the mechanism: endowment, contribution; 3 adds their ratio
 
     Notes
     -----
@@ -101,14 +114,16 @@ def _validate(config):
         raise HcmdError(f"groups is {config.groups}: {wanted} one iteration at least.")
     if len(config.embed) != n or len(config.hidden) != n:
         sizes = f"embed {len(config.embed)}, hidden {len(config.hidden)}"
-        raise HcmdError(f"groups has {n} entries, {sizes}: give one of each per iteration.")
+        sizes = f"{n} entries, {sizes}"
+        raise HcmdError(f"groups has {sizes}: give one of each per iteration.")
     whole = [1 <= tail <= most and tail == int(tail) for tail in config.tails]
     if not config.tails or not all(whole):
         wanted = f"the game seats tails with 1 to {most} whole coins"
         wanted = f"{wanted}; name at least one such endowment"
         raise HcmdError(f"tails is {config.tails}: {wanted}.")
     if config.games < 1 or config.games % len(config.tails):
-        wanted = f"{len(config.tails)} endowments cannot share equally: choose a multiple"
+        wanted = "endowments cannot share equally: choose a multiple"
+        wanted = f"{len(config.tails)} {wanted}"
         raise HcmdError(f"games is {config.games}, which {wanted}.")
 
 # %% ../nbs/method/12_hcmd_zero.ipynb #f5b06175
@@ -130,26 +145,25 @@ def acquire(
     config: HcmdZero,
     vote: Callable = voting.stand_in_vote,
 ) -> dict:
-    """Let new groups play two blocks under the newest mechanism and vote.
+    """Let new groups play two blocks and vote.
 
     Parameters
     ----------
     key : Array
         consumed: persons, two blocks, votes
     record : Mapping
-        of `run`
+        of `run`; its newest mechanism shares the fund
     iteration : int
         from 1
     population : participants.Population
     config : HcmdZero
     vote : Callable, default: voting.stand_in_vote
-        (key, first block, second block) -> [G, P] bool, True for the first
+        (key, first, second) -> True for the first
 
     Returns
     -------
     dict
-        endowment [G, P], contribution and payout [2, G, T, P], coins; vote [G, P], True for the
-        first block
+        endowment [G, P], contribution, payout [2, G, T, P] coins; vote [G, P]
 
     Notes
     -----
@@ -157,11 +171,13 @@ def acquire(
     """
     key_people, key_first, key_second, key_vote = jax.random.split(key, 4)
     most = max(config.groups)  # always as many play: one shape, compiled once
-    tails, n = jnp.resize(jnp.array(config.tails, float), most), config.groups[iteration - 1]
-    given = population, record["mechanism"][str(iteration - 1)], mechanisms.head_and_tails(tails)
+    tails = jnp.resize(jnp.array(config.tails, float), most)
+    endowment = mechanisms.head_and_tails(tails)
+    given = population, record["mechanism"][str(iteration - 1)], endowment
     keys = jnp.stack([key_first, key_second])
-    contribution, payout = (x[:, :n] for x in _play_two_blocks(keys, key_people, *given))
-    played = {"endowment": given[-1][:n], "contribution": contribution, "payout": payout}
+    both, n = _play_two_blocks(keys, key_people, *given), config.groups[iteration - 1]
+    contribution, payout = (x[:, :n] for x in both)
+    played = dict(endowment=endowment[:n], contribution=contribution, payout=payout)
     return played | {"vote": vote(key_vote, *split_blocks(played))}
 
 
@@ -199,14 +215,14 @@ def to_plays(
     data.Plays
     """
     both = {s: split_blocks(data_set) for s, data_set in data_sets.items()}
-    labelled = [data.label_blocks(x, f"hcmd_{s}") for s, blocks in both.items() for x in blocks]
-    return data.concatenate(labelled)
+    each = [(block, f"hcmd_{s}") for s, blocks in both.items() for block in blocks]
+    return data.concatenate([data.label_blocks(*labelled) for labelled in each])
 
 # %% ../nbs/method/12_hcmd_zero.ipynb #3017ad70
 def vote_features(
     block: game.Block,
 ) -> Array:
-    """Lay out a whole block from every seat, as the voter looks back on it.
+    """Lay out a whole block as each voter recalls it.
 
     Parameters
     ----------
@@ -216,14 +232,16 @@ def vote_features(
     Returns
     -------
     Array
-        [..., P, T, 3, P] endowment, contribution, payout / 10; the own seat first
+        [..., P, T, 3, P] endowment, contribution, payout / 10; own seat first
 
     Notes
     -----
     Source: Balaguer et al., section 3.3.2.
     """
-    endowment = jnp.broadcast_to(block.endowment[..., None, :], block.contribution.shape)
-    seen = jnp.stack([endowment, block.contribution, block.payout], -2) / game.Game.most_coins
+    endowment, contribution = block.endowment[..., None, :], block.contribution
+    endowment = jnp.broadcast_to(endowment, contribution.shape)
+    coins = jnp.stack([endowment, contribution, block.payout], -2)
+    seen = coins / game.Game.most_coins
     return jnp.moveaxis(cloning.focal_first(seen), -2, -4)
 
 # %% ../nbs/method/12_hcmd_zero.ipynb #cf430718
@@ -231,7 +249,7 @@ def utility(
     vote_weights: Array,
     block: game.Block,
 ) -> Array:
-    """Weigh a block as each player sees it: the vote model's single output.
+    """Weigh a block as each player sees it.
 
     Parameters
     ----------
@@ -243,7 +261,7 @@ def utility(
     Returns
     -------
     Array
-        [..., P]
+        [..., P] the vote model's single output
 
     Notes
     -----
@@ -268,7 +286,7 @@ def preference_probability(
     first : game.Block
     second : game.Block
     utility_function : Callable, default: utility
-        (vote_weights, block) -> [..., P], of any vote model
+        weights, block -> [..., P], any vote model
 
     Returns
     -------
@@ -296,7 +314,7 @@ def feature_differences(
     Returns
     -------
     tuple[np.ndarray, np.ndarray]
-        [G, P, T * 3 * P] first block minus second; [G, P] bool
+        [G, P, T * 3 * P] first minus second; [G, P] bool
     """
     both = map(split_blocks, data_sets.values())
     difference = [np.asarray(vote_features(a) - vote_features(b)) for a, b in both]
@@ -310,7 +328,7 @@ def fit_vote_weights(
     vote: np.ndarray,
     penalty: float,
 ) -> Array:
-    """Regress votes on what differed between the blocks, with a penalty.
+    """Regress votes on differences, with a penalty.
 
     Parameters
     ----------
@@ -342,7 +360,7 @@ def vote_cross_entropy(
     difference: np.ndarray,
     vote: np.ndarray,
 ) -> float:
-    """Average the negative log-probability of votes; ln 2 is a coin's.
+    """Average the negative log-probability of votes.
 
     Parameters
     ----------
@@ -356,7 +374,7 @@ def vote_cross_entropy(
     Returns
     -------
     float
-        nats per vote
+        nats per vote; ln 2 is a coin's
 
     Notes
     -----
@@ -395,12 +413,12 @@ def cross_validate(
     data_sets: Mapping[str, Mapping],
     config: HcmdZero,
 ) -> pd.DataFrame:
-    """Try every penalty on random 70 to 30 splits of the groups.
+    """Try penalties on random splits.
 
     Parameters
     ----------
     key : Array
-        consumed whole by the splits
+        consumed whole by the splits of the groups, 70 to 30
     data_sets : Mapping[str, Mapping]
         iteration -> of `acquire`
     config : HcmdZero
@@ -408,7 +426,7 @@ def cross_validate(
     Returns
     -------
     pd.DataFrame
-        penalty, cross_entropy (nats per vote left out, mean over the splits)
+        penalty, cross_entropy (nats per vote left out, mean over splits)
 
     Raises
     ------
@@ -438,7 +456,7 @@ def fit_models(
     config: HcmdZero,
     checkpoint: Path | str | None = None,
 ) -> dict:
-    """Model how participants contribute and vote, from all data so far.
+    """Model contributions and votes of all data so far.
 
     Parameters
     ----------
@@ -450,12 +468,12 @@ def fit_models(
         from 1
     config : HcmdZero
     checkpoint : Path | str | None, default: None
-        folder in which an interrupted training finds itself again
+        folder from which a training resumes
 
     Returns
     -------
     dict
-        players (of `cloning.VirtualPlayer`, always as wide); vote_weights [T, 3, P]; penalty
+        players (`cloning.VirtualPlayer`, padded), vote_weights [T, 3, P], penalty
 
     Notes
     -----
@@ -471,8 +489,8 @@ def fit_models(
     players, _ = cloning.fit(key_players, to_plays(record["data"]), config=size, **most)
     largest = replace(size, embed=max(config.embed), hidden=max(config.hidden))
     template = jax.eval_shape(partial(cloning.init, config=largest), key_players)
-    players = devices.pad_like(players, template)
-    return {"players": players, "vote_weights": vote_weights, "penalty": jnp.float32(penalty)}
+    fitted = {"players": devices.pad_like(players, template)}
+    return fitted | {"vote_weights": vote_weights, "penalty": jnp.float32(penalty)}
 
 # %% ../nbs/method/12_hcmd_zero.ipynb #ba0de9b4
 def _seat(config, n_games):
@@ -494,7 +512,7 @@ def _fused_gradient(params, key, fitted, config, votes_for):
     sizes = {"most": rules.most_coins, "n_players": rules.n_players}
     rounds = fused_mechanism.round_table(config.tails, **sizes)
     shares = fused_mechanism.table_shares(graphnet.mechanism(params), rounds)
-    look_up = lambda endowment, contribution: shares[rounds.find(endowment, contribution)]
+    look_up = lambda *coins: shares[rounds.find(*coins)]
     given = fitted["players"], endowment, look_up
     own, response = training.play_with_response(key_own, *given)
     rival = training.play_block(key_rival, *given)
@@ -515,7 +533,7 @@ def self_play_gradient(
     utility_function: Callable = utility,
     fused: bool = True,
 ) -> tuple[Array, dict]:
-    """Estimate how one copy should change to be preferred to the other.
+    """Estimate how one copy should change to win votes.
 
     Parameters
     ----------
@@ -527,7 +545,7 @@ def self_play_gradient(
         players and vote_weights, of `fit_models`
     config : HcmdZero, default: HcmdZero()
     utility_function : Callable, default: utility
-        (vote_weights, block) -> [..., P], of any vote model
+        weights, block -> [..., P], any vote model
     fused : bool, default: True
         by a table of all rounds; else by the formula
 
@@ -586,7 +604,7 @@ def self_play_descent(
     config: HcmdZero,
     utility_function: Callable = utility,
 ) -> tuple[dict, dict]:
-    """Turn the estimate into one step of a training that descends.
+    """Turn the estimate into a step of a descent.
 
     Parameters
     ----------
@@ -624,7 +642,7 @@ def optimise(
     utility_function: Callable = utility,
     checkpoint: Path | str | None = None,
 ) -> dict:
-    """Improve the newest mechanism in elections against its copy.
+    """Improve the newest mechanism against its copy.
 
     Parameters
     ----------
@@ -638,7 +656,7 @@ def optimise(
     utility_function : Callable, default: utility
         as of `self_play_gradient`
     checkpoint : Path | str | None, default: None
-        folder in which an interrupted training finds itself again
+        folder from which a training resumes
 
     Returns
     -------
@@ -649,8 +667,8 @@ def optimise(
     -----
     Source: Balaguer et al., section 3.3.3.
     """
-    last, utility_function = iteration == len(config.groups), devices.as_pytree(utility_function)
-    given = {"fitted": record["model"][str(iteration)], "utility_function": utility_function}
+    last, fitted = iteration == len(config.groups), record["model"][str(iteration)]
+    given = {"fitted": fitted, "utility_function": devices.as_pytree(utility_function)}
     return loop.fit(
         Partial(self_play_descent, config=config, **given),
         record["mechanism"][str(iteration - 1)],
@@ -665,7 +683,8 @@ def optimise(
 @partial(jax.jit, static_argnames="utility_function")
 def _simulate_utility(key, fitted, params, endowment, *, utility_function):
     """Play blocks with the modelled players and compute their utilities: [G, P]."""
-    block = training.play_block(key, fitted["players"], endowment, graphnet.mechanism(params))
+    mechanism = graphnet.mechanism(params)
+    block = training.play_block(key, fitted["players"], endowment, mechanism)
     return utility_function(fitted["vote_weights"], block)
 
 # %% ../nbs/method/12_hcmd_zero.ipynb #05c5e2a4
@@ -677,7 +696,7 @@ def converge(
     config: HcmdZero,
     utility_function: Callable = utility,
 ) -> dict:
-    """Hold elections between all mechanisms so far with the newest models.
+    """Let all mechanisms meet before the newest models.
 
     Parameters
     ----------
@@ -694,7 +713,7 @@ def converge(
     Returns
     -------
     dict
-        win, error [s + 1, s + 1]: the row's share of the votes and its standard error
+        win, error [s + 1, s + 1]: row's share of the votes and its standard error
 
     Notes
     -----
@@ -716,7 +735,7 @@ def stop_reason(
     *,
     errors: float = 2.0,
 ) -> str:
-    """Name the reason why HCMD-zero has converged, if it has.
+    """Name the reason why a run has converged, if any.
 
     Parameters
     ----------
@@ -736,9 +755,10 @@ def stop_reason(
     -----
     Source: Balaguer et al., section 3.4.
     """
-    win, margin = np.asarray(win, np.float64), errors * np.asarray(error, np.float64)[-1]
-    older = win[:-1]
-    margin[-1] = margin[older[:, -1].argmax()]  # of the best older one: against itself nobody errs
+    win, error = np.asarray(win, np.float64), np.asarray(error, np.float64)
+    older, margin = win[:-1], errors * error[-1]
+    # of the best older one: against itself nobody errs
+    margin[-1] = margin[older[:, -1].argmax()]
     if (win[-1] < older.max(0) - margin).any():
         return "the newest mechanism is not the best answer to every other"
     if (lead := win[-1, -2] - 0.5) <= margin[-2]:
@@ -754,7 +774,7 @@ def _untrained(key, config):
     """Draw the first mechanism."""
     return graphnet.init(jax.random.fold_in(key, 0), n_features=config.n_features)
 
-# %% ../nbs/method/12_hcmd_zero.ipynb #052de331
+# %% ../nbs/method/12_hcmd_zero.ipynb #51ccf440
 def run(
     config: HcmdZero,
     acquire: Callable,
@@ -768,14 +788,14 @@ def run(
     settings: Any = None,
     stop: bool = False,
 ) -> dict:
-    """Acquire, model, optimise, converge, and again.
+    """Repeat the four steps.
 
     Parameters
     ----------
     config : HcmdZero
         the game's endowments and all sizes
     acquire : Callable
-        the steps: (key, record, iteration, config=config) -> dictionary of arrays
+        steps: key, record, iteration, config=config -> dict of arrays
     model : Callable
     optimise : Callable
     converge : Callable
@@ -784,16 +804,16 @@ def run(
     first : dict | None, default: None
         parameters of the first mechanism; default: random
     folder : Path | str | None, default: None
-        keeps record.safetensors; a run that was killed goes on from it
+        of record.safetensors: a killed run goes on
     settings : Any, default: None
-        pytree: what else makes the steps what they are, e.g. the population
+        pytree: what else makes the steps, e.g. the population
     stop : bool, default: False
-        end as soon as `stop_reason` says so; else do all of `config.groups`
+        end when `stop_reason` says so; else do all `config.groups`
 
     Returns
     -------
     dict
-        `_STEPS` -> iteration "1", "2", ... -> what the step returned; mechanism also "0"
+        `_STEPS` -> iteration "1", ... -> what it returned; mechanism also "0"
 
     Raises
     ------
@@ -808,10 +828,10 @@ def run(
     new = {"mechanism": {"0": first or _untrained(key, config)}}
     kept = records.Record(folder, store.hash_pytree((key, new, settings, config)), new)
     for iteration in range(1, len(config.groups) + 1):
-        for name, number, step in zip(_STEPS, range(4), (acquire, model, optimise, converge)):
+        for number, step in enumerate((acquire, model, optimise, converge)):
             step_key = jax.random.fold_in(jax.random.fold_in(key, iteration), number)
             call = partial(step, step_key, kept.steps, iteration, config=config)
-            kept.once(name, iteration, call)
+            kept.once(_STEPS[number], iteration, call)
         if stop and stop_reason(**kept.steps["metagame"][str(iteration)]):
             break
     return kept.steps

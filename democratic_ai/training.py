@@ -381,10 +381,11 @@ def fit(
     coins, rival = endowments(config), devices.as_pytree(opponent)
     shares = opponent(coins, coins), opponent(coins, jnp.floor(coins / 2))  # hashed
     votes = Partial(estimate, players=players, opponent=rival, config=config)
-    params, history = loop.fit(
-        Partial(descent, estimate=votes, config=config), graphnet.init(key_init),
-        optimiser=optimiser(config), updates=config.updates, checkpoint=checkpoint,
-        key=key_games, settings=store.hash_pytree(shares), label=name.replace("/", "-"))
+    given = Partial(descent, estimate=votes, config=config), graphnet.init(key_init)
+    sizes = {"optimiser": optimiser(config), "updates": config.updates}
+    games = {"key": key_games, "settings": store.hash_pytree(shares)}
+    names = {"checkpoint": checkpoint, "label": name.replace("/", "-")}
+    params, history = loop.fit(*given, **sizes, **games, **names)
     return params, pd.DataFrame({"step": range(1, config.updates + 1), **history})
 
 # %% ../nbs/method/09_training.ipynb #f85f3e6d
@@ -440,8 +441,8 @@ def _fused_rational_votes(params, key, endowment, players, rival, config):
     start = rational.init(jax.random.split(key)[0], endowment, players)  # as in play
     each = (x.T for x in (endowment, start.generosity, start.rate, rival))
     endowment, *start, rival = (devices.shard(x, -1) for x in each)
-    received = fused_mechanism.rational_payouts(
-        params, endowment, *start, graphnet.observation,
-        growth=config.rules.growth, n_rounds=config.rules.n_rounds)
+    given = params, endowment, *start, graphnet.observation
+    sizes = {"growth": config.rules.growth, "n_rounds": config.rules.n_rounds}
+    received = fused_mechanism.rational_payouts(*given, **sizes)
     own = received / endowment / voting.UNIT
     return voting.vote_from_sums(own, rival, slope=config.slope).sum(0).mean()

@@ -31,7 +31,7 @@ def relative_payout_sum(
     *,
     unit: float = UNIT,
 ) -> Array:
-    """Sum relative payouts over the rounds of a block.
+    """Sum relative payouts over the rounds.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def vote_from_sums(
     *,
     slope: float = SLOPE,
 ) -> Array:
-    """Compute the probability of a vote for A from two sums.
+    """Compute the probability of a vote from two sums.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def vote_probability(
     slope: float = SLOPE,
     unit: float = UNIT,
 ) -> Array:
-    """Compute the probability of a vote for A from two blocks.
+    """Compute the probability of a vote from two blocks.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The notebooks as a book, read from nbs/ as they are committed: nothing is executed here."""
+"""The notebooks as a book, read from nbs/ as committed: nothing is executed here."""
 
 import json
 import shutil
@@ -24,7 +24,10 @@ mathjax_path = "mathjax/tex-chtml-full.js"
 
 
 def prepare():
-    """Copy the notebooks without nbdev's directives, and MathJax, so that the book can be read offline."""
+    """Copy the notebooks without nbdev's directives, and MathJax.
+
+    With MathJax the book can be read offline.
+    """
     chapters = Path(__file__).parent / "nbs"
     shutil.rmtree(chapters, ignore_errors=True)
     chapters.mkdir()
@@ -32,24 +35,28 @@ def prepare():
         notebook = json.loads(path.read_text())
         for cell in notebook["cells"]:
             if cell["cell_type"] == "code":
-                hidden = cell["source"] and cell["source"][0].startswith(("#| hide", "#| default_exp"))
+                lines = cell["source"]
+                marks = "#| hide", "#| default_exp"
+                hidden = lines and lines[0].startswith(marks)
                 cell["metadata"] = {"tags": ["remove-cell"]} if hidden else {}
-                cell["source"] = [line for line in cell["source"] if not line.startswith("#|")]
+                cell["source"] = [line for line in lines if not line.startswith("#|")]
         (chapters / path.parent.name).mkdir(exist_ok=True)
         (chapters / path.parent.name / path.name).write_text(json.dumps(notebook))
-    mathjax = Path(find_spec("mathjax").submodule_search_locations[0]) / "static" / "mathjax" / "es5"
+    package = Path(find_spec("mathjax").submodule_search_locations[0])
+    mathjax = package / "static" / "mathjax" / "es5"
     target = Path(__file__).parent / "_build" / "static" / "mathjax"
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(mathjax, target)
 
 
 def write_reference():
-    """Write a page for every module of the package, for autodoc to fill from the docstrings."""
+    """Write a page for every module, for autodoc to fill from the docstrings."""
     pages = Path(__file__).parent / "api"
     shutil.rmtree(pages, ignore_errors=True)
     pages.mkdir()
     package = ROOT / "democratic_ai"
-    for path in sorted([*package.glob("[a-z]*.py"), *(package / "engine").glob("[a-z]*.py")]):
+    modules = [*package.glob("[a-z]*.py"), *(package / "engine").glob("[a-z]*.py")]
+    for path in sorted(modules):
         module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
         directive = f"```{{eval-rst}}\n.. automodule:: {module}\n   :members:\n```\n"
         (pages / f"{module}.md").write_text(f"# {module}\n\n{directive}")

@@ -25,9 +25,8 @@ from jupytext.cli import jupytext as run_jupytext
 from nbdev.clean import nbdev_clean
 
 COMPONENTS = ("method", "engine", "field")  # folders of notebooks that export a module
-KEPT = Path(
-    ".sync"
-)  # what gave way, and which cells each pair had when it was last in step
+# what gave way, and which cells each pair had when it was last in step
+KEPT = Path(".sync")
 PROGRAMS = Path(sys.executable).parent
 
 
@@ -50,11 +49,9 @@ def all_names():
 def fingerprint(side, text):
     """Sum up the cells of one side: kinds, sources and tags, but no outputs."""
     try:
-        book = (
-            nbformat.reads(text, 4)
-            if side == "notebook"
-            else jupytext.reads(text, "py:percent")
-        )
+        is_notebook = side == "notebook"
+        read = nbformat.reads if is_notebook else jupytext.reads
+        book = read(text, 4 if is_notebook else "py:percent")
     except Exception:
         return None
     cells = [
@@ -66,9 +63,8 @@ def fingerprint(side, text):
 def committed(path):
     """Read a file as it was in the last commit; nothing if it was not in it."""
     with contextlib.suppress(OSError):
-        shown = subprocess.run(
-            ["git", "show", f"HEAD:./{path.as_posix()}"], capture_output=True
-        )
+        command = ["git", "show", f"HEAD:./{path.as_posix()}"]
+        shown = subprocess.run(command, capture_output=True)
         return shown.stdout.decode() if shown.returncode == 0 else None
 
 
@@ -82,17 +78,13 @@ def decide(name, keep=None):
     """Choose the side to take, None if they agree; raise SyncError if it is unclear."""
     sides = {side: path for side, path in paths(name).items() if path.exists()}
     if not sides:
-        raise SyncError(
-            f"there is neither {' nor '.join(map(str, paths(name).values()))}"
-        )
-    now = {
-        side: fingerprint(side, path.read_text("utf-8")) for side, path in sides.items()
-    }
-    for side in now:
+        both = " nor ".join(map(str, paths(name).values()))
+        raise SyncError(f"there is neither {both}")
+    texts = {side: path.read_text("utf-8") for side, path in sides.items()}
+    now = {side: fingerprint(side, text) for side, text in texts.items()}
+    for side, path in sides.items():
         if now[side] is None:
-            raise SyncError(
-                f"{sides[side]} is no {side} any more; repair it, or delete it"
-            )
+            raise SyncError(f"{path} is no {side} any more; repair it, or delete it")
     if len(sides) == 1:
         return next(iter(sides))
     if now["notebook"] == now["twin"]:
@@ -110,9 +102,8 @@ def decide(name, keep=None):
     saved = {side: path.stat().st_mtime_ns for side, path in sides.items()}
     if not known and saved["notebook"] != saved["twin"]:
         later = max(saved, key=saved.get)
-        print(
-            f"{name}: git does not know this pair; the {later}, saved later, is taken"
-        )
+        why = f"git does not know this pair; the {later}, saved later, is taken"
+        print(f"{name}: {why}")
         return later
     both = f"both sides of {name} were edited and" if edited else f"the sides of {name}"
     raise SyncError(
@@ -172,10 +163,9 @@ def sync(names, keep=None):
         if side:
             take(name, side)
         clean(name)
-        record[name] = fingerprint(
-            "notebook", paths(name)["notebook"].read_text("utf-8")
-        )
-        if record[name] != fingerprint("twin", paths(name)["twin"].read_text("utf-8")):
+        both = {kind: path.read_text("utf-8") for kind, path in paths(name).items()}
+        record[name] = fingerprint("notebook", both["notebook"])
+        if record[name] != fingerprint("twin", both["twin"]):
             raise SyncError(
                 f"{name} cannot be written as text and read again; see the last edit"
             )
@@ -198,15 +188,9 @@ def export():
 
 def execute(name):
     """Run a notebook and keep its outputs; one that fails stays as it was."""
-    command = [
-        PROGRAMS / "jupyter",
-        "nbconvert",
-        "--log-level=ERROR",
-        "--to",
-        "notebook",
-    ]
-    notebook = paths(name)["notebook"]
-    if subprocess.run([*command, "--execute", "--inplace", notebook]).returncode:
+    command = [PROGRAMS / "jupyter", "nbconvert", "--log-level=ERROR"]
+    command += ["--to", "notebook", "--execute", "--inplace", paths(name)["notebook"]]
+    if subprocess.run(command).returncode:
         raise SyncError(f"{name} does not run; its outputs stay as they were")
     clean(name)
 
@@ -214,26 +198,16 @@ def execute(name):
 def main():
     """Read the command line and do what it says."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "names",
-        nargs="*",
-        help="folder and stem, as in method/04_cloning; all by default",
-    )
-    parser.add_argument(
-        "--execute",
-        action="store_true",
-        help="run the notebooks and keep their outputs",
-    )
-    parser.add_argument(
-        "--keep",
-        choices=("notebook", "twin"),
-        help="the side to take where both were edited",
-    )
+    what = "folder and stem, as in method/04_cloning; all by default"
+    parser.add_argument("names", nargs="*", help=what)
+    what = "run the notebooks and keep their outputs"
+    parser.add_argument("--execute", action="store_true", help=what)
+    what = "the side to take where both were edited"
+    parser.add_argument("--keep", choices=("notebook", "twin"), help=what)
     said = parser.parse_args()
     names = [name.removeprefix("nbs/").removeprefix("text/") for name in said.names]
-    names = [
-        name.removesuffix(".ipynb").removesuffix(".py") for name in names
-    ] or all_names()
+    names = [name.removesuffix(".ipynb").removesuffix(".py") for name in names]
+    names = names or all_names()
     components = [name for name in names if name.split("/")[0] in COMPONENTS]
     try:
         sync(names, said.keep)

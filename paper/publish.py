@@ -1,10 +1,13 @@
-"""Take over finished runs: results into paper/results/, their summary into README.md, outputs into the run notebooks.
+"""Take over finished runs.
 
-Results are those of the profile `paper`; the sensitivity analysis, one seed for each value of `loss`, the questions that HCMD-zero
-leaves open, five paired seeds, and the sweep over hyper-parameters are those of `laptop`. What made each of them, the recipes of its
-steps, goes into paper/results/code.json.
+Results go into paper/results/, their summary into README.md, outputs into the run
+notebooks. Results are those of the profile `paper`; the sensitivity analysis, one seed
+for each value of `loss`, the questions that HCMD-zero leaves open, five paired seeds,
+and the sweep over hyper-parameters are those of `laptop`. What made each of them, the
+recipes of its steps, goes into paper/results/code.json.
 
-With the argument `stale`: say which committed results the checkout would make otherwise.
+With the argument `stale`: say which committed results the checkout would make
+otherwise.
 With two arguments, a notebook and its executed copy: take over the outputs of that one.
 """
 
@@ -23,7 +26,10 @@ ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "paper" / "results"
 RUN = ROOT / runs.of_profile("paper")
 ASIDE_RUN = ROOT / runs.of_profile("laptop")
-SYSTEMS = {"democratic_ai": "provenance.json", "hcmd_zero": "hcmd_provenance.json"}  # each is run and published by itself
+SYSTEMS = {  # each is run and published by itself
+    "democratic_ai": "provenance.json",
+    "hcmd_zero": "hcmd_provenance.json",
+}
 ASIDE = {  # of the profile laptop, each by itself, with the notebooks that made it
     runs.SENSITIVITY: ("41_readings", "42_sensitivity"),
     runs.QUESTIONS: ("43_hcmd_questions",),
@@ -44,52 +50,81 @@ def system_of(name):
 
 
 def provenance(folder, file="provenance.json"):
-    """Read what made a run, if it is finished; refuse one that no commit can make again."""
+    """Read what made a run, if it is finished; refuse one no commit can make again."""
     if not (folder / file).exists():
         return None
     made = json.loads((folder / file).read_text())
     if made["uncommitted_changes"]:
-        sys.exit(f"publish: {folder.relative_to(ROOT)} was made with uncommitted changes; commit them and run it again.")
+        sys.exit(
+            f"publish: {folder.relative_to(ROOT)} was made with uncommitted changes; "
+            "commit them and run it again."
+        )
     return made
 
 
 def executed_copy(step, last_iteration):
-    """Find the executed copy of a step's notebook: that of the first seed, in its last iteration."""
+    """Find a step's executed notebook: of the first seed, in its last iteration."""
     first = RUN / runs.seed(0)
-    places = (first / runs.iteration(last_iteration), first, first / runs.rational(), first / runs.HCMD_ZERO, RUN / runs.RESULTS)
-    return next((copy for place in places if (copy := runs.executed(step, place)).exists()), None)
+    places = (
+        first / runs.iteration(last_iteration),
+        first,
+        first / runs.rational(),
+        first / runs.HCMD_ZERO,
+        RUN / runs.RESULTS,
+    )
+    copies = (runs.executed(step, place) for place in places)
+    return next((copy for copy in copies if copy.exists()), None)
 
 
 def code_cells(cells):
     """Keep the code; papermill's own cell with the parameters is left out."""
-    return [cell for cell in cells if cell.cell_type == "code" and "injected-parameters" not in cell.metadata.get("tags", [])]
+    return [
+        cell
+        for cell in cells
+        if cell.cell_type == "code"
+        and "injected-parameters" not in cell.metadata.get("tags", [])
+    ]
 
 
 def minutes_of(executed):
-    """Read how long a step took by the clock, where the pipeline kept it beside the executed notebook."""
+    """Read how long a step took by the clock, if kept beside the executed notebook."""
     kept = executed.with_suffix(".tsv")
     return pd.read_csv(kept, sep="\t")["s"].iloc[0] / 60 if kept.exists() else None
 
 
 def show_parameters(cells, parameters, line):
-    """Show the parameters that made the outputs in the cell that declares them, and what made them below the title."""
+    """Show the parameters that made the outputs in the cell that declares them.
+
+    What made the outputs is said below the title.
+    """
     for cell in cells:
         if "parameters" in cell.metadata.get("tags", []):
             for name, value in parameters.items():
-                shown = f"{name} = {json.dumps(value) if isinstance(value, str) else repr(value)}"
-                cell.source = re.sub(rf"(?m)^{name} = .*?(?=  #|$)", lambda _, shown=shown: shown, cell.source)
+                said = json.dumps(value) if isinstance(value, str) else repr(value)
+                shown = lambda _, name=name, said=said: f"{name} = {said}"
+                declared = rf"(?m)^{name} = .*?(?=  #|$)"
+                cell.source = re.sub(declared, shown, cell.source)
     title = re.sub(r"\n*^\*Outputs: .*$", "", cells[0].source, flags=re.MULTILINE)
     cells[0].source = f"{title}\n\n{line}"
 
 
 def take_outputs(notebook, executed, commit):
-    """Copy the outputs of an executed notebook cell by cell; its prose may have changed since, its code may not."""
+    """Copy the outputs of an executed notebook cell by cell.
+
+    Its prose may have changed since, its code may not.
+    """
     if stale.cell_hashes(notebook) != stale.cell_hashes(executed):
-        sys.exit(f"publish: {notebook.name} has changed since the run; run 'make reproduce PROFILE=paper' again.")
+        sys.exit(
+            f"publish: {notebook.name} has changed since the run; "
+            "run 'make reproduce PROFILE=paper' again."
+        )
     ours, done = nbformat.read(notebook, 4), nbformat.read(executed, 4)
     parameters = done.metadata.get("papermill", {}).get("parameters", {})
-    show_parameters(ours.cells, parameters, runs.label_outputs(parameters, commit=commit, minutes=minutes_of(executed)))
-    for cell, source in zip(code_cells(ours.cells), code_cells(done.cells), strict=True):
+    minutes = minutes_of(executed)
+    line = runs.label_outputs(parameters, commit=commit, minutes=minutes)
+    show_parameters(ours.cells, parameters, line)
+    both = code_cells(ours.cells), code_cells(done.cells)
+    for cell, source in zip(*both, strict=True):
         cell.outputs = source.outputs
         for output in cell.outputs:
             output.pop("execution_count", None)
@@ -101,8 +136,9 @@ def take_outputs(notebook, executed, commit):
 def put_into_readme(name, summary):
     """Replace what stands between two marks of README.md."""
     readme = ROOT / "README.md"
-    marks = rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)"
-    readme.write_text(re.sub(marks, lambda found: found[1] + summary + found[2], readme.read_text(), flags=re.DOTALL))
+    marks = rf"(?s)(<!-- {name} -->\n).*?(<!-- end of {name} -->)"
+    filled = lambda found: found[1] + summary + found[2]
+    readme.write_text(re.sub(marks, filled, readme.read_text()))
 
 
 def take_files(steps, folder, there):
@@ -113,12 +149,17 @@ def take_files(steps, folder, there):
 
 
 def keep_recipes(name, run, made):
-    """Keep in code.json what made a result: its commit, its profile and the different recipes of its steps."""
-    steps = {}
-    for path in sorted({path for pattern in FROM[name] for path in run.glob(f"{pattern}/*.recipe.json")}):
+    """Keep in code.json what made a result.
+
+    Its commit, its profile and the different recipes of its steps.
+    """
+    steps, patterns = {}, [f"{folder}/*.recipe.json" for folder in FROM[name]]
+    for path in sorted({path for each in patterns for path in run.glob(each)}):
         step, recipe = path.name.split(".")[0], json.loads(path.read_text())
-        if system_of(step) == system_of(name) and recipe not in steps.setdefault(step, []):
-            steps[step].append(recipe)
+        if system_of(step) == system_of(name):
+            known = steps.setdefault(step, [])
+            if recipe not in known:
+                known.append(recipe)
     file = RESULTS / "code.json"
     kept = json.loads(file.read_text()) if file.exists() else {}
     kept[name] = {"commit": made["commit"], "profile": made["profile"], "steps": steps}
@@ -126,11 +167,15 @@ def keep_recipes(name, run, made):
 
 
 def take_results(system, made):
-    """Copy a system's results of the paper profile, and the outputs of the notebooks that made them."""
-    steps = [step for step in runs.WRITES if system_of(step) == system and step[0] in "23"]
+    """Copy a system's results of the paper profile, and its notebooks' outputs."""
+    steps = [
+        step for step in runs.WRITES if system_of(step) == system and step[0] in "23"
+    ]
     take_files([step for step in steps if step[0] == "3"], RUN / runs.RESULTS, RESULTS)
-    parts = [json.loads(part.read_text()) for part in sorted((RESULTS / "numbers").glob("*.json"))]
-    (RESULTS / "numbers.json").write_text(json.dumps({name: number for part in parts for name, number in part.items()}, indent=1) + "\n")
+    numbers = {}
+    for part in sorted((RESULTS / "numbers").glob("*.json")):
+        numbers |= json.loads(part.read_text())
+    (RESULTS / "numbers.json").write_text(json.dumps(numbers, indent=1) + "\n")
     if system == "democratic_ai":
         put_into_readme("results", (RESULTS / "summary.md").read_text())
     for step in steps:
@@ -140,21 +185,30 @@ def take_results(system, made):
 
 
 def take_aside(part, made):
-    """Copy what a run beside the method made (tables, pictures, provenance), and its notebooks' outputs."""
+    """Copy what a run beside the method made, and its notebooks' outputs.
+
+    It made tables, pictures, provenance.
+    """
     take_files(ASIDE[part], ASIDE_RUN / part, RESULTS / part)
     if part == runs.SENSITIVITY:
         put_into_readme("sensitivity", (RESULTS / part / "summary.md").read_text())
     for step in ASIDE[part]:
-        take_outputs(ROOT / runs.notebook(step), runs.executed(step, ASIDE_RUN / part), made["commit"])
+        executed = runs.executed(step, ASIDE_RUN / part)
+        take_outputs(ROOT / runs.notebook(step), executed, made["commit"])
     keep_recipes(str(part), ASIDE_RUN, made)
 
 
 def main():
     """Publish what is finished, or say in one sentence why nothing is."""
-    results = {system: provenance(RUN / runs.RESULTS, file) for system, file in SYSTEMS.items()}
+    results = {
+        system: provenance(RUN / runs.RESULTS, file) for system, file in SYSTEMS.items()
+    }
     aside = {part: provenance(ASIDE_RUN / part) for part in ASIDE}
     if not any([*results.values(), *aside.values()]):
-        sys.exit("publish: no run is finished; run 'make reproduce PROFILE=paper' or 'make sensitivity' first.")
+        sys.exit(
+            "publish: no run is finished; "
+            "run 'make reproduce PROFILE=paper' or 'make sensitivity' first."
+        )
     for take, finished in ((take_results, results), (take_aside, aside)):
         for name, made in finished.items():
             if made:
@@ -162,21 +216,25 @@ def main():
 
 
 def report():
-    """Say of each committed result whether this checkout would make it otherwise, and by what."""
+    """Say of each committed result if the checkout would make it otherwise, by what."""
     checkout, file = stale.Checkout(ROOT), RESULTS / "code.json"
     kept = json.loads(file.read_text()) if file.exists() else {}
-    for name, place in (SYSTEMS | {str(part): part / "provenance.json" for part in ASIDE}).items():
+    places = SYSTEMS | {str(part): part / "provenance.json" for part in ASIDE}
+    for name, place in places.items():
         if name not in kept:
-            commit = json.loads((RESULTS / place).read_text())["commit"]
-            print(f"{name}: made before hashes of code were kept, at commit {commit[:10]}.")
+            commit = json.loads((RESULTS / place).read_text())["commit"][:10]
+            print(f"{name}: made before hashes of code were kept, at commit {commit}.")
             continue
         settings = stale.read_settings(ROOT / "settings.ini", kept[name]["profile"])
-        changed = {
-            step: sorted({change for made in recipes for change in stale.differences(checkout, step, made, settings)})
-            for step, recipes in kept[name]["steps"].items()
-        }
-        changed = [f"  {step}: {', '.join(changes)}" for step, changes in changed.items() if changes]
-        print(f"{name}: {'stale' if changed else 'up to date'}, made at commit {kept[name]['commit'][:10]}.", *changed, sep="\n")
+        changed = []
+        for step, recipes in kept[name]["steps"].items():
+            changes = set()
+            for made in recipes:
+                changes |= set(stale.differences(checkout, step, made, settings))
+            if changes:
+                changed.append(f"  {step}: {', '.join(sorted(changes))}")
+        said, commit = "stale" if changed else "up to date", kept[name]["commit"][:10]
+        print(f"{name}: {said}, made at commit {commit}.", *changed, sep="\n")
 
 
 if __name__ == "__main__":

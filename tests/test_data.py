@@ -78,9 +78,8 @@ def test_plays_survive_the_table_in_any_order(
 def test_join_keeps_every_block_and_its_name(seed, other):
     first, second = some_plays(3, 5, seed), some_plays(4, 5, other, names=("c", "d"))
     joined = data.concatenate([first, second])
-    assert joined.names == ("a", "b", "c", "d") and called(joined) == called(
-        first
-    ) + called(second)
+    assert joined.names == ("a", "b", "c", "d")
+    assert called(joined) == called(first) + called(second)
     assert same(jax.tree.map(lambda leaf: leaf[3:], joined).block, second.block)
     assert same(
         data.concatenate([data.concatenate([first, second]), first]),
@@ -96,11 +95,8 @@ def test_join_of_nothing_is_refused():
 def test_plays_pass_through_jit_with_their_names():
     plays = some_plays(5, 10, 0)
     shuffled = jax.jit(lambda p: jax.tree.map(lambda leaf: leaf[::-1], p))(plays)
-    assert (
-        shuffled.names == plays.names
-        and called(shuffled) == called(plays)[::-1]
-        and len(shuffled) == 5
-    )
+    assert shuffled.names == plays.names and called(shuffled) == called(plays)[::-1]
+    assert len(shuffled) == 5
 
 
 def test_a_table_that_does_not_fold_is_refused():

@@ -92,9 +92,8 @@ def elsewhere(tmp_path_factory):
     ]
     subprocess.run([sys.executable, *install], check=True)
     (packages,) = environment.glob("lib/python*/site-packages")
-    (packages / "lent.pth").write_text(
-        sysconfig.get_path("purelib")
-    )  # its own .pth files are not read
+    # its own .pth files are not read
+    (packages / "lent.pth").write_text(sysconfig.get_path("purelib"))
     return python
 
 

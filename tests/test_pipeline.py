@@ -27,42 +27,68 @@ def house(tmp_path):
 
 def plan(house, *configuration, target="all"):
     "Ask Snakemake what it would do."
-    command = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "1", "--config", *configuration, "--", target]
-    outcome = subprocess.run(command, cwd=house, env=os.environ | {"XDG_CACHE_HOME": str(house)}, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "1"]
+    command += ["--config", *configuration, "--", target]
+    where = dict(cwd=house, env=os.environ | {"XDG_CACHE_HOME": str(house)})
+    outcome = subprocess.run(command, **where, capture_output=True, text=True)
     return outcome.returncode, outcome.stdout + outcome.stderr
 
 
 def test_a_run_of_two_iterations_and_two_seeds_has_its_steps(house):
     code, said = plan(house, "profile=laptop", "seeds=2")
     assert code == 0, said
-    counted = dict(line.split() for line in said.splitlines() if len(line.split()) == 2 and line.split()[1].isdigit())
-    assert {rule: int(counted[rule]) for rule in ("acquire", "clone", "metagame", "train", "elect")} == dict.fromkeys(
-        ("acquire", "clone", "metagame", "train", "elect"), 4
+    counted = dict(
+        line.split()
+        for line in said.splitlines()
+        if len(line.split()) == 2 and line.split()[1].isdigit()
     )
+    assert {
+        rule: int(counted[rule])
+        for rule in ("acquire", "clone", "metagame", "train", "elect")
+    } == dict.fromkeys(("acquire", "clone", "metagame", "train", "elect"), 4)
     assert int(counted["experiments"]) == 2 and int(counted["tables"]) == 1
-    assert int(counted["self_play"]) == 2 and int(counted["hcmd_figures"]) == int(counted["numbers"]) == 1
+    assert int(counted["self_play"]) == 2
+    assert int(counted["hcmd_figures"]) == int(counted["numbers"]) == 1
 
 
 def test_questions_are_asked_of_paired_seeds(house):
     code, said = plan(house, "profile=laptop", target="questions")
     assert code == 0, said
-    counted = dict(line.split() for line in said.splitlines() if len(line.split()) == 2 and line.split()[1].isdigit())
-    assert int(counted["self_play"]) == 5 and int(counted["arm"]) == 30 and int(counted["questions"]) == 1
+    counted = dict(
+        line.split()
+        for line in said.splitlines()
+        if len(line.split()) == 2 and line.split()[1].isdigit()
+    )
+    assert int(counted["self_play"]) == 5 and int(counted["arm"]) == 30
+    assert int(counted["questions"]) == 1
 
 
-def test_a_sweep_tries_every_line_of_the_settings_with_the_papers_players_beside_them(house):
+def test_a_sweep_tries_every_line_of_the_settings_with_the_papers_players_beside_them(
+    house,
+):
     settings_file = house / "settings.ini"
     text = re.sub(r"(?m)^(try_\w+|sweep_seeds) = .*\n", "", settings_file.read_text())
-    settings_file.write_text(text.replace("[DEFAULT]\n", "[DEFAULT]\nsweep_seeds = 3\ntry_hidden = 4 32\ntry_l2 = 0\n"))
+    settings_file.write_text(
+        text.replace(
+            "[DEFAULT]\n", "[DEFAULT]\nsweep_seeds = 3\ntry_hidden = 4 32\ntry_l2 = 0\n"
+        )
+    )
     code, said = plan(house, "profile=laptop", target="sweep")
     assert code == 0, said
-    counted = dict(line.split() for line in said.splitlines() if len(line.split()) == 2 and line.split()[1].isdigit())
-    assert int(counted["try_players"]) == (1 + 3) * 3 and int(counted["acquire"]) == int(counted["sweep"]) == 1
+    counted = dict(
+        line.split()
+        for line in said.splitlines()
+        if len(line.split()) == 2 and line.split()[1].isdigit()
+    )
+    assert int(counted["try_players"]) == (1 + 3) * 3
+    assert int(counted["acquire"]) == int(counted["sweep"]) == 1
 
 
 def test_a_sweep_of_one_seed_is_refused_before_anything_runs(house):
     settings_file = house / "settings.ini"
-    settings_file.write_text(settings_file.read_text().replace("sweep_seeds = 2", "sweep_seeds = 1"))
+    settings_file.write_text(
+        settings_file.read_text().replace("sweep_seeds = 2", "sweep_seeds = 1")
+    )
     code, said = plan(house, "profile=laptop", target="sweep")
     assert code != 0 and "sweep_seeds in settings.ini is less than 2" in said
 
@@ -70,12 +96,17 @@ def test_a_sweep_of_one_seed_is_refused_before_anything_runs(house):
 def test_an_unknown_profile_is_refused_by_name(house):
     code, said = plan(house, "profile=desktop")
     assert code != 0
-    assert "There is no profile 'desktop' in settings.ini; choose one of smoke, laptop, paper." in said
+    choice = "choose one of smoke, laptop, paper."
+    assert f"There is no profile 'desktop' in settings.ini; {choice}" in said
 
 
 def test_a_parameter_that_no_notebook_declares_is_refused_before_anything_runs(house):
     snakefile = house / "Snakefile"
-    snakefile.write_text(snakefile.read_text().replace('"clone_games clone_updates"', '"clone_games train_updates"'))
+    snakefile.write_text(
+        snakefile.read_text().replace(
+            '"clone_games clone_updates"', '"clone_games train_updates"'
+        )
+    )
     code, said = plan(house, "profile=smoke")
     assert code != 0 and not (house / "runs").exists()
     assert "nbs/run/21_clone.ipynb declares no parameter 'train_updates'" in said
@@ -91,9 +122,30 @@ def stub(house, *lines):
 
 def run(house, *options, target="all"):
     "Let Snakemake do something with the stub."
-    command = [sys.executable, "-m", "snakemake", *options, "--cores", "2", "--config", "profile=smoke", "--", target]
-    paths = {"PATH": f"{house / 'bin'}:{os.environ['PATH']}", "XDG_CACHE_HOME": str(house)}
-    outcome = subprocess.run(command, cwd=house, env=os.environ | paths, capture_output=True, text=True, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        *options,
+        "--cores",
+        "2",
+        "--config",
+        "profile=smoke",
+        "--",
+        target,
+    ]
+    paths = {
+        "PATH": f"{house / 'bin'}:{os.environ['PATH']}",
+        "XDG_CACHE_HOME": str(house),
+    }
+    outcome = subprocess.run(
+        command,
+        cwd=house,
+        env=os.environ | paths,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return outcome.returncode, outcome.stdout + outcome.stderr
 
 
@@ -103,12 +155,18 @@ def finished(house):
     for name in ("democratic_ai", "data"):
         (house / name).unlink()
         shutil.copytree(ROOT / name, house / name)
-    files = (f'{step}) files="{" ".join(names)}" ;;' for step, names in runs.WRITES.items())
+    files = (
+        f'{step}) files="{" ".join(names)}" ;;' for step, names in runs.WRITES.items()
+    )
     stub(
         house,
-        "step=$(basename $2 .ipynb.part.ipynb) here=$(dirname $2) here=${here%/notebooks}",
+        "step=$(basename $2 .ipynb.part.ipynb)",
+        "here=$(dirname $2) here=${here%/notebooks}",
         *("case $step in", *files, "esac"),
-        "for file in $files; do mkdir -p $(dirname $here/$file) && echo {} >$here/$file; done; echo {} >$2",
+        "for file in $files; do",
+        "  mkdir -p $(dirname $here/$file) && echo {} >$here/$file",
+        "done",
+        "echo {} >$2",
     )
     code, said = run(house)
     assert code == 0, said
@@ -120,7 +178,11 @@ def stale_rules(house):
     code, said = run(house, "--dry-run")
     assert code == 0, said
     blocks = re.findall(r"rule (\w+):\n(?:    .*\n)*?    reason: (.*)\n", said)
-    return {rule for rule, reason in blocks if not reason.startswith("Input files updated by another job")}
+    return {
+        rule
+        for rule, reason in blocks
+        if not reason.startswith("Input files updated by another job")
+    }
 
 
 def edit(path, old, new):
@@ -129,7 +191,9 @@ def edit(path, old, new):
     path.write_text(text)
 
 
-def test_after_a_change_the_steps_that_it_touches_are_done_again_and_no_others(finished):
+def test_after_a_change_the_steps_that_it_touches_are_done_again_and_no_others(
+    finished,
+):
     settings_file = finished / "settings.ini"
     edit(finished / "democratic_ai" / "cloning.py", r'\A"""', '"""Prose. ')
     edit(settings_file, r"(?m)^loss = 1\.0", "loss = 1")
@@ -138,31 +202,62 @@ def test_after_a_change_the_steps_that_it_touches_are_done_again_and_no_others(f
     table.write_text(table.read_text() + "\n")
     assert stale_rules(finished) == {"figure4", "statistics"}
     shutil.copy(ROOT / "data" / "published" / table.name, table)
-    edit(finished / "democratic_ai" / "hcmd_zero.py", r"errors: float = 2\.0", "errors: float = 3.0")
+    edit(
+        finished / "democratic_ai" / "hcmd_zero.py",
+        r"errors: float = 2\.0",
+        "errors: float = 3.0",
+    )
     stale_now = stale_rules(finished)
     assert "self_play" in stale_now and stale_now <= {"self_play", "hcmd_figures"}
-    edit(settings_file, r"(?m)(?<=^\[smoke\]$)((?:\n.*)*?\ntrain_updates = )400", r"\g<1>500")
+    edit(
+        settings_file,
+        r"(?m)(?<=^\[smoke\]$)((?:\n.*)*?\ntrain_updates = )400",
+        r"\g<1>500",
+    )
     assert stale_rules(finished) - stale_now == {"train"}
 
 
 def test_a_finished_run_says_beside_each_step_what_made_it(finished):
-    made = json.loads((finished / "runs/smoke/seed0/iter0/21_clone.recipe.json").read_text())
-    assert set(made) == {"code", "data", "settings"} and made["settings"] == {"clone_games": "128", "clone_updates": "3000"}
+    made = json.loads(
+        (finished / "runs/smoke/seed0/iter0/21_clone.recipe.json").read_text()
+    )
+    assert set(made) == {"code", "data", "settings"}
+    assert made["settings"] == {
+        "clone_games": "128",
+        "clone_updates": "3000",
+    }
 
 
 TRACEBACK = r"Traceback (most recent call last):\n  File x\n"
+DEAD = "nbclient.exceptions.DeadKernelError: Kernel died"
+NO_ROOM = "killed, most often for want of memory"
 
 
 @pytest.mark.parametrize(
     ("does", "last"),
     [
-        (rf"printf '{TRACEBACK}ValueError: n is 3: ask for more\n\n' >&2; exit 1", "ValueError: n is 3: ask for more"),
-        (rf"printf '{TRACEBACK}nbclient.exceptions.DeadKernelError: Kernel died\n' >&2; exit 1", "killed, most often for want of memory"),
-        ("kill -9 $$", "killed, most often for want of memory"),
+        (
+            rf"printf '{TRACEBACK}ValueError: n is 3: ask for more\n\n' >&2; exit 1",
+            "ValueError: n is 3: ask for more",
+        ),
+        (rf"printf '{TRACEBACK}{DEAD}\n' >&2; exit 1", NO_ROOM),
+        ("kill -9 $$", NO_ROOM),
     ],
 )
-def test_a_step_passes_on_its_progress_and_one_sentence_says_why_it_failed(house, does, last):
+def test_a_step_passes_on_its_progress_and_one_sentence_says_why_it_failed(
+    house, does, last
+):
     stub(house, "echo 'acquiring, 3 of 7' >&2", does)
-    code, said = run(house, "--quiet", "host", "rules", "reason", target="runs/smoke/seed0/iter0/plays.parquet")
-    assert code != 0 and "acquiring, 3 of 7" in said.splitlines() and "File x" not in said
-    assert f"runs/smoke/seed0/iter0/20_acquire: {last}" in "\n".join(said.splitlines()[-6:])
+    code, said = run(
+        house,
+        "--quiet",
+        "host",
+        "rules",
+        "reason",
+        target="runs/smoke/seed0/iter0/plays.parquet",
+    )
+    assert code != 0 and "acquiring, 3 of 7" in said.splitlines()
+    assert "File x" not in said
+    assert f"runs/smoke/seed0/iter0/20_acquire: {last}" in "\n".join(
+        said.splitlines()[-6:]
+    )

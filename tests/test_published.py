@@ -24,9 +24,8 @@ def test_published_numbers_are_those_of_the_paper():
         .groupby("rival")[["votes_for_hcrm", "votes_cast"]]
         .sum()
     )
-    assert tuple(votes.loc["liberal_egalitarian"]) == (951, 1744) and tuple(
-        votes.loc["strict_egalitarian"]
-    ) == (513, 776)
+    assert tuple(votes.loc["liberal_egalitarian"]) == (951, 1744)
+    assert tuple(votes.loc["strict_egalitarian"]) == (513, 776)
     assert (
         published.read("fig2_votes").rival.map(released.MECHANISM_CODES)
         == published.read("fig2_votes").rival_code

@@ -60,10 +60,8 @@ def session_rows(blocks, *, rival, agent, tail, first_person, n_blocks=2, n_bonu
             last = session == len(codes) - 1
             for timestep in range(n_bonus if last else 10):
                 for seat in range(4):
-                    coins, own = (
-                        int(block.contribution[group, timestep, seat]),
-                        int(block.endowment[group, seat]),
-                    )
+                    coins = int(block.contribution[group, timestep, seat])
+                    own = int(block.endowment[group, seat])
                     person = float(first_person + 4 * group + seat)
                     vote = "" if session == 0 or seat == 3 else str((group + seat) % 2)
                     rows.append(
@@ -99,11 +97,9 @@ def players_rows(n=97):
     for rival in (1, 2, 3, 6):
         for tail in (2, 4, 6, 8, 10):
             for i in range(n):
-                seat, real, cast = (
-                    i % 4,
-                    bool(random.random() < 0.9),
-                    bool(random.random() < 0.8),
-                )
+                seat = i % 4
+                real = bool(random.random() < 0.9)
+                cast = bool(random.random() < 0.8)
                 rows.append(
                     {
                         "endowcond": float(tail),
@@ -132,9 +128,8 @@ def beach_rows(code):
     share = np.array(REFEREES[code](endowment, contribution))
     share[-1] = np.nan
     wide = np.concatenate([endowment, contribution, share], axis=1)
-    return [
-        dict(zip(released.FORMS["beachplot_hcrm.csv"].columns, row)) for row in wide
-    ]
+    columns = released.FORMS["beachplot_hcrm.csv"].columns
+    return [dict(zip(columns, row, strict=True)) for row in wide]
 
 
 @pytest.fixture(scope="session")
@@ -254,11 +249,8 @@ def test_all_nine_files_are_known_with_their_columns():
 
 def test_quirks_are_not_faults(tmp_path, originals):
     one = originals["data_exp1.csv"]
-    assert (
-        one.session.max() == 5
-        and one.participant_id.dtype == float
-        and one.duplicated(["participant_id", "session", "timestep"]).any()
-    )
+    assert one.session.max() == 5 and one.participant_id.dtype == float
+    assert one.duplicated(["participant_id", "session", "timestep"]).any()
     table = originals["data_exp2.csv"].astype(str)
     table["head"], table["vote"] = (
         table["head"].str.upper(),
@@ -266,11 +258,8 @@ def test_quirks_are_not_faults(tmp_path, originals):
     )
     table["contribution"] += ".0"
     read = released.read(write(tmp_path, "data_exp2.csv", table))
-    assert (
-        read.vote.isna().any()
-        and read["head"].dtype == bool
-        and read.contribution.dtype == int
-    )
+    assert read.vote.isna().any() and read["head"].dtype == bool
+    assert read.contribution.dtype == int
     path = tmp_path / "players_exp4.csv"
     text = originals["players_exp4.csv"].to_csv(header=False, index=False)
     path.write_bytes(
@@ -320,10 +309,8 @@ def test_more_than_the_endowment_is_refused_although_ten_coins_exist(
     row = table.index[(table.endowment < 10)][7]
     table.loc[row, "contribution"] = table.loc[row, "endowment"] + 1
     message = refusal(released.read, write(tmp_path, name, table))
-    assert (
-        f"{name}, row {row + 1}, column 'contribution'" in message
-        and "more than the endowment" in message
-    )
+    assert f"{name}, row {row + 1}, column 'contribution'" in message
+    assert "more than the endowment" in message
 
 
 @pytest.mark.parametrize("name", ["data_exp1.csv", "data_exp2.csv", "data_exp4.csv"])
@@ -363,10 +350,8 @@ def test_a_missing_column_is_named(tmp_path, originals, name):
             originals[name].drop(columns=list(released.FORMS[name].columns)[3]),
         ),
     )
-    assert (
-        f"{name}, row 1, column" in message
-        and list(released.FORMS[name].columns)[3] in message
-    )
+    assert f"{name}, row 1, column" in message
+    assert list(released.FORMS[name].columns)[3] in message
 
 
 @pytest.mark.parametrize("name", released.FORMS)
@@ -421,10 +406,8 @@ def test_beach_plots_may_have_no_share_only_where_nobody_contributes(
 def test_any_wild_number_anywhere_is_found(tmp_path_factory, originals, draw):
     name = draw.draw(st.sampled_from(sorted(released.FORMS)))
     table = originals[name].iloc[:80].astype(object)
-    row, column = (
-        draw.draw(st.integers(0, len(table) - 1)),
-        draw.draw(st.sampled_from(list(table))),
-    )
+    row = draw.draw(st.integers(0, len(table) - 1))
+    column = draw.draw(st.sampled_from(list(table)))
     table.iloc[row, table.columns.get_loc(column)] = draw.draw(
         st.sampled_from(["-3", "x", "-0.5", "-inf"])
     )
@@ -482,11 +465,8 @@ def test_the_check_knows_the_published_votes(tmp_path, capsys):
     assert (released.count_votes(players).to_numpy() == votes.to_numpy()).all()
     players.loc[players.index[-1], "vote_for_agent"] = True
     said = released.compare_votes(players)
-    assert (
-        "differ" in said
-        and "1 of 20" in said
-        and "rational, tail endowment 10: 72 of 148 here, 71 of 148 published" in said
-    )
+    assert "differ" in said and "1 of 20" in said
+    assert "rational, tail endowment 10: 72 of 148 here, 71 of 148 published" in said
     without = players[players.endowcond.ne(10) | players.baseline.ne(6)]
     assert (
         "rational, tail endowment 10: 0 of 0 here, 71 of 148 published"
@@ -582,9 +562,8 @@ def test_files_are_fetched_once_and_whole(tmp_path, originals, server):
         pages[name] = body, len(body)
     folder = tmp_path / "released"
     paths = released.fetch(folder, address=address)
-    assert [path.name for path in paths] == list(released.FORMS) and sorted(
-        os.listdir(folder)
-    ) == sorted(released.FORMS)
+    assert [path.name for path in paths] == list(released.FORMS)
+    assert sorted(os.listdir(folder)) == sorted(released.FORMS)
     assert all(path.read_bytes() == pages[path.name][0] for path in paths)
     pages.clear()
     assert released.fetch(folder, address=address) == paths, (
@@ -604,11 +583,8 @@ def test_trouble_leaves_one_sentence_and_no_file(tmp_path, originals, server, tr
     }.get(trouble, (None, 0))
     address = "https://no-such-place.invalid/" if trouble == "nobody there" else address
     message = refusal(released.fetch, tmp_path / "released", address=address)
-    assert (
-        "`make data`" in message
-        and f"{tmp_path / 'released'}/ by hand" in message
-        and "data_exp1.csv" in message
-    )
+    assert "`make data`" in message and f"{tmp_path / 'released'}/ by hand" in message
+    assert "data_exp1.csv" in message
     assert ".fetching" not in message and os.listdir(tmp_path / "released") == []
 
 
@@ -638,11 +614,10 @@ def of_people(trials, votes):
 
 def test_there_and_back(tmp_path, tables):
     released.write_experiments(tmp_path, *tables)
-    assert (
-        all(path.exists() for path in released.experiment_files(tmp_path))
-        and len(list(tmp_path.iterdir())) == 5
-    )
-    for here, there in zip(of_people(*tables), released.read_experiments(tmp_path)):
+    assert all(path.exists() for path in released.experiment_files(tmp_path))
+    assert len(list(tmp_path.iterdir())) == 5
+    again = released.read_experiments(tmp_path)
+    for here, there in zip(of_people(*tables), again, strict=True):
         pd.testing.assert_frame_equal(here, there)
 
 
@@ -653,31 +628,25 @@ def lines_of(path):
 def test_the_files_have_the_authors_quirks(tmp_path, tables):
     released.write_experiments(tmp_path, *tables)
     for path in released.experiment_files(tmp_path):
-        assert (
-            lines_of(path)[0].split(",")[0]
-            != next(iter(released.FORMS[path.name].columns))
-        ), "no header"
-        assert {len(line.split(",")) for line in lines_of(path)} == {
-            len(released.FORMS[path.name].columns)
-        }
+        columns = list(released.FORMS[path.name].columns)
+        lines = [line.split(",") for line in lines_of(path)]
+        assert lines[0][0] != columns[0], "no header"
+        assert {len(line) for line in lines} == {len(columns)}
+    columns = released.FORMS["data_exp2.csv"].columns
     rows = [
-        dict(zip(released.FORMS["data_exp2.csv"].columns, line.split(",")))
+        dict(zip(columns, line.split(","), strict=True))
         for line in lines_of(tmp_path / "data_exp2.csv")
     ]
-    assert {row["vote"] for row in rows if row["session"] == "0"} == {""} and {
-        row["head"] for row in rows
-    } == {"True", "False"}
-    assert all("." in row["participant_id"] for row in rows) and {
-        row["mechanism_code"] for row in rows if row["session"] == "0"
-    } == {"1"}
+    assert {row["vote"] for row in rows if row["session"] == "0"} == {""}
+    assert {row["head"] for row in rows} == {"True", "False"}
+    assert all("." in row["participant_id"] for row in rows)
+    assert {row["mechanism_code"] for row in rows if row["session"] == "0"} == {"1"}
 
 
 def test_bonus_blocks_and_the_early_hcrm_are_left_out(tmp_path, tables):
     released.write_experiments(tmp_path, *tables)
-    path, columns = (
-        tmp_path / "data_exp1.csv",
-        list(released.FORMS["data_exp1.csv"].columns),
-    )
+    path = tmp_path / "data_exp1.csv"
+    columns = list(released.FORMS["data_exp1.csv"].columns)
     frame = pd.read_csv(path, names=columns)
     early = frame[frame.session == 1].assign(session=2, mechanism_code=4)
     bonus = frame[(frame.session == 3) & (frame.timestep < 4)].assign(session=5)
@@ -689,10 +658,8 @@ def test_bonus_blocks_and_the_early_hcrm_are_left_out(tmp_path, tables):
 
 def test_votes_that_do_not_count_are_empty(tmp_path, tables):
     released.write_experiments(tmp_path, *tables)
-    path, columns = (
-        tmp_path / "players_exp2.csv",
-        list(released.FORMS["players_exp2.csv"].columns),
-    )
+    path = tmp_path / "players_exp2.csv"
+    columns = list(released.FORMS["players_exp2.csv"].columns)
     players = pd.read_csv(path, names=columns)
     players.loc[0, "real"], players.loc[5, "vote_cast"] = False, False
     players.to_csv(path, header=False, index=False)
@@ -700,7 +667,8 @@ def test_votes_that_do_not_count_are_empty(tmp_path, tables):
     second = votes[votes.experiment == 2].reset_index(drop=True)
     assert second.vote.isna().to_numpy().nonzero()[0].tolist() == [0, 5]
     unreal = trials[~trials.answered & (trials.experiment == 2)]
-    assert set(zip(unreal.group, unreal.player)) == {(0, 0)} and len(unreal) == 30
+    assert set(zip(unreal.group, unreal.player, strict=True)) == {(0, 0)}
+    assert len(unreal) == 30
 
 
 def test_a_person_who_comes_back_is_in_two_groups(tmp_path, tables):
@@ -717,9 +685,8 @@ def test_a_person_who_comes_back_is_in_two_groups(tmp_path, tables):
         frame.assign(participant_id=again / scale).to_csv(
             tmp_path / name, header=False, index=False
         )
-    for here, there in zip(
-        of_people(trials, votes), released.read_experiments(tmp_path)
-    ):
+    again = released.read_experiments(tmp_path)
+    for here, there in zip(of_people(trials, votes), again, strict=True):
         pd.testing.assert_frame_equal(here, there)
 
 

@@ -15,13 +15,25 @@ from democratic_ai.engine import docstrings
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "nbs").glob("*/*.ipynb"))
-NUMBERS = {"method": "01", "run": "2", "results": "3", "questions": "4"}  # first digits, by folder; the engine has no numbers
+# first digits, by folder; the engine has no numbers
+NUMBERS = {"method": "01", "run": "2", "results": "3", "questions": "4"}
 COMPONENTS = [path for path in NOTEBOOKS if path.parent.name in ("method", "engine")]
 METHOD = [path for path in COMPONENTS if path.parent.name == "method"]
-RUNS = [path for path in NOTEBOOKS if path.parent.name in ("run", "results", "questions")]
-MACHINE_PATH = re.compile(r"(?<![\w.])/(home|root|tmp|usr|opt|Users|var)/\w|/ipykernel_|site-packages")
+RUNS = [
+    path for path in NOTEBOOKS if path.parent.name in ("run", "results", "questions")
+]
+MACHINE_PATH = re.compile(
+    r"(?<![\w.])/(home|root|tmp|usr|opt|Users|var)/\w|/ipykernel_|site-packages"
+)
 NAMES = {path: f"{path.parent.name}/{path.stem}" for path in NOTEBOOKS}
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("data/README.md"), *ROOT.glob("data/*/README.md")])
+PAGES = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("data/README.md"),
+        *ROOT.glob("data/*/README.md"),
+    ]
+)
 
 
 def cells(path):
@@ -33,11 +45,17 @@ def code(path):
 
 
 def exported(path):
-    return [cell.source for cell in code(path) if re.match(r"#\| export\b", cell.source)]
+    return [
+        cell.source for cell in code(path) if re.match(r"#\| export\b", cell.source)
+    ]
 
 
 def module(path):
-    return f"engine.{path.stem}" if path.parent.name == "engine" else path.stem.split("_", 1)[1]
+    return (
+        f"engine.{path.stem}"
+        if path.parent.name == "engine"
+        else path.stem.split("_", 1)[1]
+    )
 
 
 def generated(path):
@@ -45,11 +63,24 @@ def generated(path):
 
 
 def tracked():
-    "Files under git; in a downloaded archive, which has no .git, all files but what .gitignore names."
+    "Files under git; in an archive without .git, all but what .gitignore names."
     if (ROOT / ".git").exists():
-        listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-        return [ROOT / name for name in listing.split("\0") if name and (ROOT / name).exists()]
-    made = [line.strip().rstrip("/") for line in (ROOT / ".gitignore").read_text().splitlines()]
+        listing = subprocess.run(
+            ["git", "ls-files", "-z"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        return [
+            ROOT / name
+            for name in listing.split("\0")
+            if name and (ROOT / name).exists()
+        ]
+    made = [
+        line.strip().rstrip("/")
+        for line in (ROOT / ".gitignore").read_text().splitlines()
+    ]
     made = [pattern if "/" in pattern else f"**/{pattern}" for pattern in made]
     ignored = {path for pattern in made for path in ROOT.glob(pattern)}
     files = [path for path in ROOT.rglob("*") if path.is_file()]
@@ -76,12 +107,15 @@ def test_a_component_exports_the_module_of_its_own_name(path):
 
 @pytest.mark.parametrize("path", RUNS, ids=NAMES.get)
 def test_run_and_figure_notebooks_export_nothing(path):
-    assert not exported(path) and "default_exp" not in "".join(cell.source for cell in code(path))
+    assert not exported(path)
+    assert "default_exp" not in "".join(cell.source for cell in code(path))
 
 
 @pytest.mark.parametrize("path", RUNS, ids=NAMES.get)
 def test_a_run_notebook_declares_its_parameters_in_one_cell(path):
-    assert sum("parameters" in cell.metadata.get("tags", []) for cell in cells(path)) == 1
+    assert (
+        sum("parameters" in cell.metadata.get("tags", []) for cell in cells(path)) == 1
+    )
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES.get)
@@ -98,17 +132,26 @@ def test_every_title_is_its_own():
 @pytest.mark.parametrize("path", METHOD, ids=NAMES.get)
 def test_imports_point_to_smaller_numbers(path):
     number = {module(p): int(p.stem[:2]) for p in METHOD}
-    for line in re.findall(r"^from democratic_ai import (.+)$", "\n".join(c.source for c in code(path)), flags=re.MULTILINE):
+    for line in re.findall(
+        r"^from democratic_ai import (.+)$",
+        "\n".join(c.source for c in code(path)),
+        flags=re.MULTILINE,
+    ):
         for name in re.findall(r"\w+", line):
             assert number[name] < int(path.stem[:2]), f"{path.stem} imports {name}"
 
 
-@pytest.mark.parametrize("path", [path for path in COMPONENTS if path not in METHOD], ids=NAMES.get)
+@pytest.mark.parametrize(
+    "path", [path for path in COMPONENTS if path not in METHOD], ids=NAMES.get
+)
 def test_the_engine_imports_nothing_of_the_method(path):
     for source in exported(path):
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.ImportFrom):
-                assert not (node.module or "").startswith("democratic_ai") or node.module == "democratic_ai.engine", ast.unparse(node)
+                assert (
+                    not (node.module or "").startswith("democratic_ai")
+                    or node.module == "democratic_ai.engine"
+                ), ast.unparse(node)
 
 
 @pytest.mark.parametrize("path", COMPONENTS, ids=NAMES.get)
@@ -123,19 +166,24 @@ def test_functions_and_modules_stay_short(path):
     for source in exported(path):
         for node in ast.parse(source).body:
             if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
-                first = min([node.lineno, *(mark.lineno for mark in node.decorator_list)])
+                first = min(
+                    [node.lineno, *(mark.lineno for mark in node.decorator_list)]
+                )
                 assert node.end_lineno - first + 1 <= 25, node.name
 
 
 @pytest.mark.parametrize("path", COMPONENTS, ids=NAMES.get)
 def test_the_module_is_what_the_notebook_exports(path):
-    sources = [docstrings.render(source) for source in exported(path)]  # as nbdev's export does
+    # as nbdev's export does
+    sources = [docstrings.render(source) for source in exported(path)]
     ours = [ast.dump(node) for source in sources for node in ast.parse(source).body]
     written = ast.parse(generated(path).read_text())
     package = ["democratic_ai", *module(path).split(".")[:-1]]
     for node in ast.walk(written):
-        if isinstance(node, ast.ImportFrom) and node.level:  # nbdev writes our own imports as relative ones
-            node.module = ".".join([*package[: len(package) + 1 - node.level], *filter(None, [node.module])])
+        # nbdev writes our own imports as relative ones
+        if isinstance(node, ast.ImportFrom) and node.level:
+            above = package[: len(package) + 1 - node.level]
+            node.module = ".".join([*above, *filter(None, [node.module])])
             node.level = 0
     theirs = [ast.dump(node) for node in written.body[1:]]  # after the docstring
     theirs = [node for node in theirs if "'__all__'" not in node]
@@ -147,7 +195,10 @@ def test_the_paired_text_says_the_same(path):
     text = jupytext.read(ROOT / "nbs" / "text" / path.parent.name / f"{path.stem}.py")
 
     def essence(notebook):
-        return [(c.cell_type, c.source.strip(), c.metadata.get("tags", [])) for c in notebook.cells]
+        return [
+            (c.cell_type, c.source.strip(), c.metadata.get("tags", []))
+            for c in notebook.cells
+        ]
 
     assert essence(text) == essence(nbformat.read(path, 4)), "run `make sync`"
 
@@ -156,9 +207,12 @@ def test_the_paired_text_says_the_same(path):
 def test_prose_is_at_most_a_hundred_characters_wide(path):
     for cell in cells(path):
         if cell.cell_type == "markdown":
-            prose = re.sub(r"(?s)\$\$.*?\$\$|```.*?```", "", cell.source)  # formulas and code have lines of their own
+            # formulas and code have lines of their own
+            prose = re.sub(r"(?s)\$\$.*?\$\$|```.*?```", "", cell.source)
             for line in prose.splitlines():
-                assert len(line) <= 98 or line.startswith(("|", ">", "#", "![", "<")), line
+                assert len(line) <= 98 or line.startswith(("|", ">", "#", "![", "<")), (
+                    line
+                )
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -175,7 +229,9 @@ def test_notebooks_are_clean(path):
         if cell.cell_type == "code":
             assert cell.execution_count is None
             assert not any(output.output_type == "error" for output in cell.outputs)
-            assert not MACHINE_PATH.search(json.dumps(cell.outputs)), "an output names a folder of one machine"
+            assert not MACHINE_PATH.search(json.dumps(cell.outputs)), (
+                "an output names a folder of one machine"
+            )
 
 
 @pytest.mark.parametrize("path", COMPONENTS, ids=NAMES.get)
@@ -191,12 +247,20 @@ def test_every_tracked_file_is_small():
         assert path.stat().st_size <= 500_000, path.name
 
 
-MODULES = [path for path in sorted((ROOT / "democratic_ai").rglob("*.py")) if not path.stem.startswith("_")]
+MODULES = [
+    path
+    for path in sorted((ROOT / "democratic_ai").rglob("*.py"))
+    if not path.stem.startswith("_")
+]
 
 
 def public(body):
     kinds = (ast.FunctionDef, ast.ClassDef)
-    return [node for node in body if isinstance(node, kinds) and not node.name.startswith("_")]
+    return [
+        node
+        for node in body
+        if isinstance(node, kinds) and not node.name.startswith("_")
+    ]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
@@ -206,17 +270,25 @@ def test_a_docstring_names_every_parameter_and_what_is_returned(path):
         assert told, f"{path.stem}.{node.name} has no docstring"
         if isinstance(node, ast.ClassDef):
             fields = [field for field in node.body if isinstance(field, ast.AnnAssign)]
-            wanted, heading = [field.target.id for field in fields], "Attributes" if fields else ""
+            wanted = [field.target.id for field in fields]
+            heading = "Attributes" if fields else ""
         else:
             a = node.args
-            given = [*a.posonlyargs, *a.args, *a.kwonlyargs, *filter(None, [a.vararg, a.kwarg])]
+            given = [
+                *a.posonlyargs,
+                *a.args,
+                *a.kwonlyargs,
+                *filter(None, [a.vararg, a.kwarg]),
+            ]
             wanted = [arg.arg for arg in given]
             nothing = node.returns and ast.unparse(node.returns) == "None"
             heading = "" if nothing else "(Returns|Yields)"
         for name in wanted:
             named = re.search(rf"^\**{name}( : |$)", told, re.MULTILINE)
             assert named, f"{path.stem}.{node.name} says nothing of `{name}`"
-        assert re.search(rf"^{heading}", told, re.MULTILINE), f"{path.stem}.{node.name}: {heading}?"
+        assert re.search(rf"^{heading}", told, re.MULTILINE), (
+            f"{path.stem}.{node.name}: {heading}?"
+        )
 
 
 def test_profiles_set_the_same_numbers():
@@ -226,21 +298,32 @@ def test_profiles_set_the_same_numbers():
     assert set(names) == {"smoke", "laptop", "paper"}
     assert names["smoke"] == names["laptop"] == names["paper"]
     for name in ("clone_updates", "train_updates", "metagame_blocks", "pilot_blocks"):
-        assert profiles.getint("smoke", name) <= profiles.getint("laptop", name) <= profiles.getint("paper", name)
+        assert (
+            profiles.getint("smoke", name)
+            <= profiles.getint("laptop", name)
+            <= profiles.getint("paper", name)
+        )
 
 
 def test_the_paper_profile_has_the_papers_sizes():
     profiles = configparser.ConfigParser(comment_prefixes=";")
     profiles.read(ROOT / "settings.ini")
     paper = profiles["paper"]
-    expected = {"pilot_blocks": 4809, "holdout_blocks": 288, "clone_games": 512, "clone_updates": 30_000}
+    expected = {
+        "pilot_blocks": 4809,
+        "holdout_blocks": 288,
+        "clone_games": 512,
+        "clone_updates": 30_000,
+    }
     expected |= {"metagame_blocks": 4096, "train_games": 64, "train_updates": 10_000}
     assert {name: int(paper[name]) for name in expected} == expected
     assert int(paper["n_iterations"]) >= 2 and int(paper["n_seeds"]) >= 3
 
 
 def test_the_lock_names_versions_and_no_addresses():
-    lines = [line for line in (ROOT / "requirements.lock").read_text().splitlines() if line]
+    lines = [
+        line for line in (ROOT / "requirements.lock").read_text().splitlines() if line
+    ]
     assert all(re.match(r"[A-Za-z0-9_.\-\[\]]+==\S+( ; .+)?$", line) for line in lines)
     assert not any("://" in line for line in lines)
 
@@ -249,7 +332,17 @@ def test_the_lock_covers_every_dependency():
     import tomllib
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    by_hand = {"bench", "cuda"}  # what is asked for by hand, as README says, and not on every machine
-    wanted = project["dependencies"] + [name for extra, names in project["optional-dependencies"].items() if extra not in by_hand for name in names]
-    locked = {re.match(r"[A-Za-z0-9_.\-]+", line)[0].lower() for line in (ROOT / "requirements.lock").read_text().splitlines() if line}
+    # what is asked for by hand, as README says, and not on every machine
+    by_hand = {"bench", "cuda"}
+    wanted = project["dependencies"] + [
+        name
+        for extra, names in project["optional-dependencies"].items()
+        if extra not in by_hand
+        for name in names
+    ]
+    locked = {
+        re.match(r"[A-Za-z0-9_.\-]+", line)[0].lower()
+        for line in (ROOT / "requirements.lock").read_text().splitlines()
+        if line
+    }
     assert {re.match(r"[A-Za-z0-9_.\-]+", name)[0].lower() for name in wanted} <= locked

@@ -1,4 +1,4 @@
-"""The layout of a run: spelled in one module, and each step writes what the table says."""
+"""The layout of a run is in one module, and each step writes what the table says."""
 
 import re
 from pathlib import Path
@@ -10,21 +10,35 @@ import pytest
 from democratic_ai.engine import runs, store
 
 ROOT = Path(__file__).parent.parent
-TEXTS = sorted(path for part in ("run", "results", "questions") for path in (ROOT / "nbs" / "text" / part).glob("*.py"))
+TEXTS = sorted(
+    path
+    for part in ("run", "results", "questions")
+    for path in (ROOT / "nbs" / "text" / part).glob("*.py")
+)
 
 
 def code(path):
     "Read the code of a notebook without the values of its parameters."
     cells = [cell for cell in jupytext.read(path).cells if cell.cell_type == "code"]
-    return "\n".join(cell.source for cell in cells if "parameters" not in cell.metadata.get("tags", []))
+    return "\n".join(
+        cell.source
+        for cell in cells
+        if "parameters" not in cell.metadata.get("tags", [])
+    )
 
 
 def test_paths_stay_where_they_are():
     run = runs.of_profile("paper")
     assert str(run / runs.seed(2) / runs.iteration(1)) == "runs/paper/seed2/iter1"
-    assert str(run / runs.seed(0) / runs.rational(3, 1)) == "runs/paper/seed0/rational/theta3_sigma1"
+    assert (
+        str(run / runs.seed(0) / runs.rational(3, 1))
+        == "runs/paper/seed0/rational/theta3_sigma1"
+    )
     assert str(run / runs.seed(0) / runs.HCMD_ZERO) == "runs/paper/seed0/hcmd_zero"
-    assert [str(part) for part in (runs.RESULTS, runs.SENSITIVITY, runs.QUESTIONS, runs.SWEEP)] == [
+    assert [
+        str(part)
+        for part in (runs.RESULTS, runs.SENSITIVITY, runs.QUESTIONS, runs.SWEEP)
+    ] == [
         "results",
         "sensitivity",
         "hcmd_questions",
@@ -44,7 +58,8 @@ def test_a_folder_of_no_seed_is_refused_by_name(place):
 
 
 def test_every_step_has_its_notebook_and_every_notebook_is_a_step():
-    there = {path.stem for path in TEXTS} - {"29_calibrate"}  # by hand: `make calibrate`
+    by_hand = {"29_calibrate"}  # `make calibrate`
+    there = {path.stem for path in TEXTS} - by_hand
     assert there == set(runs.WRITES)
     assert all((ROOT / runs.notebook(step)).exists() for step in there)
 
@@ -52,18 +67,28 @@ def test_every_step_has_its_notebook_and_every_notebook_is_a_step():
 @pytest.mark.parametrize("step", [step for step in runs.WRITES if step[0] in "24"])
 def test_a_step_writes_what_the_table_says(step):
     (text,) = [path for path in TEXTS if path.stem == step]
-    written = set(re.findall(r'"([\w.]+\.(?:parquet|csv|json|svg|md|safetensors))"', code(text)))
+    written = set(
+        re.findall(r'"([\w.]+\.(?:parquet|csv|json|svg|md|safetensors))"', code(text))
+    )
     assert set(runs.WRITES[step]) <= written
 
 
 @pytest.mark.parametrize(
     "path",
-    [*TEXTS, ROOT / "Snakefile", ROOT / "paper" / "publish.py", ROOT / "benchmarks" / "scaling.py"],
+    [
+        *TEXTS,
+        ROOT / "Snakefile",
+        ROOT / "paper" / "publish.py",
+        ROOT / "benchmarks" / "scaling.py",
+    ],
     ids=lambda path: path.stem,
 )
 def test_nobody_else_spells_a_path_of_a_run(path):
     text = re.sub(r"#.*", "", code(path) if path in TEXTS else path.read_text())
-    assert not re.search(r"""(seed|iter|theta|sigma)\{(?!seed|i\b)|["'/](seed|iter)\d|["']runs/\w""", text)
+    assert not re.search(
+        r"""(seed|iter|theta|sigma)\{(?!seed|i\b)|["'/](seed|iter)\d|["']runs/\w""",
+        text,
+    )
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])

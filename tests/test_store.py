@@ -54,9 +54,8 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
 
     with pytest.raises(RuntimeError):
         killed_half_way()
-    assert json.loads(path.read_text()) == {"a": 1} and os.listdir(path.parent) == [
-        "numbers.json"
-    ]
+    assert json.loads(path.read_text()) == {"a": 1}
+    assert os.listdir(path.parent) == ["numbers.json"]
     assert ".csv or .parquet" in refusal(
         store.write_table, tmp_path / "t.xlsx", pd.DataFrame({"a": [1]})
     )
@@ -208,10 +207,8 @@ def test_any_tree_is_kept_and_only_its_own_template_fits(tmp_path_factory, shape
     assert all(a is b for a, b in zip(leaves, jax.tree.leaves(tree), strict=True)), (
         "the caller's tree is not touched"
     )
-    assert (
-        same(store.load_parameters(path, tree), tree)
-        and store.read_metadata(path) == {}
-    )
+    assert same(store.load_parameters(path, tree), tree)
+    assert store.read_metadata(path) == {}
     name, (shape, dtype) = next(iter(shapes.items()))
     others = (
         [jnp.ones([*shape, 2], dtype), None],
@@ -244,19 +241,13 @@ def test_a_damaged_or_missing_file_of_parameters_is_refused(tmp_path):
 
 def test_the_stamp_says_what_and_not_who_or_where(monkeypatch, tmp_path):
     stamp = store.provenance(profile="smoke", minutes=3.5)
-    assert (
-        stamp["profile"] == "smoke"
-        and stamp["minutes"] == 3.5
-        and stamp["machine"]["cores"] == os.cpu_count()
-    )
+    assert stamp["profile"] == "smoke" and stamp["minutes"] == 3.5
+    assert stamp["machine"]["cores"] == os.cpu_count()
     assert {"python", "jax", "flax", "optax", "numpy"} <= stamp["versions"].keys()
     assert stamp["written"].endswith("+00:00")
     text = json.dumps({key: value for key, value in stamp.items() if key != "machine"})
-    assert (
-        str(Path(store.__file__).parents[2]) not in text
-        and str(Path.home()) not in text
-        and platform.node() not in text
-    )
+    assert str(Path(store.__file__).parents[2]) not in text
+    assert str(Path.home()) not in text and platform.node() not in text
     monkeypatch.setattr(store, "_ROOT", tmp_path)
     assert store.git_state() == {"commit": "unknown", "uncommitted_changes": None}
 

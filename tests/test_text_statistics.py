@@ -1,4 +1,8 @@
-"The statistics of the text by name: counts, shares and tests against tables counted by hand, and margins against their means."
+"""The statistics of the text by name.
+
+Counts, shares and tests against tables counted by hand, and margins against their
+means.
+"""
 
 import jax
 import numpy as np
@@ -23,12 +27,17 @@ HCRM, RM = mechanisms.manifold(0.8, 0.9), mechanisms.manifold(0.9, 0.3)
 def tables():
     "A small run of all four experiments."
     plan = experiments.plan(fraction=0.03)
-    return experiments.run(jax.random.key(0), participants.calibrated(), HCRM, RM, groups=plan)
+    return experiments.run(
+        jax.random.key(0), participants.calibrated(), HCRM, RM, groups=plan
+    )
 
 
 @pytest.fixture(scope="module")
 def beach():
-    surfaces = (graphnet.beach(HCRM, tail).assign(tail_endowment=tail) for tail in mechanisms.TAILS)
+    surfaces = (
+        graphnet.beach(HCRM, tail).assign(tail_endowment=tail)
+        for tail in mechanisms.TAILS
+    )
     return pd.concat(surfaces).assign(mechanism="hcrm")
 
 
@@ -36,20 +45,34 @@ def test_group_contributions_are_means_of_fractions(tables):
     trials, _ = tables
     curves = statistics.group_contributions(trials, "libertarian", "tail")
     tail, group = curves.index[0]
-    rows = trials[(trials.experiment == 1) & (trials.mechanism == "libertarian") & (trials.group == group)]
+    rows = trials[
+        (trials.experiment == 1)
+        & (trials.mechanism == "libertarian")
+        & (trials.group == group)
+    ]
     rows = rows[(rows.player > 0) & (rows["round"] == 3)]
-    assert set(rows.tail_endowment) == {tail} and len(rows) == 3 * rows.session.nunique()
-    assert curves.loc[(tail, group), 3] == pytest.approx((rows.contribution / rows.endowment).mean())
-    parts = [statistics.group_contributions(trials, "libertarian", role) for role in ("head", "tail", "all")]
+    assert set(rows.tail_endowment) == {tail}
+    assert len(rows) == 3 * rows.session.nunique()
+    assert curves.loc[(tail, group), 3] == pytest.approx(
+        (rows.contribution / rows.endowment).mean()
+    )
+    parts = [
+        statistics.group_contributions(trials, "libertarian", role)
+        for role in ("head", "tail", "all")
+    ]
     np.testing.assert_allclose((parts[0] + 3 * parts[1]) / 4, parts[2])
 
 
 def test_experiment_1_is_tested_on_one_value_per_group(tables):
     trials, _ = tables
     found = statistics.experiment1_tests(trials)
-    curves = statistics.group_contributions(trials, "strict_egalitarian", "all").to_numpy()
+    curves = statistics.group_contributions(
+        trials, "strict_egalitarian", "all"
+    ).to_numpy()
     slopes = [stats.linregress(range(10), curve).slope for curve in curves]
-    assert found["exp1_time_strict_egalitarian_p"] == pytest.approx(stats.ttest_1samp(slopes, 0).pvalue)
+    assert found["exp1_time_strict_egalitarian_p"] == pytest.approx(
+        stats.ttest_1samp(slopes, 0).pvalue
+    )
     heads = statistics.group_contributions(trials, "libertarian", "head").mean(axis=1)
     test = stats.f_oneway(*(cell for _, cell in heads.groupby("tail_endowment")))
     assert found["exp1_heads_libertarian_f"] == pytest.approx(test.statistic)
@@ -57,11 +80,21 @@ def test_experiment_1_is_tested_on_one_value_per_group(tables):
 
 
 def test_votes_not_cast_are_not_counted():
-    votes = pd.DataFrame({"rival": "rational", "tail_endowment": 4, "group": [0, 0, 0, 1, 1, 2], "vote": [1, 0, np.nan, 1, 1, np.nan]})
+    votes = pd.DataFrame(
+        {
+            "rival": "rational",
+            "tail_endowment": 4,
+            "group": [0, 0, 0, 1, 1, 2],
+            "vote": [1, 0, np.nan, 1, 1, np.nan],
+        }
+    )
     counted = statistics.votes_by_group(votes)
     assert counted["sum"].tolist() == [1, 2] and counted["count"].tolist() == [2, 2]
     tested = statistics.vote_test(votes, "x")
-    assert tested == {"x_share": 0.75, "x_p": statistics.permutation_test([1, 2], [2, 2])}
+    assert tested == {
+        "x_share": 0.75,
+        "x_p": statistics.permutation_test([1, 2], [2, 2]),
+    }
 
 
 def test_shares_and_players_of_experiments_2_and_3_are_those_of_the_table(tables):
@@ -69,20 +102,33 @@ def test_shares_and_players_of_experiments_2_and_3_are_those_of_the_table(tables
     found = findings.text_statistics(trials, votes)
     cast = votes[(votes.experiment == 2) & (votes.rival == "liberal_egalitarian")]
     extreme = cast[cast.tail_endowment <= 4]
-    assert found["exp2_liberal_egalitarian_extreme_share"] == pytest.approx(extreme.vote.mean())
-    assert found["exp2_liberal_egalitarian_lowest"] == cast.groupby("tail_endowment").vote.mean().min()
-    assert found["exp3_share"] == pytest.approx(votes[votes.experiment == 3].vote.mean())
+    assert found["exp2_liberal_egalitarian_extreme_share"] == pytest.approx(
+        extreme.vote.mean()
+    )
+    assert (
+        found["exp2_liberal_egalitarian_lowest"]
+        == cast.groupby("tail_endowment").vote.mean().min()
+    )
+    assert found["exp3_share"] == pytest.approx(
+        votes[votes.experiment == 3].vote.mean()
+    )
     groups = experiments.plan(fraction=0.03).groupby("experiment").size()
-    assert [found[f"exp{k}_players"] for k in (1, 2, 3)] == [4 * groups[k] for k in (1, 2, 3)]
+    assert [found[f"exp{k}_players"] for k in (1, 2, 3)] == [
+        4 * groups[k] for k in (1, 2, 3)
+    ]
     assert found["players_in_all"] == 4 * groups[[1, 2, 3]].sum()
     blocks = experiments.summarise_blocks(trials[trials.experiment == 3])
     surplus = blocks.pivot(index="group", columns="mechanism", values="surplus")
-    assert found["exp3_surplus_t"] == pytest.approx(stats.ttest_rel(surplus.hcrm, surplus.rational).statistic)
+    assert found["exp3_surplus_t"] == pytest.approx(
+        stats.ttest_rel(surplus.hcrm, surplus.rational).statistic
+    )
 
 
 def test_every_comparable_number_of_the_text_has_a_counterpart(tables):
     printed = published.read("text_statistics")
-    assert set(printed.name[printed.not_comparable.isna()]) <= set(findings.text_statistics(*tables))
+    assert set(printed.name[printed.not_comparable.isna()]) <= set(
+        findings.text_statistics(*tables)
+    )
 
 
 def test_profiles_of_experiment_4_are_frequencies_of_rounds(tables):
@@ -95,8 +141,15 @@ def test_profiles_of_experiment_4_are_frequencies_of_rounds(tables):
 
 
 def test_a_head_paid_everything_is_in_the_last_bin():
-    rows = [(name, 0, turn, player) for name in ("hcrm", "human_referee") for turn in (1, 2) for player in range(4)]
-    trials = pd.DataFrame(rows, columns=["mechanism", "group", "round", "player"]).assign(experiment=4, session=1)
+    rows = [
+        (name, 0, turn, player)
+        for name in ("hcrm", "human_referee")
+        for turn in (1, 2)
+        for player in range(4)
+    ]
+    trials = pd.DataFrame(
+        rows, columns=["mechanism", "group", "round", "player"]
+    ).assign(experiment=4, session=1)
     trials["payout"] = np.where(trials.player == 0, 16.0, 0.0)
     hcrm, referee = statistics.head_share_profiles(trials)
     assert hcrm.tolist() == referee.tolist() == [[0, 0, 0, 0, 0, 1]]
@@ -104,7 +157,11 @@ def test_a_head_paid_everything_is_in_the_last_bin():
 
 def test_without_answers_there_is_no_debriefing(tables):
     _, votes = tables
-    assert set(findings.debriefing_tests(votes)) == {"debriefing_smallest_t", "debriefing_permissive_t", "debriefing_own_t"}
+    assert set(findings.debriefing_tests(votes)) == {
+        "debriefing_smallest_t",
+        "debriefing_permissive_t",
+        "debriefing_own_t",
+    }
     assert findings.debriefing_tests(votes.assign(q3=np.nan)) == {}
 
 
@@ -113,20 +170,40 @@ def test_margins_are_differences_of_means(tables, beach):
     found = findings.finding_margins(trials, votes, beach)
     assert set(found) == set(findings.FINDINGS)
     share = votes.groupby("rival").vote.mean()
-    assert found["preferred_to_human_referee"] == pytest.approx(share["human_referee"] - 0.5)
-    late = trials[(trials.experiment == 3) & (trials.session > 0) & (trials.tail_endowment <= 4) & (trials.player == 0)]
+    assert found["preferred_to_human_referee"] == pytest.approx(
+        share["human_referee"] - 0.5
+    )
+    late = trials[
+        (trials.experiment == 3)
+        & (trials.session > 0)
+        & (trials.tail_endowment <= 4)
+        & (trials.player == 0)
+    ]
     late = late[late["round"] >= 8].groupby("mechanism").contribution.mean() / 10
     assert found["heads_leave_rm"] == pytest.approx(late["hcrm"] - late["rational"])
-    shore = beach[(beach.tail_contribution_sum == 3 * beach.tail_endowment) & (beach.head_contribution <= 4)]
+    shore = beach[
+        (beach.tail_contribution_sum == 3 * beach.tail_endowment)
+        & (beach.head_contribution <= 4)
+    ]
     assert found["nothing_below_half"] == pytest.approx(0.05 - shore.head_share.mean())
 
 
 def test_findings_are_judged_by_the_interval_over_seeds():
-    margins = {"up": [0.1, 0.11, 0.1], "down": [-0.1, -0.11, -0.1], "either": [0.1, -0.2], "same": [0.01, -0.01, 0], "alone": [0.3]}
-    judged = statistics.judge_findings(margins, {name: name for name in margins}, equal_within={"same": 0.1})
+    margins = {
+        "up": [0.1, 0.11, 0.1],
+        "down": [-0.1, -0.11, -0.1],
+        "either": [0.1, -0.2],
+        "same": [0.01, -0.01, 0],
+        "alone": [0.3],
+    }
+    judged = statistics.judge_findings(
+        margins, {name: name for name in margins}, equal_within={"same": 0.1}
+    )
     assert judged.word.tolist() == ["found", "opposite", "undecided", "found", "found"]
     row = judged.set_index("name").loc["up"]
-    np.testing.assert_allclose([row.margin, row.low, row.high], statistics.interval_over_seeds(margins["up"]))
+    np.testing.assert_allclose(
+        [row.margin, row.low, row.high], statistics.interval_over_seeds(margins["up"])
+    )
 
 
 def test_p_values_have_a_median_and_a_range():

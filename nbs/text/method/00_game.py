@@ -284,7 +284,6 @@ def _as_block(endowment, first, later):
     return Block(endowment, *(jnp.moveaxis(amount, 0, -2) for amount in rounds))
 
 
-
 # %%
 #| export
 def _refuse_other_rules(players, game):

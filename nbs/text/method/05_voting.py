@@ -79,8 +79,7 @@ def relative_payout_sum(
     *,
     unit: float = UNIT,  # coins in which payouts are counted
 ) -> Array:  # [..., P]
-    """Sum relative payouts over the rounds of a block (Koster et al., "Voting
-    model")."""
+    'Sum relative payouts over the rounds (Koster et al., "Voting model").'
     return block.relative_payout.sum(-2) / unit
 
 
@@ -112,8 +111,7 @@ def vote_from_sums(
     *,
     slope: float = SLOPE,  # logits per unit of the difference
 ) -> Array:  # [..., P] probability of a vote for A
-    """Compute the probability of a vote for A from two sums (Koster et al., "Voting
-    model")."""
+    'Compute the probability of a vote from two sums (Koster et al., "Voting model").'
     return jax.nn.sigmoid(slope * (sum_a - sum_b))
 
 
@@ -124,8 +122,7 @@ def vote_probability(
     slope: float = SLOPE,  # logits per unit of the difference
     unit: float = UNIT,  # coins in which payouts are counted
 ) -> Array:  # [..., P] probability of a vote for A
-    """Compute the probability of a vote for A from two blocks (Koster et al., "Voting
-    model")."""
+    'Compute the probability of a vote from two blocks (Koster et al., "Voting model").'
     sums = (relative_payout_sum(block, unit=unit) for block in (block_a, block_b))
     return vote_from_sums(*sums, slope=slope)
 
@@ -188,24 +185,16 @@ doubt = {
     name: [in_doubt(p[groups[:, 1] == tail]) for tail in mechanisms.TAILS]
     for name, p in probability.items()
 }
-print(
-    pd.DataFrame(doubt, index=pd.Index(mechanisms.TAILS, name="tail endowment")).round(
-        2
-    )
-)
+tails = pd.Index(mechanisms.TAILS, name="tail endowment")
+print(pd.DataFrame(doubt, index=tails).round(2))
 assert doubt["coins"][0] < 0.25 and doubt["tens of coins"][0] > 0.9
 
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(7.5, 2.6), sharey=True)
 for ax, (name, p) in zip(axes, probability.items()):
     unequal = np.ravel(p[groups[:, 1] == 2])
-    ax.hist(
-        unequal,
-        bins=20,
-        range=(0, 1),
-        weights=np.full(unequal.size, 1 / unequal.size),
-        color="#4c78a8",
-    )
+    each = np.full(unequal.size, 1 / unequal.size)
+    ax.hist(unequal, bins=20, range=(0, 1), weights=each, color="#4c78a8")
     ax.set(
         xlabel="probability of a vote\nfor liberal egalitarian",
         title=f"payouts in {name}, tails of 2",
@@ -219,18 +208,14 @@ fig.tight_layout()
 # everybody doubts.) Unit and slope are in truth one number, their ratio; votes cannot tell more.
 
 # %%
-assert jnp.allclose(
-    vote_probability(agent, rival, slope=0.14, unit=1.0),
-    probability["tens of coins"],
-    atol=1e-5,
-)
+tens = probability["tens of coins"]
+flatter = vote_probability(agent, rival, slope=0.14, unit=1.0)
+assert jnp.allclose(flatter, tens, atol=1e-5)
 mean_gap = agent.relative_payout.mean(-2) - rival.relative_payout.mean(-2)
-assert jnp.allclose(
-    jax.nn.sigmoid(1.4 * mean_gap), probability["tens of coins"], atol=1e-5
-), "the mean over ten rounds"
-assert jnp.allclose(
-    vote_probability(agent, rival) + vote_probability(rival, agent), 1, atol=1e-6
-), "every vote goes to one of two"
+of_mean = jax.nn.sigmoid(1.4 * mean_gap)
+assert jnp.allclose(of_mean, tens, atol=1e-5), "the mean over ten rounds"
+together = vote_probability(agent, rival) + vote_probability(rival, agent)
+assert jnp.allclose(together, 1, atol=1e-6), "every vote goes to one of two"
 
 # %% [markdown]
 # The authors report that the mechanism they learn is much the same for a wide range of slopes. A
@@ -316,9 +301,8 @@ ann = jnp.array([10.0, 2, 2, 2])
 nothing, unequal = jnp.zeros((20_000, 10, 4)), jnp.tile(ann, (20_000, 1))
 blocks = [game.Block(unequal, nothing, nothing + extra) for extra in (0.0, 1.0)]
 same, better = (stand_in_vote(jax.random.key(5), a, blocks[0]).mean(0) for a in blocks)
-either_order = (
-    better + 1 - stand_in_vote(jax.random.key(6), blocks[0], blocks[1]).mean(0)
-) / 2
+reverse = stand_in_vote(jax.random.key(6), blocks[0], blocks[1]).mean(0)
+either_order = (better + 1 - reverse) / 2
 print("A equals B:                 ", same.round(2))
 print("a coin a round more from A: ", better.round(2))
 print("the same in either order:   ", either_order.round(2))
@@ -374,12 +358,10 @@ TRUTH = {"intercept": 0.3, "rpay": 0.6, "apay": 0.6, "cont": 0.0}
 table = vote_features(agent, rival, jnp.zeros(groups.shape))
 z = table[list(PREDICTORS)] / table[list(PREDICTORS)].std(ddof=0)
 log_odds = TRUTH["intercept"] + sum(TRUTH[name] * z[name] for name in PREDICTORS)
-table["vote"] = (
-    np.random.default_rng(0).random(len(table)) < 1 / (1 + np.exp(-log_odds))
-).astype(int)
-assert len(table) == 8000 and (table.groupby("group")["cont"].nunique() == 1).all(), (
-    "a group has one sum of contributions"
-)
+chance = 1 / (1 + np.exp(-log_odds))
+table["vote"] = (np.random.default_rng(0).random(len(table)) < chance).astype(int)
+sums = table.groupby("group")["cont"].nunique()
+assert len(table) == 8000 and (sums == 1).all(), "a group has one sum of contributions"
 table.sample(4, random_state=0).round(2)
 
 # %% [markdown]
@@ -388,22 +370,13 @@ table.sample(4, random_state=0).round(2)
 # Put the three differences into a logistic regression as they are, in their own units:
 
 # %%
-raw = sm.Logit(table["vote"], sm.add_constant(table[list(PREDICTORS)])).fit(disp=False)
-in_tens = sm.Logit(
-    table["vote"],
-    sm.add_constant(table.assign(apay=table["apay"] / 10)[list(PREDICTORS)]),
-).fit(disp=False)
-print(
-    pd.DataFrame(
-        {"payout in coins": raw.params, "payout in tens of coins": in_tens.params}
-    ).round(4)
-)
-assert raw.params["rpay"] > 3 * raw.params["apay"], (
-    "looks as if only relative payout mattered"
-)
-assert in_tens.params["apay"] > raw.params["rpay"] and np.isclose(
-    in_tens.params["apay"], 10 * raw.params["apay"]
-)
+regress = lambda x: sm.Logit(table["vote"], sm.add_constant(x)).fit(disp=False).params
+x = table[list(PREDICTORS)]
+raw, in_tens = regress(x), regress(x.assign(apay=x["apay"] / 10))
+both = {"payout in coins": raw, "payout in tens of coins": in_tens}
+print(pd.DataFrame(both).round(4))
+assert raw["rpay"] > 3 * raw["apay"], "looks as if only relative payout mattered"
+assert in_tens["apay"] > raw["rpay"] and np.isclose(in_tens["apay"], 10 * raw["apay"])
 
 
 # %% [markdown]
@@ -496,30 +469,16 @@ def determinants(
 # %%
 found = determinants(table)
 print(found.assign(truth=pd.Series(TRUTH)).round(3))
-assert (
-    abs(found["coefficient"] - pd.Series(TRUTH)) < 3 * found["standard_error"]
-).all()
+missed_by = abs(found["coefficient"] - pd.Series(TRUTH))
+assert (missed_by < 3 * found["standard_error"]).all()
 assert found.loc["cont", "p"] > 0.05 and (found.loc[["rpay", "apay"], "p"] < 1e-6).all()
 
 # %%
 fig, ax = plt.subplots(figsize=(4, 2.6))
-ax.bar(
-    found.index,
-    found["coefficient"],
-    yerr=1.96 * found["standard_error"],
-    color="#4c78a8",
-    capsize=4,
-    label="found",
-)
-ax.plot(
-    list(TRUTH),
-    list(TRUTH.values()),
-    "_",
-    color="#b5651d",
-    ms=26,
-    mew=2,
-    label="built in",
-)
+look = dict(yerr=1.96 * found["standard_error"], color="#4c78a8", capsize=4)
+ax.bar(found.index, found["coefficient"], **look, label="found")
+look = dict(color="#b5651d", ms=26, mew=2)
+ax.plot(list(TRUTH), list(TRUTH.values()), "_", **look, label="built in")
 ax.set_ylabel("coefficient (log-odds\nper standard deviation)")
 ax.legend(frameon=False, fontsize=8)
 fig.tight_layout()
@@ -541,29 +500,21 @@ answers = {
 }
 debriefed = determinants(table.assign(**answers), predictors=list(answers))
 print(debriefed.round(2))
-assert (
-    list(debriefed["t"].drop("intercept").sort_values(ascending=False).index)
-    == list(answers)
-    and debriefed.loc["more lenient", "p"] > 0.01
-)
+order = debriefed["t"].drop("intercept").sort_values(ascending=False).index
+assert list(order) == list(answers) and debriefed.loc["more lenient", "p"] > 0.01
 
 # %% [markdown]
 # Voters of the model above should show nothing but relative payout, and its coefficient follows
 # from the slope alone: it is 1.4 times the standard deviation of `rpay`, in tens.
 
 # %%
-modelled = vote_features(
-    agent,
-    rival,
-    jax.random.bernoulli(jax.random.key(3), vote_probability(agent, rival)),
-)
+cast = jax.random.bernoulli(jax.random.key(3), vote_probability(agent, rival))
+modelled = vote_features(agent, rival, cast)
 of_model = determinants(modelled)
 expected = SLOPE * modelled["rpay"].std(ddof=0) / UNIT
 print(of_model.round(3), f"\n\nexpected for rpay: {expected:.3f}")
-assert (
-    abs(of_model.loc["rpay", "coefficient"] - expected)
-    < 3 * of_model.loc["rpay", "standard_error"]
-)
+rpay = of_model.loc["rpay"]
+assert abs(rpay["coefficient"] - expected) < 3 * rpay["standard_error"]
 assert (of_model.loc[["apay", "cont"], "p"] > 0.01).all()
 
 # %% [markdown]
@@ -586,25 +537,22 @@ print(refused.value)
 
 # %%
 printed = published.read("figure_s2_t")
-figure_s2 = printed.pivot(index="rival", columns="predictor", values="t").loc[
-    printed["rival"].unique(), ["intercept", *PREDICTORS]
-]
+by_rival = printed.pivot(index="rival", columns="predictor", values="t")
+figure_s2 = by_rival.loc[printed["rival"].unique(), ["intercept", *PREDICTORS]]
 strongest = figure_s2[list(PREDICTORS)].abs().idxmax(axis=1)
 print(figure_s2.assign(strongest=strongest))
+n_rpay = (strongest == "rpay").sum()
 print(
-    f"\ncaption: rpay strongest in 4 of 4      | its table: in {(strongest == 'rpay').sum()} of 4"
-)
-print(
-    f"caption: 4 predictors                  | its table: {len(PREDICTORS)} and an intercept"
-)
-print(
-    "Methods: gini among the variables      | the equation beside it: rpay, apay, cont and no gini"
+    f"\ncaption: rpay strongest in 4 of 4      | its table: in {n_rpay} of 4\n"
+    "caption: 4 predictors                  | "
+    f"its table: {len(PREDICTORS)} and an intercept\n"
+    "Methods: gini among the variables      | "
+    "the equation beside it: rpay, apay, cont and no gini"
 )
 assert list(strongest) == ["rpay", "apay", "apay", "rpay"]
 significant = 2 * norm.sf(figure_s2.abs()) < 0.05
-assert (
-    significant == [[0, 1, 0, 0], [1, 1, 1, 0], [1, 1, 1, 0], [0, 1, 0, 0]]
-).all(), "the verdicts as printed"
+verdicts = [[0, 1, 0, 0], [1, 1, 1, 0], [1, 1, 1, 0], [0, 1, 0, 0]]
+assert (significant == verdicts).all(), "the verdicts as printed"
 
 # %% [markdown]
 # Against libertarian and liberal egalitarian the coins themselves weigh more. What does hold is the
@@ -652,16 +600,12 @@ assert np.allclose(bought, [-0.035, 0.175], atol=0.01)
 # %%
 rng = np.random.default_rng(1)
 shared = np.repeat(rng.normal(size=len(groups)), 4)
-moody = table.assign(
-    vote=(rng.random(len(table)) < 1 / (1 + np.exp(-log_odds - shared))).astype(int)
-)
+chance = 1 / (1 + np.exp(-log_odds - shared))
+moody = table.assign(vote=(rng.random(len(table)) < chance).astype(int))
 usual = determinants(moody)["standard_error"]
 design = sm.add_constant(_standardised(moody))
-by_group = (
-    sm.Logit(moody["vote"], design)
-    .fit(disp=False, cov_type="cluster", cov_kwds={"groups": moody["group"]})
-    .bse
-)
+units = {"cov_type": "cluster", "cov_kwds": {"groups": moody["group"]}}
+by_group = sm.Logit(moody["vote"], design).fit(disp=False, **units).bse
 print(
     f"standard error of cont: {usual['cont']:.4f} as usual, "
     f"{by_group['cont']:.4f} with groups as units"

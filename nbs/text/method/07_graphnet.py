@@ -64,11 +64,14 @@ from democratic_ai import mechanisms
 
 # %%
 chairs = jax.random.normal(jax.random.key(1), (12, 4)) / np.sqrt(12)
-by_chair = lambda e, c: jax.nn.softmax(jnp.concatenate([e / 10, c / 10, c / e], -1) @ chairs)
+in_a_row = lambda e, c: jnp.concatenate([e / 10, c / 10, c / e], -1)
+by_chair = lambda e, c: jax.nn.softmax(in_a_row(e, c) @ chairs)
 endowment, swap = jnp.array([10.0, 2, 2, 2]), jnp.array([3, 1, 2, 0])
-before, after = by_chair(endowment, endowment), by_chair(endowment[swap], endowment[swap])
+before, after = (by_chair(e, e) for e in (endowment, endowment[swap]))
 print("Ann first:", before.round(2), "| Ann last:", after.round(2))
-assert abs(before[0] - after[3]) > 0.1, "the plain network pays the chair, not the person"
+assert abs(before[0] - after[3]) > 0.1, (
+    "the plain network pays the chair, not the person"
+)
 
 
 # %% [markdown]
@@ -91,7 +94,7 @@ def observation(
     *,
     n_features: int = 3,  # 3 for HCRM; 2 leaves out the ratio, as in HCMD-zero
 ) -> Array:  # [..., P, n_features] endowment / 10, contribution / 10, their ratio
-    "Compute each player's features (Koster et al., \"Network architecture\")."
+    'Compute each player\'s features (Koster et al., "Network architecture").'
     most = game.Game.most_coins
     every = endowment / most, contribution / most, contribution / endowment
     return jnp.stack(jnp.broadcast_arrays(*every)[:n_features], -1)
@@ -123,15 +126,20 @@ nodes
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(6.4, 2.5))
 spot = {"Ann": (0, 1), "Bob": (1, 1), "Cem": (1, 0), "Dee": (0, 0)}
-for ax, title in zip(axes, ("first network: 3 numbers a node", "second: 32 a node, and u for all")):
+titles = "first network: 3 numbers a node", "second: 32 a node, and u for all"
+arrow = dict(arrowstyle="->", connectionstyle="arc3,rad=.1", shrinkA=13, shrinkB=13)
+centred = dict(ha="center", va="center")
+node = dict(boxstyle="circle", fc="#dfe8f2", ec="#0b3c6f")
+for ax, title in zip(axes, titles):
     for (a, (x, y)), (b, (x2, y2)) in permutations(spot.items(), 2):
-        arrow = dict(arrowstyle="->", color="#e08a00" if b == "Ann" else "#bbbbbb", shrinkA=13, shrinkB=13, connectionstyle="arc3,rad=.1")
-        ax.annotate("", (x2, y2), (x, y), arrowprops=arrow)
+        color = "#e08a00" if b == "Ann" else "#bbbbbb"
+        ax.annotate("", (x2, y2), (x, y), arrowprops=dict(arrow, color=color))
     for name, (x, y) in spot.items():
-        ax.text(x, y, name, ha="center", va="center", bbox=dict(boxstyle="circle", fc="#dfe8f2", ec="#0b3c6f"))
+        ax.text(x, y, name, **centred, bbox=node)
     ax.set(xlim=(-0.3, 1.3), ylim=(-0.35, 1.35), title=title)
     ax.axis("off")
-axes[1].text(0.5, 0.5, "u", ha="center", va="center", bbox=dict(boxstyle="round", fc="#f6e3c3", ec="#e08a00"))
+table = dict(boxstyle="round", fc="#f6e3c3", ec="#e08a00")
+axes[1].text(0.5, 0.5, "u", **centred, bbox=table)
 fig.tight_layout()
 
 
@@ -161,20 +169,22 @@ print(f"standard deviation times root of inputs: {drawn.std() * np.sqrt(128):.3f
 # %%
 #| export
 class MechanismNetwork(nn.Module):
-    "Two graph networks and a softmax (Koster et al., \"Network architecture\")."
+    'Two graph networks and a softmax (Koster et al., "Network architecture").'
 
     n_features: int = 3  # 3 for HCRM; 2 leaves out the ratio
     width: int = 32  # units of every layer but the last
 
     @nn.compact
     def __call__(self, endowment: Array, contribution: Array) -> Array:  # [..., P] each
-        layer = lambda name, n=self.width: nn.Dense(n, kernel_init=_truncated_normal, name=name)
+        start = {"kernel_init": _truncated_normal}
+        layer = lambda name, n=self.width: nn.Dense(n, name=name, **start)
         join = lambda *parts: jnp.concatenate(parts, -1)
         repeat = lambda u, n: jnp.repeat(u[..., None, :], n, -2)
 
         node = observation(endowment, contribution, n_features=self.n_features)
         n_players = node.shape[-2]
-        sender, receiver = np.array(list(permutations(range(n_players), 2))).T  # of edges
+        edges = list(permutations(range(n_players), 2))
+        sender, receiver = np.array(edges).T
         arrives = np.eye(n_players)[:, receiver]  # [P, edges], 1 where an edge ends
 
         ends = join(node[..., sender, :], node[..., receiver, :])
@@ -195,7 +205,7 @@ def init(
     *,
     n_features: int = 3,  # 3 for HCRM; 2 leaves out the ratio
 ) -> dict:  # kernel and bias of edge1, node1, global1, edge2 and node2
-    "Draw a mechanism's first parameters (Koster et al., \"Network architecture\")."
+    'Draw a mechanism\'s first parameters (Koster et al., "Network architecture").'
     players = jnp.ones(game.Game.n_players)  # the same parameters serve any number
     return MechanismNetwork(n_features).init(key, players, players)["params"]
 
@@ -217,7 +227,7 @@ def shares(
     *,
     fused: bool = True,  # for tables of at most eight players: compute in the engine
 ) -> Array:  # [..., P] fraction of the fund
-    "Compute the shares of the public fund (Koster et al., \"Network architecture\")."
+    'Compute the shares of the public fund (Koster et al., "Network architecture").'
     inputs, width = params["edge1"]["kernel"].shape  # features of two players, units
     if fused and contribution.shape[-1] <= _MOST_PLAYERS:
         features = observation(endowment, contribution, n_features=inputs // 2)
@@ -240,8 +250,10 @@ def mechanism(
 # %%
 params = init(jax.random.key(0))
 count = sum(x.size for x in jax.tree.leaves(params))
-assert count == (6 + 1) * 32 + (35 + 1) * 32 + (64 + 1) * 32 + (128 + 1) * 32 + (96 + 1) == 7681
-print(count, "parameters:", {name: layer["kernel"].shape for name, layer in params.items()})
+on_paper = (6 + 1) * 32 + (35 + 1) * 32 + (64 + 1) * 32 + (128 + 1) * 32 + (96 + 1)
+assert count == on_paper == 7681
+kernels = {name: layer["kernel"].shape for name, layer in params.items()}
+print(count, "parameters:", kernels)
 
 # %% [markdown]
 # Smaller than a thumbnail picture, and more than half of it (4,128) sits in the second set of
@@ -251,7 +263,8 @@ print(count, "parameters:", {name: layer["kernel"].shape for name, layer in para
 # %%
 readable = partial(shares, fused=False)
 contribution = jnp.array([5.0, 2, 1, 0])
-first, last = readable(params, endowment, contribution), readable(params, endowment[swap], contribution[swap])
+first = readable(params, endowment, contribution)
+last = readable(params, endowment[swap], contribution[swap])
 assert jnp.allclose(first[swap], last, atol=1e-6)
 assert jnp.allclose(first.sum(), 1, atol=1e-6) and (first > 0).all()
 print("Ann first:", first.round(3), "| Ann last:", last.round(3))
@@ -271,9 +284,11 @@ error = abs(asked_then_moved - moved_then_asked).max()
 assert asked_then_moved.shape == (200, 24, 4) and error < 1e-6
 naive = abs(by_chair(e, c)[:, seatings] - by_chair(e[:, seatings], c[:, seatings]))
 fig, ax = plt.subplots(figsize=(4.2, 2.3))
-ax.hist(np.asarray(naive.max((1, 2))), bins=25, color="#b5651d", label="one weight a chair")
+naive = np.asarray(naive.max((1, 2)))
+ax.hist(naive, bins=25, color="#b5651d", label="one weight a chair")
 ax.axvline(float(error), color="#0b3c6f", lw=2, label=f"graph network ({error:.0e})")
-ax.set(xlabel="largest change of a share over 24 seatings", ylabel="tables", ylim=(0, 34))
+ax.set(ylabel="tables", ylim=(0, 34))
+ax.set_xlabel("largest change of a share over 24 seatings")
 ax.legend(frameon=False, ncols=2, loc="upper left", fontsize=8)
 fig.tight_layout()
 
@@ -318,12 +333,15 @@ def beach(
     mechanism: game.Mechanism,
     tail: int,  # endowment of each of the three tails, whole coins
 ) -> pd.DataFrame:  # head_contribution, tail_contribution_sum (coins), head_share
-    "Average the head's share by the tails' sum of contributions (Koster et al., Figure 3A)."
+    "Average the head's share by what the tails gave (Koster et al., Figure 3A)."
     most, n_players = game.Game.most_coins, game.Game.n_players
-    coins = np.indices([most + 1] * n_players).reshape(n_players, -1).T  # for any `tail`
-    endowment = jnp.broadcast_to(jnp.array([most, tail, tail, tail], float), coins.shape)
+    # of four players, for any `tail`
+    coins = np.indices([most + 1] * n_players).reshape(n_players, -1).T
+    endowment = jnp.array([most, tail, tail, tail], float)
+    endowment = jnp.broadcast_to(endowment, coins.shape)
     share = np.asarray(mechanism(endowment, jnp.asarray(coins, float))[:, 0])
-    axes = {"head_contribution": coins[:, 0], "tail_contribution_sum": coins[:, 1:].sum(1)}
+    from_head, from_tails = coins[:, 0], coins[:, 1:].sum(1)
+    axes = {"head_contribution": from_head, "tail_contribution_sum": from_tails}
     frame = pd.DataFrame({**axes, "head_share": share})
     possible = frame[(coins[:, 1:] <= tail).all(1)]
     return possible.groupby([*axes], as_index=False)["head_share"].mean()
@@ -334,13 +352,16 @@ def beach(
 # its fraction of all coins, whichever tail gave them: 6 against 3 coins are two thirds.
 
 # %%
-surface = {name: beach(m, 4) for name, m in (("libertarian", mechanisms.libertarian), ("untrained", mechanism(params)))}
-row = surface["libertarian"].query("head_contribution == 6 and tail_contribution_sum == 3")
-assert len(surface["libertarian"]) == 11 * 13 and np.isclose(row.head_share.item(), 2 / 3)
+rules = {"libertarian": mechanisms.libertarian, "untrained": mechanism(params)}
+surface = {name: beach(rule, 4) for name, rule in rules.items()}
+cell = "head_contribution == 6 and tail_contribution_sum == 3"
+share = surface["libertarian"].query(cell).head_share.item()
+assert len(surface["libertarian"]) == 11 * 13 and np.isclose(share, 2 / 3)
+coins = dict(index="head_contribution", columns="tail_contribution_sum")
+look = dict(origin="lower", cmap="RdYlBu_r", vmin=0, vmax=1, aspect="auto")
 fig, axes = plt.subplots(1, 2, figsize=(6.2, 2.5), sharey=True)
 for ax, (name, frame) in zip(axes, surface.items()):
-    table = frame.pivot(index="head_contribution", columns="tail_contribution_sum", values="head_share")
-    image = ax.imshow(table, origin="lower", cmap="RdYlBu_r", vmin=0, vmax=1, aspect="auto")
+    image = ax.imshow(frame.pivot(**coins, values="head_share"), **look)
     ax.set(xlabel="coins given by the tails", title=name)
 axes[0].set_ylabel("coins given by the head")
 fig.colorbar(image, ax=axes, label="head's share of the fund")
@@ -365,12 +386,13 @@ def beach_returns(
     *,
     growth: float = game.Game.growth,  # factor on the public fund
 ) -> pd.DataFrame:  # the same with head_return and tail_return (the tails' mean), coins
-    "Compute the returns of a round from a beach plot's shares (Koster et al., Figure S8)."
+    "Compute a round's returns from a beach's shares (Koster et al., Figure S8)."
     n_tails = game.Game.n_players - 1
     from_head, from_tails = frame["head_contribution"], frame["tail_contribution_sum"]
     fund = growth * (from_head + from_tails)
     head = game.Game.most_coins - from_head + fund * frame["head_share"]
-    tails = n_tails * frame["tail_endowment"] - from_tails + fund * (1 - frame["head_share"])
+    kept = n_tails * frame["tail_endowment"] - from_tails
+    tails = kept + fund * (1 - frame["head_share"])
     return frame.assign(head_return=head, tail_return=tails / n_tails)
 
 
@@ -384,7 +406,8 @@ ended = beach_returns(surface["libertarian"].assign(tail_endowment=4))
 row = ended.query("head_contribution == 5 and tail_contribution_sum == 6").iloc[0]
 total = ended.head_return + 3 * ended.tail_return
 assert np.allclose([row.head_return, row.tail_return], [13, 5.2], atol=1e-4)
-assert np.allclose(total, 22 + 0.6 * (ended.head_contribution + ended.tail_contribution_sum), atol=1e-4)
+gain = 0.6 * (ended.head_contribution + ended.tail_contribution_sum)
+assert np.allclose(total, 22 + gain, atol=1e-4)
 row.round(2)
 
 # %% [markdown]
@@ -406,7 +429,8 @@ row.round(2)
 # common.
 
 # %%
-assert abs(gradient["node2"]["bias"]).max() < 1e-5 < abs(gradient["node2"]["kernel"]).max()
+steepest = {name: abs(slope).max() for name, slope in gradient["node2"].items()}
+assert steepest["bias"] < 1e-5 < steepest["kernel"]
 shifted = {**params, "node2": {**params["node2"], "bias": params["node2"]["bias"] + 3}}
 assert jnp.allclose(shares(shifted, e, c), shares(params, e, c), atol=1e-6)
 
@@ -421,7 +445,9 @@ assert jnp.allclose(shares(shifted, e, c), shares(params, e, c), atol=1e-6)
 # %%
 six = shares(params, jnp.array([10.0, 10, 2, 2, 2, 2]), jnp.array([5.0, 5, 2, 2, 2, 0]))
 assert jnp.allclose(six.sum(), 1, atol=1e-6)
-assert jnp.allclose(six[0], six[1], atol=1e-6) and jnp.allclose(six[2:5], six[2], atol=1e-6) and abs(six[5] - six[2]) > 1e-3
+alike = partial(jnp.allclose, atol=1e-6)
+assert alike(six[0], six[1]) and alike(six[2:5], six[2])
+assert abs(six[5] - six[2]) > 1e-3
 six.round(3)
 
 # %% [markdown]

@@ -120,7 +120,7 @@ def votes(
     *,
     slope: float = voting.SLOPE,  # here for plain coins: two rounds are few
 ) -> Array:  # [...] expected number of votes
-    "Compute the expected votes (Koster et al., \"Voting model\")."
+    'Compute the expected votes (Koster et al., "Voting model").'
     own, rival = paid / small.endowment, small.rival / small.endowment
     return voting.vote_from_sums(own, rival, slope=slope).sum(-1)
 
@@ -158,14 +158,17 @@ def expected_votes(
 
 
 # %%
-small = SmallGame(jnp.array([3.0, 1]), jnp.array([2.0, 1]), jnp.array([0.5, -0.5]), jnp.array([4.0, 2]))
+coins = dict(endowment=[3.0, 1], before=[2.0, 1], eagerness=[0.5, -0.5], rival=[4.0, 2])
+small = SmallGame(**{name: jnp.array(pair) for name, pair in coins.items()})
 theta = jnp.array([1.0, 0.5])
 every = outcomes(small)
 brought, log_p = simulate_outcome(small, theta, every)
 assert every.shape == (8, 2) and np.isclose(jnp.exp(log_p).sum(), 1, atol=1e-6)
 exact = jax.grad(expected_votes, 1)(small, theta, every)
-print("paid for the first round", payout(small.before, scores(small, theta, small.before)).round(2))
-print("expected votes", expected_votes(small, theta, every).round(3), "| exact gradient", exact.round(4))
+paid = payout(small.before, scores(small, theta, small.before))
+expected = expected_votes(small, theta, every)
+print("paid for the first round", paid.round(2))
+print("expected votes", expected.round(3), "| exact gradient", exact.round(4))
 
 # %% [markdown]
 # ## The naive way
@@ -176,10 +179,15 @@ print("expected votes", expected_votes(small, theta, every).round(3), "| exact g
 # as well:
 
 # %%
-through_payouts = jax.grad(lambda theta: (jnp.exp(log_p) * simulate_outcome(small, theta, every)[0]).sum())(theta)
-through_choices = jax.grad(lambda theta: (jnp.exp(simulate_outcome(small, theta, every)[1]) * brought).sum())(theta)
-print("pathwise ", through_payouts.round(4), "\nby choice", through_choices.round(4), "\nexact    ", exact.round(4))
-assert np.allclose(through_payouts + through_choices, exact, atol=1e-6), "the product rule"
+outcome = lambda theta: simulate_outcome(small, theta, every)
+choices_fixed = lambda theta: (jnp.exp(log_p) * outcome(theta)[0]).sum()
+votes_fixed = lambda theta: (jnp.exp(outcome(theta)[1]) * brought).sum()
+through_payouts = jax.grad(choices_fixed)(theta)
+through_choices = jax.grad(votes_fixed)(theta)
+both = through_payouts + through_choices
+rounded = [x.round(4) for x in (through_payouts, through_choices, exact)]
+print("pathwise  {} \nby choice {} \nexact     {}".format(*rounded))
+assert np.allclose(both, exact, atol=1e-6), "the product rule"
 assert through_payouts[1] > 0 > exact[1], "the pathwise gradient points the wrong way"
 
 
@@ -234,7 +242,7 @@ def surrogate(
     *,
     baseline: Array | float | None = None,  # of the objective; default: its batch mean
 ) -> Array:  # scalar, to be differentiated
-    "Compute the surrogate of both halves (Koster et al., \"Training algorithm\")."
+    'Compute the surrogate of both halves (Koster et al., "Training algorithm").'
     score = score_function(objective, log_probability, baseline=baseline)
     return pathwise(objective) + score
 
@@ -246,7 +254,9 @@ def surrogate(
 
 # %%
 def listed(baseline):
-    one = lambda chosen: jax.grad(lambda t: surrogate(*(x[None] for x in simulate_outcome(small, t, chosen)), baseline=baseline))(theta)
+    alone = lambda t, chosen: (x[None] for x in simulate_outcome(small, t, chosen))
+    value = lambda t, chosen: surrogate(*alone(t, chosen), baseline=baseline)
+    one = lambda chosen: jax.grad(value)(theta, chosen)
     return jnp.exp(log_p) @ jax.vmap(one)(every)
 
 
@@ -269,47 +279,66 @@ print("listed:", listed(0.0).round(4), "| exact:", exact.round(4))
 # %%
 def draw(key, theta, n_games):
     paid = payout(small.before, scores(small, theta, small.before))
-    return every[jax.random.categorical(key, log_probability(small, paid, every), shape=(n_games,))]
+    log_p = log_probability(small, paid, every)
+    return every[jax.random.categorical(key, log_p, shape=(n_games,))]
+
+
+def simulate(key, theta, n_games):
+    chosen = draw(key, jax.lax.stop_gradient(theta), n_games)
+    return simulate_outcome(small, theta, chosen)
 
 
 def choices_held(key, theta, n_games):
-    return pathwise(simulate_outcome(small, theta, draw(key, jax.lax.stop_gradient(theta), n_games))[0])
+    return pathwise(simulate(key, theta, n_games)[0])
 
 
 def choices_alone(key, theta, n_games):
-    return score_function(*simulate_outcome(small, theta, draw(key, jax.lax.stop_gradient(theta), n_games)))
+    return score_function(*simulate(key, theta, n_games))
 
 
 def both_halves(key, theta, n_games):
-    return surrogate(*simulate_outcome(small, theta, draw(key, jax.lax.stop_gradient(theta), n_games)))
+    return surrogate(*simulate(key, theta, n_games))
 
 
 def noisy_mechanism(key, theta, n_games, noise=0.2):
     def one(key):
         key_first, key_choice, key_then = jax.random.split(key, 3)
-        noisy = lambda key, score: jax.lax.stop_gradient(score + noise * jax.random.normal(key, score.shape))
+        shift = lambda key: noise * jax.random.normal(key, (2,))
+        noisy = lambda key, score: jax.lax.stop_gradient(score + shift(key))
         noise_log_p = lambda seen, score: -(((seen - score) / noise) ** 2).sum() / 2
         score_first = scores(small, theta, small.before)
         first = noisy(key_first, score_first)
-        chosen = every[jax.random.categorical(key_choice, log_probability(small, payout(small.before, first), every))]
+        paid = payout(small.before, first)
+        log_p = log_probability(small, paid, every)
+        chosen = every[jax.random.categorical(key_choice, log_p)]
         score_then = scores(small, theta, chosen)
         then = noisy(key_then, score_then)
-        return votes(small, payout(small.before, first) + payout(chosen, then)), noise_log_p(first, score_first) + noise_log_p(then, score_then)
+        drawn = noise_log_p(first, score_first) + noise_log_p(then, score_then)
+        return votes(small, paid + payout(chosen, then)), drawn
 
     return score_function(*jax.vmap(one)(jax.random.split(key, n_games)))
 
 
 # %%
-ways = {"pathwise": choices_held, "choices alone": choices_alone, "noisy mechanism (REINFORCE)": noisy_mechanism, "surrogate (SCG)": both_halves}
+ways = {
+    "pathwise": choices_held,
+    "choices alone": choices_alone,
+    "noisy mechanism (REINFORCE)": noisy_mechanism,
+    "surrogate (SCG)": both_halves,
+}
 keys, games = jax.random.split(jax.random.key(1), 4000), 64
-estimates = {name: jax.jit(jax.vmap(jax.grad(partial(way, n_games=games), 1), (0, None)))(keys, theta) for name, way in ways.items()}
+gradient_of = lambda way: jax.grad(partial(way, n_games=games), 1)
+repeated = lambda way: jax.jit(jax.vmap(gradient_of(way), (0, None)))(keys, theta)
+estimates = {name: repeated(way) for name, way in ways.items()}
 mean = {name: g.mean(0) for name, g in estimates.items()}
 error = {name: g.std(0) / np.sqrt(len(keys)) for name, g in estimates.items()}
 spread = {name: float(np.sqrt(g.var(0).sum())) for name, g in estimates.items()}
 bias = {name: float(jnp.linalg.norm(mean[name] - exact)) for name in ways}
 sigma = {name: float((abs(mean[name] - exact) / error[name]).max()) for name in ways}
-table = pd.DataFrame({"bias": bias, "in standard errors": sigma, "spread of one estimate": spread})
-table["relative variance"] = (table["spread of one estimate"] / spread["surrogate (SCG)"]) ** 2
+columns = {"bias": bias, "in standard errors": sigma, "spread of one estimate": spread}
+table = pd.DataFrame(columns)
+relative = table["spread of one estimate"] / spread["surrogate (SCG)"]
+table["relative variance"] = relative**2
 table.round(4)
 
 # %% [markdown]
@@ -322,17 +351,23 @@ table.round(4)
 # %%
 assert sigma["pathwise"] > 20 and sigma["choices alone"] > 20, "wrong, beyond any doubt"
 assert bias["surrogate (SCG)"] < 0.05 * float(jnp.linalg.norm(exact))
-assert table["relative variance"]["pathwise"] < 1 < 10 < table["relative variance"]["noisy mechanism (REINFORCE)"]
+variance = table["relative variance"]
+assert variance["pathwise"] < 1 < 10 < variance["noisy mechanism (REINFORCE)"]
 fig, axes = plt.subplots(1, 2, figsize=(7, 2.6))
 colours = ["#e08a00", "#cc79a7", "#777777", "#0b3c6f"]
 for i, (name, colour) in enumerate(zip(ways, colours)):
-    axes[0].errorbar(np.arange(2) + 0.15 * (i - 1.5), mean[name], 2 * error[name], fmt="o", ms=4, color=colour)
+    place = np.arange(2) + 0.15 * (i - 1.5)
+    look = dict(fmt="o", ms=4, color=colour)
+    axes[0].errorbar(place, mean[name], 2 * error[name], **look)
 for x in range(2):
     axes[0].hlines(exact[x], x - 0.4, x + 0.4, color="black", lw=1)
 axes[0].axhline(0, color="#bbbbbb", lw=0.5)
-axes[0].set(xticks=[0, 1], xticklabels=["endowment", "ratio"], xlabel="weight of", ylabel="gradient (votes per unit)")
+axes[0].set_xticks([0, 1], ["endowment", "ratio"])
+axes[0].set(xlabel="weight of", ylabel="gradient (votes per unit)")
 axes[1].barh(list(ways), table["spread of one estimate"], color=colours)
-axes[1].set(xlabel=f"spread of an estimate from {games} games\n(votes per unit)", xscale="log")
+axes[1].set(
+    xlabel=f"spread of an estimate from {games} games\n(votes per unit)", xscale="log"
+)
 fig.tight_layout()
 
 # %% [markdown]
@@ -350,10 +385,15 @@ fig.tight_layout()
 # %%
 pairs = jnp.array(list(product(range(len(every)), repeat=2)))
 chance = jnp.exp(log_p[pairs].sum(-1))
-estimate = lambda pair: jax.grad(lambda t: surrogate(*simulate_outcome(small, t, every[pair])))(theta)
+of_pair = lambda t, pair: surrogate(*simulate_outcome(small, t, every[pair]))
+estimate = lambda pair: jax.grad(of_pair)(theta, pair)
 demeaned = chance @ jax.vmap(estimate)(pairs)
-assert np.allclose(demeaned, through_payouts + through_choices / 2, atol=1e-5), "at B = 2 half of the choice part is gone"
-print("B = 2:", demeaned.round(4), "| exact:", exact.round(4), "| pathwise + half:", (through_payouts + through_choices / 2).round(4))
+half = through_payouts + through_choices / 2
+assert np.allclose(demeaned, half, atol=1e-5), (
+    "at B = 2 half of the choice part is gone"
+)
+rounded = [x.round(4) for x in (demeaned, exact, half)]
+print("B = 2: {} | exact: {} | pathwise + half: {}".format(*rounded))
 
 
 # %% [markdown]
@@ -362,29 +402,38 @@ print("B = 2:", demeaned.round(4), "| exact:", exact.round(4), "| pathwise + hal
 
 # %%
 def measured(n_games, baseline):
-    way = lambda theta, key: surrogate(*simulate_outcome(small, theta, draw(key, jax.lax.stop_gradient(theta), n_games)), baseline=baseline)
+    outcome = lambda theta, key: simulate(key, theta, n_games)
+    way = lambda *given: surrogate(*outcome(*given), baseline=baseline)
     keys = jax.random.split(jax.random.key(n_games), 200_000 // n_games)
     return jax.jit(jax.vmap(jax.grad(way), (None, 0)))(theta, keys)
 
 
 sizes = [2, 4, 8, 32, 128, 512]
 cases = {"mean taken off": None, "nothing taken off": 0.0}
-result = {name: [measured(n, baseline) for n in sizes] for name, baseline in cases.items()}
-kept = [float((g.mean(0)[1] - through_payouts[1]) / through_choices[1]) for g in result["mean taken off"]]
+result = {name: [measured(n, level) for n in sizes] for name, level in cases.items()}
+choice_half = lambda g: (g.mean(0)[1] - through_payouts[1]) / through_choices[1]
+kept = [float(choice_half(g)) for g in result["mean taken off"]]
 assert np.allclose(kept[:3], 1 - 1 / np.array(sizes[:3]), atol=0.06)
 fig, axes = plt.subplots(1, 2, figsize=(6.6, 2.5))
 axes[0].plot(sizes, 1 - 1 / np.array(sizes), color="black", lw=1, label="1 - 1/B")
 axes[0].plot(sizes, kept, "o", color="#0b3c6f", label="measured")
-axes[0].set(xscale="log", xlabel="games in a batch, B", ylabel="choice half that is kept", ylim=(0, 1.2))
+axes[0].set(ylabel="choice half that is kept", ylim=(0, 1.2))
 axes[0].legend(frameon=False)
 for (name, gradients), colour in zip(result.items(), ("#0b3c6f", "#e08a00")):
-    axes[1].plot(sizes, [float(np.sqrt(g.var(0).sum())) for g in gradients], "o-", color=colour, label=name)
-axes[1].set(xscale="log", yscale="log", xlabel="games in a batch, B", ylabel="spread of one estimate")
+    spreads = [float(np.sqrt(g.var(0).sum())) for g in gradients]
+    axes[1].plot(sizes, spreads, "o-", color=colour, label=name)
+axes[1].set(yscale="log", ylabel="spread of one estimate")
 axes[1].legend(frameon=False)
+for ax in axes:
+    ax.set(xscale="log", xlabel="games in a batch, B")
 fig.tight_layout()
-quieter = np.sqrt(result["nothing taken off"][-1].var(0).sum() / result["mean taken off"][-1].var(0).sum())
+variance = {name: gradients[-1].var(0).sum() for name, gradients in result.items()}
+quieter = np.sqrt(variance["nothing taken off"] / variance["mean taken off"])
 assert quieter > 2
-print(f"at 512 games: {quieter:.1f} times as quiet; one minus the fraction kept is {1 / 512:.4f}")
+print(
+    f"at 512 games: {quieter:.1f} times as quiet; "
+    f"one minus the fraction kept is {1 / 512:.4f}"
+)
 
 
 # %% [markdown]
@@ -448,7 +497,11 @@ assert np.allclose(cut, at_once, atol=1e-6)
 # <details><summary>Solution</summary>
 
 # %%
-mended = lambda t, pair: (lambda j, l: pathwise(j) + 2 * score_function(j, l))(*simulate_outcome(small, t, every[pair]))
+def mended(theta, pair):
+    objective, log_p = simulate_outcome(small, theta, every[pair])
+    return pathwise(objective) + 2 * score_function(objective, log_p)
+
+
 unbiased = chance @ jax.vmap(lambda pair: jax.grad(mended)(theta, pair))(pairs)
 assert np.allclose(unbiased, exact, atol=1e-5)
 print("mended:", unbiased.round(4), "| exact:", exact.round(4))

@@ -76,7 +76,7 @@ from democratic_ai import participants
 @jax.tree_util.register_static
 @dataclass(frozen=True)
 class Training:
-    "Sizes and rates of a mechanism's training (Koster et al., \"Training algorithm\")."
+    'Sizes and rates of a mechanism\'s training (Koster et al., "Training algorithm").'
 
     learning_rate: float = 4e-4  # of RMSProp
     decay: float = 0.99  # of its mean squared gradient
@@ -96,7 +96,7 @@ class Training:
 def endowments(
     config: Training = Training(),
 ) -> Array:  # [G, P] coins
-    "List the groups of an update (Koster et al., \"Training algorithm\")."
+    'List the groups of an update (Koster et al., "Training algorithm").'
     tails = jnp.repeat(jnp.array(config.tails), config.games_per_endowment)
     return mechanisms.head_and_tails(tails, n_players=config.rules.n_players)
 
@@ -133,7 +133,7 @@ def vote_gradient(
     config: Training = Training(),
     fused: bool = True,  # estimate the same from the response of the players
 ) -> tuple[Array, dict]:  # expected votes of a group; estimate of their gradient
-    "Estimate the gradient of expected votes (Koster et al., \"Training algorithm\")."
+    'Estimate the gradient of expected votes (Koster et al., "Training algorithm").'
     if fused:
         return _fused_vote_gradient(params, key, players, opponent, config)
     (key_own, key_rival), rules = jax.random.split(key), config.rules
@@ -198,7 +198,7 @@ def play_block(
     *,
     rules: game.Game = game.Game(),
 ) -> game.Block:
-    "Play one block with virtual players (Koster et al., \"Investment game\")."
+    'Play one block with virtual players (Koster et al., "Investment game").'
     pay = partial(game.payout, mechanism=mechanism, growth=rules.growth)
     played = fused_players.play(key, params, endowment, pay, n_rounds=rules.n_rounds)
     return game.Block(endowment, *played)
@@ -227,7 +227,7 @@ def payout_gradient(
     rival: game.Block,  # of the same groups under the other mechanism
     count: Callable[[game.Block, game.Block], Array],  # own, rival -> [G] votes
 ) -> tuple[Array, Array]:  # mean expected votes; [G, T, P] weight of each payout
-    "Add direct term and weighted response (Koster et al., \"Training algorithm\")."
+    'Add direct term and weighted response (Koster et al., "Training algorithm").'
 
     def total(payout):
         votes = count(game.Block(own.endowment, own.contribution, payout), rival)
@@ -356,16 +356,17 @@ def fit(
     checkpoint: Path | str | None = None,  # folder from which a training resumes
     name: str = "mechanism",  # label of the progress report
 ) -> tuple[dict, pd.DataFrame]:  # parameters; step, gradient_norm, vote_share
-    "Train a mechanism (Koster et al., \"Training algorithm\"); raises MechanismError."
+    'Train a mechanism (Koster et al., "Training algorithm"); raises MechanismError.'
     mechanisms.check(opponent, name="opponent", tails=config.tails)
     key_init, key_games = jax.random.split(key)
     coins, rival = endowments(config), devices.as_pytree(opponent)
     shares = opponent(coins, coins), opponent(coins, jnp.floor(coins / 2))  # hashed
     votes = Partial(estimate, players=players, opponent=rival, config=config)
-    params, history = loop.fit(
-        Partial(descent, estimate=votes, config=config), graphnet.init(key_init),
-        optimiser=optimiser(config), updates=config.updates, checkpoint=checkpoint,
-        key=key_games, settings=store.hash_pytree(shares), label=name.replace("/", "-"))
+    given = Partial(descent, estimate=votes, config=config), graphnet.init(key_init)
+    sizes = {"optimiser": optimiser(config), "updates": config.updates}
+    games = {"key": key_games, "settings": store.hash_pytree(shares)}
+    names = {"checkpoint": checkpoint, "label": name.replace("/", "-")}
+    params, history = loop.fit(*given, **sizes, **games, **names)
     return params, pd.DataFrame({"step": range(1, config.updates + 1), **history})
 
 
@@ -447,7 +448,7 @@ def rational_gradient(
     config: Training = Training(),
     fused: bool = True,  # play the own block in the engine
 ) -> tuple[Array, dict]:  # expected votes of a group; their gradient
-    "Differentiate votes (Koster et al., \"Rational players without human data\")."
+    'Differentiate votes (Koster et al., "Rational players without human data").'
     (key_own, key_rival), rules = jax.random.split(key), config.rules
     agents, coins = rational.players(players, rules=rules), endowments(config)
     play = partial(game.play, players=agents, endowment=coins, game=rules)
@@ -470,9 +471,9 @@ def _fused_rational_votes(params, key, endowment, players, rival, config):
     start = rational.init(jax.random.split(key)[0], endowment, players)  # as in play
     each = (x.T for x in (endowment, start.generosity, start.rate, rival))
     endowment, *start, rival = (devices.shard(x, -1) for x in each)
-    received = fused_mechanism.rational_payouts(
-        params, endowment, *start, graphnet.observation,
-        growth=config.rules.growth, n_rounds=config.rules.n_rounds)
+    given = params, endowment, *start, graphnet.observation
+    sizes = {"growth": config.rules.growth, "n_rounds": config.rules.n_rounds}
+    received = fused_mechanism.rational_payouts(*given, **sizes)
     own = received / endowment / voting.UNIT
     return voting.vote_from_sums(own, rival, slope=config.slope).sum(0).mean()
 

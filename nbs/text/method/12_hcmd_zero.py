@@ -48,7 +48,18 @@ from jax.tree_util import Partial
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import ShuffleSplit
 
-from democratic_ai import cloning, data, game, graphnet, mechanisms, metagame, participants, scg, training, voting
+from democratic_ai import (
+    cloning,
+    data,
+    game,
+    graphnet,
+    mechanisms,
+    metagame,
+    participants,
+    scg,
+    training,
+    voting,
+)
 from democratic_ai.engine import devices, fused_mechanism, loop, records, store
 
 # %%
@@ -95,29 +106,33 @@ from safetensors.flax import load_file
 # %%
 #| export
 class HcmdError(ValueError):
-    "A setting or data that HCMD-zero cannot work with; the message says what to change."
+    "Settings or data that cannot be worked with; the message says what to change."
 
 
 @jax.tree_util.register_static
 @dataclass(frozen=True)
 class HcmdZero:
-    "Sizes and rates (Balaguer et al., sections 3.3 and 3.4, Table 1); groups, embed, hidden are by iteration."
+    """Sizes and rates (Balaguer et al., sections 3.3 and 3.4, Table 1).
 
-    tails: tuple[float, ...] = mechanisms.TAILS  # endowments of the three tails, coins; the head has 10
+    Entries of groups, embed and hidden are by iteration."""
+
+    tails: tuple[float, ...] = mechanisms.TAILS  # coins of a tail; the head has 10
     groups: tuple[int, ...] = (73, 45, 51, 101, 53, 49, 42)  # of four participants
-    embed: tuple[int, ...] = (8, 8, 8, 32, 32, 32, 32)  # units of the contribution model's first layer
+    # units of the contribution model's first layer
+    embed: tuple[int, ...] = (8, 8, 8, 32, 32, 32, 32)
     hidden: tuple[int, ...] = (4, 4, 4, 8, 8, 8, 8)  # and of its LSTM
     imitation: cloning.Cloning = cloning.Cloning(
         entropy_weight=0, l2=0, batch=64, updates=4000, learning_rate=2e-3
     )  # cross-entropy alone; ours: how long and how fast
-    penalties: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3, 1, 3, 10)  # ours: l2 of the vote model, tried in turn
+    # ours: l2 of the vote model, tried in turn
+    penalties: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3, 1, 3, 10)
     splits: int = 20  # ours: random 70 to 30 splits
     games: int = 1000  # in an update of the mechanism; ours: read as pairs
     updates: int = 2000
     last_updates: int = 10_000  # in the last iteration
     learning_rate: float = 4e-5  # of Adam
     repetitions: int = 100  # in the metagame; ours: read as blocks for each endowment
-    n_features: int = 2  # the mechanism sees endowment and contribution; 3 adds their ratio
+    n_features: int = 2  # of the mechanism: endowment, contribution; 3 adds their ratio
 
 
 # %%
@@ -130,14 +145,16 @@ def _validate(config):
         raise HcmdError(f"groups is {config.groups}: {wanted} one iteration at least.")
     if len(config.embed) != n or len(config.hidden) != n:
         sizes = f"embed {len(config.embed)}, hidden {len(config.hidden)}"
-        raise HcmdError(f"groups has {n} entries, {sizes}: give one of each per iteration.")
+        sizes = f"{n} entries, {sizes}"
+        raise HcmdError(f"groups has {sizes}: give one of each per iteration.")
     whole = [1 <= tail <= most and tail == int(tail) for tail in config.tails]
     if not config.tails or not all(whole):
         wanted = f"the game seats tails with 1 to {most} whole coins"
         wanted = f"{wanted}; name at least one such endowment"
         raise HcmdError(f"tails is {config.tails}: {wanted}.")
     if config.games < 1 or config.games % len(config.tails):
-        wanted = f"{len(config.tails)} endowments cannot share equally: choose a multiple"
+        wanted = "endowments cannot share equally: choose a multiple"
+        wanted = f"{len(config.tails)} {wanted}"
         raise HcmdError(f"games is {config.games}, which {wanted}.")
 
 
@@ -165,21 +182,23 @@ def _play_two_blocks(keys, key_people, population, params, endowment):
 #| export
 def acquire(
     key: Array,  # consumed: persons, two blocks, votes
-    record: Mapping,  # of `run`
+    record: Mapping,  # of `run`; its newest mechanism shares the fund
     iteration: int,  # from 1
     *,
     population: participants.Population,
     config: HcmdZero,
-    vote: Callable = voting.stand_in_vote,  # (key, first block, second block) -> [G, P] bool, True for the first
-) -> dict:  # endowment [G, P], contribution and payout [2, G, T, P], coins; vote [G, P], True for the first block
-    "Let new groups play two blocks under the newest mechanism and vote (Balaguer et al., section 3.3.1)."
+    vote: Callable = voting.stand_in_vote,  # (key, first, second) -> True for the first
+) -> dict:  # endowment [G, P], contribution, payout [2, G, T, P] coins; vote [G, P]
+    "Let new groups play two blocks and vote (Balaguer et al., section 3.3.1)."
     key_people, key_first, key_second, key_vote = jax.random.split(key, 4)
     most = max(config.groups)  # always as many play: one shape, compiled once
-    tails, n = jnp.resize(jnp.array(config.tails, float), most), config.groups[iteration - 1]
-    given = population, record["mechanism"][str(iteration - 1)], mechanisms.head_and_tails(tails)
+    tails = jnp.resize(jnp.array(config.tails, float), most)
+    endowment = mechanisms.head_and_tails(tails)
+    given = population, record["mechanism"][str(iteration - 1)], endowment
     keys = jnp.stack([key_first, key_second])
-    contribution, payout = (x[:, :n] for x in _play_two_blocks(keys, key_people, *given))
-    played = {"endowment": given[-1][:n], "contribution": contribution, "payout": payout}
+    both, n = _play_two_blocks(keys, key_people, *given), config.groups[iteration - 1]
+    contribution, payout = (x[:, :n] for x in both)
+    played = dict(endowment=endowment[:n], contribution=contribution, payout=payout)
     return played | {"vote": vote(key_vote, *split_blocks(played))}
 
 
@@ -194,14 +213,24 @@ def split_blocks(
 
 # %%
 small = HcmdZero(
-    groups=(150, 150), embed=(8, 8), hidden=(4, 4), splits=5, games=250, updates=150, last_updates=150, learning_rate=1e-3
+    groups=(150, 150),
+    embed=(8, 8),
+    hidden=(4, 4),
+    splits=5,
+    games=250,
+    updates=150,
+    last_updates=150,
+    learning_rate=1e-3,
 )
-small = replace(small, imitation=replace(small.imitation, embed=8, hidden=4, batch=32, updates=600, learning_rate=5e-3))
+quick = dict(embed=8, hidden=4, batch=32, updates=600, learning_rate=5e-3)
+small = replace(small, imitation=replace(small.imitation, **quick))
 untrained = {"mechanism": {"0": graphnet.init(jax.random.key(0), n_features=2)}}
-data_set = acquire(jax.random.key(1), untrained, 1, population=participants.calibrated(), config=small)
+given = dict(population=participants.calibrated(), config=small)
+data_set = acquire(jax.random.key(1), untrained, 1, **given)
 first, second = split_blocks(data_set)
-fund = lambda block: block.contribution[1].sum(-1)
-print("coins in the fund of group 1, tails of 4:\n first block", fund(first).astype(int), "\nsecond block", fund(second).astype(int))
+fund = lambda block: block.contribution[1].sum(-1).astype(int)
+print("coins in the fund of group 1, tails of 4:")
+print(" first block", fund(first), "\nsecond block", fund(second))
 print("who prefers the first:", data_set["vote"][1])
 assert np.allclose(first.payout.sum(-1), 1.6 * first.contribution.sum(-1), rtol=1e-5)
 
@@ -221,27 +250,36 @@ def to_plays(
 ) -> data.Plays:
     "Line up the blocks of all data sets as plays to imitate."
     both = {s: split_blocks(data_set) for s, data_set in data_sets.items()}
-    labelled = [data.label_blocks(x, f"hcmd_{s}") for s, blocks in both.items() for x in blocks]
-    return data.concatenate(labelled)
+    each = [(block, f"hcmd_{s}") for s, blocks in both.items() for block in blocks]
+    return data.concatenate([data.label_blocks(*labelled) for labelled in each])
 
 
 # %%
 def without_payouts(params):
-    "Cut what a player sees of payouts: the literal reading of Balaguer et al., section 3.3.2."
-    kernel = params["params"]["embed"]["kernel"]
-    kept = (jnp.arange(len(kernel)) < len(kernel) * 3 // 4)[:, None]  # payouts are the last quarter of the inputs
-    return {"params": params["params"] | {"embed": params["params"]["embed"] | {"kernel": kernel * kept}}}
+    "Cut what a player sees of payouts: Balaguer et al., section 3.3.2, read literally."
+    layers = params["params"]
+    kernel = layers["embed"]["kernel"]
+    # payouts are the last quarter of the inputs
+    kept = (jnp.arange(len(kernel)) < len(kernel) * 3 // 4)[:, None]
+    embed = layers["embed"] | {"kernel": kernel * kept}
+    return {"params": layers | {"embed": embed}}
 
 
 plays = to_plays({"1": data_set})
 unpaid = replace(plays, block=replace(plays.block, payout=0 * plays.block.payout))
 players, _ = cloning.fit(jax.random.key(2), plays, config=small.imitation)
-literal = without_payouts(cloning.fit(jax.random.key(2), unpaid, config=small.imitation)[0])
-of_payout = lambda params, payout: cloning.log_probability(params, replace(plays.block, payout=payout)).sum()
+literal, _ = cloning.fit(jax.random.key(2), unpaid, config=small.imitation)
+literal = without_payouts(literal)
+paid = lambda payout: replace(plays.block, payout=payout)
+of_payout = lambda params, x: cloning.log_probability(params, paid(x)).sum()
 for name, params in {"with payouts": players, "without": literal}.items():
     loss = -float(cloning.log_probability(params, plays.block).mean())
     response = jax.grad(of_payout, 1)(params, plays.block.payout)
-    print(f"players {name}: {loss:.3f} nats per choice; a coin more moves the next choices by {float(jnp.abs(response).mean()):.4f} nats")
+    moved = float(jnp.abs(response).mean())
+    print(
+        f"players {name}: {loss:.3f} nats per choice; "
+        f"a coin more moves the next choices by {moved:.4f} nats"
+    )
 assert (response == 0).all(), "no payout moves a player that sees none"
 
 
@@ -268,10 +306,12 @@ assert (response == 0).all(), "no payout moves a player that sees none"
 #| export
 def vote_features(
     block: game.Block,  # any leading axes
-) -> Array:  # [..., P, T, 3, P] endowment, contribution, payout / 10; the own seat first
-    "Lay out a whole block from every seat, as the voter looks back on it (Balaguer et al., section 3.3.2)."
-    endowment = jnp.broadcast_to(block.endowment[..., None, :], block.contribution.shape)
-    seen = jnp.stack([endowment, block.contribution, block.payout], -2) / game.Game.most_coins
+) -> Array:  # [..., P, T, 3, P] endowment, contribution, payout / 10; own seat first
+    "Lay out a whole block as each voter recalls it (Balaguer et al., section 3.3.2)."
+    endowment, contribution = block.endowment[..., None, :], block.contribution
+    endowment = jnp.broadcast_to(endowment, contribution.shape)
+    coins = jnp.stack([endowment, contribution, block.payout], -2)
+    seen = coins / game.Game.most_coins
     return jnp.moveaxis(cloning.focal_first(seen), -2, -4)
 
 
@@ -280,8 +320,8 @@ def vote_features(
 def utility(
     vote_weights: Array,  # [T, 3, P]
     block: game.Block,  # any leading axes
-) -> Array:  # [..., P]
-    "Weigh a block as each player sees it: the vote model's single output (Balaguer et al., section 3.3.2)."
+) -> Array:  # [..., P] the vote model's single output
+    "Weigh a block as each player sees it (Balaguer et al., section 3.3.2)."
     return jnp.einsum("...tqp,tqp->...", vote_features(block), vote_weights)
 
 
@@ -290,7 +330,7 @@ def preference_probability(
     first: game.Block,
     second: game.Block,
     *,
-    utility_function: Callable = utility,  # (vote_weights, block) -> [..., P], of any vote model
+    utility_function: Callable = utility,  # weights, block -> [..., P], any vote model
 ) -> Array:  # [..., P] of a vote for the first
     "Turn two utilities into a vote (Balaguer et al., section 3.3.2)."
     utilities = [utility_function(vote_weights, block) for block in (first, second)]
@@ -307,7 +347,7 @@ def preference_probability(
 #| export
 def feature_differences(
     data_sets: Mapping[str, Mapping],  # iteration -> of `acquire`
-) -> tuple[np.ndarray, np.ndarray]:  # [G, P, T * 3 * P] first block minus second; [G, P] bool
+) -> tuple[np.ndarray, np.ndarray]:  # [G, P, T * 3 * P] first minus second; [G, P] bool
     "Line up every vote with what differed between the two blocks."
     both = map(split_blocks, data_sets.values())
     difference = [np.asarray(vote_features(a) - vote_features(b)) for a, b in both]
@@ -323,7 +363,7 @@ def fit_vote_weights(
     vote: np.ndarray,  # [...] bool
     penalty: float,  # weight of l2, in nats per vote
 ) -> Array:  # [T, 3, P]
-    "Regress votes on what differed between the blocks, with a penalty (Balaguer et al., section 3.3.2)."
+    "Regress votes on differences, with a penalty (Balaguer et al., section 3.3.2)."
     inverse = 1 / (2 * penalty * vote.size)
     options = {"fit_intercept": False, "solver": "newton-cholesky", "tol": 1e-6}
     fit = LogisticRegression(C=inverse, **options)
@@ -335,8 +375,8 @@ def vote_cross_entropy(
     vote_weights: Array,  # [T, 3, P]
     difference: np.ndarray,  # [..., T * 3 * P] of `feature_differences`
     vote: np.ndarray,  # [...] bool
-) -> float:  # nats per vote
-    "Average the negative log-probability of votes; ln 2 is a coin's (Balaguer et al., section 3.3.2)."
+) -> float:  # nats per vote; ln 2 is a coin's
+    "Average the negative log-probability of votes (Balaguer et al., section 3.3.2)."
     logit = difference @ np.ravel(vote_weights)
     return float(np.logaddexp(0, -np.where(vote, 1, -1) * logit).mean())
 
@@ -353,11 +393,11 @@ def random_splits(
 
 
 def cross_validate(
-    key: Array,  # consumed whole by the splits
+    key: Array,  # consumed whole by the splits of the groups, 70 to 30
     data_sets: Mapping[str, Mapping],  # iteration -> of `acquire`
     config: HcmdZero,
-) -> pd.DataFrame:  # penalty, cross_entropy (nats per vote left out, mean over the splits)
-    "Try every penalty on random 70 to 30 splits of the groups (Balaguer et al., section 3.3.2); raises HcmdError."
+) -> pd.DataFrame:  # penalty, cross_entropy (nats per vote left out, mean over splits)
+    "Try penalties on random splits (Balaguer et al., section 3.3.2); raises HcmdError."
     x, vote = feature_differences(data_sets)
     if (n := len(vote)) < 4:
         advice = "acquire at least four before the first model"
@@ -373,12 +413,16 @@ def cross_validate(
 # %%
 difference, vote = feature_differences({"1": data_set})
 assert difference.shape == (150, 4, 120)
-assert (difference.reshape(150, 4, 10, 3, 4)[..., 0, :] == 0).all(), "endowments do not differ"
+by_kind = difference.reshape(150, 4, 10, 3, 4)
+assert (by_kind[..., 0, :] == 0).all(), "endowments do not differ"
 tried = cross_validate(jax.random.key(4), {"1": data_set}, small)
-vote_weights = fit_vote_weights(difference, vote, float(tried.penalty[tried.cross_entropy.argmin()]))
-print(tried.assign(better_than_a_coin=np.log(2) - tried.cross_entropy).round(4).to_string(index=False))
+best = float(tried.penalty[tried.cross_entropy.argmin()])
+vote_weights = fit_vote_weights(difference, vote, best)
+gained = tried.assign(better_than_a_coin=np.log(2) - tried.cross_entropy)
+print(gained.round(4).to_string(index=False))
 whose = ["own", "first other", "second", "third"]
-weights = pd.DataFrame(np.asarray(vote_weights).sum(0)[1:], ["contribution", "payout"], whose)
+summed = np.asarray(vote_weights).sum(0)[1:]
+weights = pd.DataFrame(summed, ["contribution", "payout"], whose)
 weights.round(3)
 
 
@@ -402,9 +446,9 @@ def fit_models(
     iteration: int,  # from 1
     *,
     config: HcmdZero,
-    checkpoint: Path | str | None = None,  # folder in which an interrupted training finds itself again
-) -> dict:  # players (of `cloning.VirtualPlayer`, always as wide); vote_weights [T, 3, P]; penalty
-    "Model how participants contribute and vote, from all data so far (Balaguer et al., section 3.3.2)."
+    checkpoint: Path | str | None = None,  # folder from which a training resumes
+) -> dict:  # players (`cloning.VirtualPlayer`, padded), vote_weights [T, 3, P], penalty
+    "Model contributions and votes of all data so far (Balaguer et al., section 3.3.2)."
     key_splits, key_players = jax.random.split(key)
     tried = cross_validate(key_splits, record["data"], config)
     penalty = float(tried.penalty[tried.cross_entropy.argmin()])
@@ -415,12 +459,13 @@ def fit_models(
     players, _ = cloning.fit(key_players, to_plays(record["data"]), config=size, **most)
     largest = replace(size, embed=max(config.embed), hidden=max(config.hidden))
     template = jax.eval_shape(partial(cloning.init, config=largest), key_players)
-    players = devices.pad_like(players, template)
-    return {"players": players, "vote_weights": vote_weights, "penalty": jnp.float32(penalty)}
+    fitted = {"players": devices.pad_like(players, template)}
+    return fitted | {"vote_weights": vote_weights, "penalty": jnp.float32(penalty)}
 
 
 # %%
-wider = devices.pad_like(players, cloning.init(jax.random.key(0), config=cloning.Cloning(embed=32, hidden=8)))
+large = cloning.init(jax.random.key(0), config=cloning.Cloning(embed=32, hidden=8))
+wider = devices.pad_like(players, large)
 same = [cloning.log_probability(params, plays.block) for params in (wider, players)]
 np.testing.assert_allclose(*same, rtol=1e-5, atol=1e-6)
 
@@ -461,7 +506,7 @@ def _fused_gradient(params, key, fitted, config, votes_for):
     sizes = {"most": rules.most_coins, "n_players": rules.n_players}
     rounds = fused_mechanism.round_table(config.tails, **sizes)
     shares = fused_mechanism.table_shares(graphnet.mechanism(params), rounds)
-    look_up = lambda endowment, contribution: shares[rounds.find(endowment, contribution)]
+    look_up = lambda *coins: shares[rounds.find(*coins)]
     given = fitted["players"], endowment, look_up
     own, response = training.play_with_response(key_own, *given)
     rival = training.play_block(key_rival, *given)
@@ -481,10 +526,10 @@ def self_play_gradient(
     fitted: Mapping,  # players and vote_weights, of `fit_models`
     *,
     config: HcmdZero = HcmdZero(),
-    utility_function: Callable = utility,  # (vote_weights, block) -> [..., P], of any vote model
+    utility_function: Callable = utility,  # weights, block -> [..., P], any vote model
     fused: bool = True,  # by a table of all rounds; else by the formula
 ) -> tuple[Array, dict]:  # expected votes of a group, and an estimate of its gradient
-    "Estimate how one copy should change to be preferred to the other (Balaguer et al., section 3.3.3)."
+    "Estimate how one copy should change to win votes (Balaguer et al., section 3.3.3)."
     votes_for = partial(_expected_votes, fitted["vote_weights"], utility_function)
     if fused:
         return _fused_gradient(params, key, fitted, config, votes_for)
@@ -505,11 +550,15 @@ def self_play_gradient(
 # %%
 fitted = {"players": players, "vote_weights": vote_weights}
 flat = lambda tree: jnp.concatenate([x.ravel() for x in jax.tree.leaves(tree)])
-ways = [jax.jit(partial(self_play_gradient, config=small, fused=fused)) for fused in (True, False)]
-(votes, gradient), (expected_votes, expected) = (way(untrained["mechanism"]["0"], jax.random.key(9), fitted) for way in ways)
-apart = float(jnp.linalg.norm(flat(gradient) - flat(expected)) / jnp.linalg.norm(flat(expected)))
-print(f"relative difference: votes {abs(float(votes / expected_votes) - 1):.1e}, gradient {apart:.1e}")
-assert apart < 1e-5 and abs(float(votes / expected_votes) - 1) < 1e-5
+norm = jnp.linalg.norm
+given = untrained["mechanism"]["0"], jax.random.key(9), fitted
+estimate = partial(self_play_gradient, config=small)
+ways = [jax.jit(partial(estimate, fused=fused)) for fused in (True, False)]
+(votes, gradient), (expected_votes, expected) = (way(*given) for way in ways)
+apart = float(norm(flat(gradient) - flat(expected)) / norm(flat(expected)))
+miscounted = abs(float(votes / expected_votes) - 1)
+print(f"relative difference: votes {miscounted:.1e}, gradient {apart:.1e}")
+assert apart < 1e-5 and miscounted < 1e-5
 
 
 # %%
@@ -530,7 +579,7 @@ def self_play_descent(
     config: HcmdZero,
     utility_function: Callable = utility,  # as of `self_play_gradient`
 ) -> tuple[dict, dict]:  # gradient_norm, gradient to descend
-    "Turn the estimate into one step of a training that descends (Balaguer et al., section 3.3.3)."
+    "Turn the estimate into a step of a descent (Balaguer et al., section 3.3.3)."
     given = {"config": config, "utility_function": utility_function}
     _, gradient = self_play_gradient(params, key, fitted, **given)
     metrics = {"gradient_norm": optax.tree.norm(gradient)}
@@ -546,11 +595,11 @@ def optimise(
     *,
     config: HcmdZero,
     utility_function: Callable = utility,  # as of `self_play_gradient`
-    checkpoint: Path | str | None = None,  # folder in which an interrupted training finds itself again
+    checkpoint: Path | str | None = None,  # folder from which a training resumes
 ) -> dict:  # parameters of `graphnet.MechanismNetwork`
-    "Improve the newest mechanism in elections against its copy (Balaguer et al., section 3.3.3)."
-    last, utility_function = iteration == len(config.groups), devices.as_pytree(utility_function)
-    given = {"fitted": record["model"][str(iteration)], "utility_function": utility_function}
+    "Improve the newest mechanism against its copy (Balaguer et al., section 3.3.3)."
+    last, fitted = iteration == len(config.groups), record["model"][str(iteration)]
+    given = {"fitted": fitted, "utility_function": devices.as_pytree(utility_function)}
     return loop.fit(
         Partial(self_play_descent, config=config, **given),
         record["mechanism"][str(iteration - 1)],
@@ -574,7 +623,8 @@ def optimise(
 @partial(jax.jit, static_argnames="utility_function")
 def _simulate_utility(key, fitted, params, endowment, *, utility_function):
     "Play blocks with the modelled players and compute their utilities: [G, P]."
-    block = training.play_block(key, fitted["players"], endowment, graphnet.mechanism(params))
+    mechanism = graphnet.mechanism(params)
+    block = training.play_block(key, fitted["players"], endowment, mechanism)
     return utility_function(fitted["vote_weights"], block)
 
 
@@ -587,8 +637,8 @@ def converge(
     *,
     config: HcmdZero,
     utility_function: Callable = utility,  # as of `self_play_gradient`
-) -> dict:  # win, error [s + 1, s + 1]: the row's share of the votes and its standard error
-    "Hold elections between all mechanisms so far with the newest models (Balaguer et al., section 3.4)."
+) -> dict:  # win, error [s + 1, s + 1]: row's share of the votes and its standard error
+    "Let all mechanisms meet before the newest models (Balaguer et al., section 3.4)."
     fitted = record["model"][str(iteration)]
     endowment = _seat(config, config.repetitions * len(config.tails))
     candidates = [record["mechanism"][str(s)] for s in range(iteration + 1)]
@@ -612,10 +662,11 @@ def stop_reason(
     *,
     errors: float = 2.0,  # ours: a lead within so many standard errors is negligible
 ) -> str:  # empty: go on
-    "Name the reason why HCMD-zero has converged, if it has (Balaguer et al., section 3.4)."
-    win, margin = np.asarray(win, np.float64), errors * np.asarray(error, np.float64)[-1]
-    older = win[:-1]
-    margin[-1] = margin[older[:, -1].argmax()]  # of the best older one: against itself nobody errs
+    "Name the reason why a run has converged, if any (Balaguer et al., section 3.4)."
+    win, error = np.asarray(win, np.float64), np.asarray(error, np.float64)
+    older, margin = win[:-1], errors * error[-1]
+    # of the best older one: against itself nobody errs
+    margin[-1] = margin[older[:, -1].argmax()]
     if (win[-1] < older.max(0) - margin).any():
         return "the newest mechanism is not the best answer to every other"
     if (lead := win[-1, -2] - 0.5) <= margin[-2]:
@@ -625,12 +676,16 @@ def stop_reason(
 
 
 # %%
-level, unsure = np.array([[0.5, 0.44, 0.42], [0.56, 0.5, 0.495], [0.58, 0.505, 0.5]]), 0.004 * (1 - np.eye(3))
-assert stop_reason(level[:2, :2], unsure[:2, :2]) == "" and "leads its predecessor by 0.0050" in stop_reason(level, unsure)
+level = np.array([[0.5, 0.44, 0.42], [0.56, 0.5, 0.495], [0.58, 0.505, 0.5]])
+unsure = 0.004 * (1 - np.eye(3))
+assert stop_reason(level[:2, :2], unsure[:2, :2]) == ""
+assert "leads its predecessor by 0.0050" in stop_reason(level, unsure)
 worse = np.array([[0.5, 0.44, 0.46], [0.56, 0.5, 0.52], [0.54, 0.48, 0.5]])
 assert "not the best answer" in stop_reason(worse, unsure)
-hardly = np.array([[0.5, 0.5, 0.5005], [0.5, 0.5, 0.48], [0.4995, 0.52, 0.5]])  # half a thousandth behind the oldest: that is nothing
-assert stop_reason(hardly, unsure) == "" and "not the best answer" in stop_reason(hardly, unsure / 20)
+# half a thousandth behind the oldest: that is nothing
+hardly = np.array([[0.5, 0.5, 0.5005], [0.5, 0.5, 0.48], [0.4995, 0.52, 0.5]])
+assert stop_reason(hardly, unsure) == ""
+assert "not the best answer" in stop_reason(hardly, unsure / 20)
 
 # %% [markdown]
 # ## All of it
@@ -655,26 +710,26 @@ def _untrained(key, config):
 #| export
 def run(
     config: HcmdZero,  # the game's endowments and all sizes
-    acquire: Callable,  # the steps: (key, record, iteration, config=config) -> dictionary of arrays
+    acquire: Callable,  # steps: key, record, iteration, config=config -> dict of arrays
     model: Callable,
     optimise: Callable,
     converge: Callable,
     *,
     key: Array,  # consumed: the first mechanism, then one part per step
     first: dict | None = None,  # parameters of the first mechanism; default: random
-    folder: Path | str | None = None,  # keeps record.safetensors; a run that was killed goes on from it
-    settings: Any = None,  # pytree: what else makes the steps what they are, e.g. the population
-    stop: bool = False,  # end as soon as `stop_reason` says so; else do all of `config.groups`
-) -> dict:  # `_STEPS` -> iteration "1", "2", ... -> what the step returned; mechanism also "0"
-    "Acquire, model, optimise, converge, and again (Balaguer et al., Algorithm 1); raises HcmdError, DataError."
+    folder: Path | str | None = None,  # of record.safetensors: a killed run goes on
+    settings: Any = None,  # pytree: what else makes the steps, e.g. the population
+    stop: bool = False,  # end when `stop_reason` says so; else do all `config.groups`
+) -> dict:  # `_STEPS` -> iteration "1", ... -> what it returned; mechanism also "0"
+    "Repeat the four steps (Balaguer et al., Algorithm 1); raises HcmdError, DataError."
     _validate(config)
     new = {"mechanism": {"0": first or _untrained(key, config)}}
     kept = records.Record(folder, store.hash_pytree((key, new, settings, config)), new)
     for iteration in range(1, len(config.groups) + 1):
-        for name, number, step in zip(_STEPS, range(4), (acquire, model, optimise, converge)):
+        for number, step in enumerate((acquire, model, optimise, converge)):
             step_key = jax.random.fold_in(jax.random.fold_in(key, iteration), number)
             call = partial(step, step_key, kept.steps, iteration, config=config)
-            kept.once(name, iteration, call)
+            kept.once(_STEPS[number], iteration, call)
         if stop and stop_reason(**kept.steps["metagame"][str(iteration)]):
             break
     return kept.steps
@@ -700,7 +755,8 @@ with tempfile.TemporaryDirectory() as folder:
     try:
         run_again(*steps[:2], interrupted, steps[3], folder=folder, settings=people)
     except Unplugged:
-        print("unplugged; saved so far:", sorted({name.split("/")[0] for name in load_file(f"{folder}/record.safetensors")}))
+        saved = load_file(f"{folder}/record.safetensors")
+        print("unplugged; saved so far:", sorted({x.split("/")[0] for x in saved}))
     record = run_again(*steps, folder=folder, settings=people)
     try:
         run_again(*steps, folder=folder, settings=replace(people, loss=0.0))
@@ -727,17 +783,23 @@ for wrong in (dict(groups=(0, 150)), dict(tails=(2, 12)), dict(games=251)):
 
 # %%
 final = record["metagame"]["2"]
-print(pd.DataFrame(np.asarray(final["win"]), ["random", "first", "second"], ["random", "first", "second"]).round(4).to_string())
+names = ["random", "first", "second"]
+print(pd.DataFrame(np.asarray(final["win"]), names, names).round(4).to_string())
 print("stop?", stop_reason(**final) or "no")
+rules = [graphnet.mechanism(record["mechanism"][s]) for s in "012"]
+beaches = [graphnet.beach(rule, 8) for rule in rules]
+coins = dict(index="head_contribution", columns="tail_contribution_sum")
+look = dict(origin="lower", cmap="RdYlBu_r", vmin=0, vmax=1, aspect="auto")
 fig, axes = plt.subplots(1, 3, figsize=(7, 2.4), sharey=True)
-for ax, s in zip(axes, range(3)):
-    surface = graphnet.beach(graphnet.mechanism(record["mechanism"][str(s)]), 8).pivot(index="head_contribution", columns="tail_contribution_sum", values="head_share")
-    image = ax.imshow(surface, origin="lower", cmap="RdYlBu_r", vmin=0, vmax=1, aspect="auto")
+for s, (ax, frame) in enumerate(zip(axes, beaches)):
+    image = ax.imshow(frame.pivot(**coins, values="head_share"), **look)
     ax.set(title=f"mechanism {s}", xlabel="coins of the tails")
 axes[0].set_ylabel("coins of the head")
 fig.colorbar(image, ax=axes, label="head's share of the fund")
-moved = [graphnet.beach(graphnet.mechanism(record["mechanism"][str(s)]), 8).head_share.std() for s in range(3)]
-assert moved[2] > 2 * moved[0], "the trained mechanism looks at contributions, the random one hardly"
+moved = [frame.head_share.std() for frame in beaches]
+assert moved[2] > 2 * moved[0], (
+    "the trained mechanism looks at contributions, the random one hardly"
+)
 
 
 # %% [markdown]
@@ -776,10 +838,12 @@ def for_equality(key, first, second):
     return jnp.broadcast_to(unequal(first) < unequal(second), first.endowment.shape)
 
 
-equal = acquire(jax.random.key(6), untrained, 1, population=people, config=small, vote=for_equality)
+given = dict(population=people, config=small, vote=for_equality)
+equal = acquire(jax.random.key(6), untrained, 1, **given)
 difference, vote = feature_differences({"1": equal})
 egalitarian = fit_vote_weights(difference, vote, 0.01)
-weights = pd.DataFrame(np.asarray(egalitarian).sum(0)[1:], ["contribution", "payout"], whose)
+summed = np.asarray(egalitarian).sum(0)[1:]
+weights = pd.DataFrame(summed, ["contribution", "payout"], whose)
 accuracy = float(((difference @ np.ravel(egalitarian) > 0) == vote).mean())
 print(weights.round(2).to_string(), f"\nvotes predicted: {accuracy:.2f}")
 assert accuracy > 0.6

@@ -52,11 +52,20 @@ from democratic_ai import mechanisms
 
 # %%
 small = hcmd_zero.HcmdZero(
-    groups=(150, 150), embed=(8, 8), hidden=(4, 4), splits=5, games=250, updates=150, last_updates=150, learning_rate=1e-3
+    groups=(150, 150),
+    embed=(8, 8),
+    hidden=(4, 4),
+    splits=5,
+    games=250,
+    updates=150,
+    last_updates=150,
+    learning_rate=1e-3,
 )
-small = replace(small, imitation=replace(small.imitation, embed=8, hidden=4, batch=32, updates=600, learning_rate=5e-3))
+quick = dict(embed=8, hidden=4, batch=32, updates=600, learning_rate=5e-3)
+small = replace(small, imitation=replace(small.imitation, **quick))
 people = participants.calibrated()
-steps = [partial(hcmd_zero.acquire, population=people), hcmd_zero.fit_models, hcmd_zero.optimise, hcmd_zero.converge]
+acquire = partial(hcmd_zero.acquire, population=people)
+steps = [acquire, hcmd_zero.fit_models, hcmd_zero.optimise, hcmd_zero.converge]
 record = hcmd_zero.run(small, *steps, key=jax.random.key(5))
 print({name: list(results) for name, results in record.items()})
 assert list(record["mechanism"]) == ["0", "1", "2"]
@@ -77,7 +86,7 @@ assert list(record["mechanism"]) == ["0", "1", "2"]
 def block_origins(
     data_sets: Mapping[str, Mapping],  # iteration -> of `acquire`
 ) -> tuple[np.ndarray, np.ndarray]:  # [blocks] iteration, group
-    "Name the iteration and the group of each block of `to_plays`; groups are numbered throughout."
+    "Name iteration and group of each block of `to_plays`, groups numbered throughout."
     n_groups = [len(data_set["vote"]) for data_set in data_sets.values()]
     before = np.cumsum([0, *n_groups])
     groups = [start + np.tile(np.arange(n), 2) for start, n in zip(before, n_groups)]
@@ -87,7 +96,8 @@ def block_origins(
 
 # %%
 iteration_of, group_of = block_origins(record["data"])
-assert (np.bincount(iteration_of)[1:] == 300).all() and (np.bincount(group_of) == 2).all(), "two blocks of every group"
+assert (np.bincount(iteration_of)[1:] == 300).all()
+assert (np.bincount(group_of) == 2).all(), "two blocks of every group"
 
 # %%
 #| export
@@ -99,10 +109,14 @@ def _cross_entropy(players, block):
     return -np.asarray(_log_probability(players, block)).mean((-2, -1))
 
 
+# %%
+#| export
 def cross_entropies(
     record: Mapping,  # of `run`
-) -> pd.DataFrame:  # kind (contribution, vote), model_iteration, data_iteration, cross_entropy (nats), ratio to the model made with the data
-    "Try every model on every data set (Balaguer et al., Figure 4)."
+) -> pd.DataFrame:  # kind, model_iteration, data_iteration, cross_entropy (nats), ratio
+    """Try every model on every data set (Balaguer et al., Figure 4).
+
+    Kinds are contribution and vote; the ratio is to the model made with the data."""
     plays, rows = hcmd_zero.to_plays(record["data"]), []
     iteration_of, _ = block_origins(record["data"])
     for i, fitted in record["model"].items():
@@ -114,16 +128,20 @@ def cross_entropies(
             rows.append(("contribution", int(i), int(j), of_data))
             rows.append(("vote", int(i), int(j), votes))
     index = ["kind", "model_iteration", "data_iteration"]
-    frame = pd.DataFrame(rows, columns=[*index, "cross_entropy"]).sort_values(index, ignore_index=True)
-    own = frame[frame.model_iteration == frame.data_iteration].set_index(["kind", "data_iteration"])
-    own = own.cross_entropy.reindex(frame.set_index(["kind", "data_iteration"]).index)
+    frame = pd.DataFrame(rows, columns=[*index, "cross_entropy"])
+    frame = frame.sort_values(index, ignore_index=True)
+    place = ["kind", "data_iteration"]
+    own = frame[frame.model_iteration == frame.data_iteration].set_index(place)
+    own = own.cross_entropy.reindex(frame.set_index(place).index)
     return frame.assign(ratio=frame.cross_entropy / own.to_numpy())
 
 
 # %%
 predicted = cross_entropies(record)
-assert (predicted.ratio[predicted.model_iteration == predicted.data_iteration] == 1).all()
-predicted.pivot(index=["kind", "model_iteration"], columns="data_iteration", values="ratio").round(3)
+own = predicted[predicted.model_iteration == predicted.data_iteration]
+assert (own.ratio == 1).all()
+rows, columns = ["kind", "model_iteration"], "data_iteration"
+predicted.pivot(index=rows, columns=columns, values="ratio").round(3)
 
 # %% [markdown]
 # ## How large should the players be?
@@ -135,11 +153,12 @@ predicted.pivot(index=["kind", "model_iteration"], columns="data_iteration", val
 
 # %%
 #| export
-SIZES = ((8, 4), (32, 8), (64, 16))  # embed, hidden: Table 1's two, and those of Koster et al.
+# embed, hidden: Table 1's two, and those of Koster et al.
+SIZES = ((8, 4), (32, 8), (64, 16))
 
 
 def _fit_to_some(key, plays, kept, size):
-    "Train a contribution model on some blocks; return the cross-entropy of every block."
+    "Train a contribution model on some blocks; return every block's cross-entropy."
     some = data.label_blocks(jax.tree.map(lambda x: x[kept], plays.block), "kept")
     players, _ = cloning.fit(key, some, config=size, room=len(plays))
     return _cross_entropy(players, plays.block)
@@ -148,18 +167,19 @@ def _fit_to_some(key, plays, kept, size):
 # %%
 #| export
 def cross_validate_sizes(
-    key: Array,  # consumed whole: the splits; every size starts from the same random numbers
+    key: Array,  # consumed whole: the splits; all sizes start from the same numbers
     record: Mapping,  # of `run`
     *,
     config: hcmd_zero.HcmdZero,
     sizes: tuple[tuple[int, int], ...] = SIZES,
     splits: int = 5,  # ours: random 70 to 30 splits of the groups
-) -> pd.DataFrame:  # iteration, embed, hidden, split, cross_entropy (nats a choice, groups left out)
-    "Try contribution models of several sizes on groups that were left out (Balaguer et al., section 3.3.2, Table 1)."
+) -> pd.DataFrame:  # iteration, embed, hidden, split, cross_entropy (nats a choice)
+    "Try model sizes on groups left out (Balaguer et al., section 3.3.2, Table 1)."
     plays, rows = hcmd_zero.to_plays(record["data"]), []
     iteration_of, group_of = block_origins(record["data"])
     for s in map(int, record["model"]):
-        so_far, key_s = np.unique(group_of[iteration_of <= s]), jax.random.fold_in(key, s)
+        so_far = np.unique(group_of[iteration_of <= s])
+        key_s = jax.random.fold_in(key, s)
         parts = hcmd_zero.random_splits(key_s, splits).split(so_far)
         for split, (kept, left) in enumerate(parts):
             kept, left = (np.isin(group_of, so_far[part]) for part in (kept, left))
@@ -172,9 +192,10 @@ def cross_validate_sizes(
 
 
 # %%
-sizes = cross_validate_sizes(jax.random.key(7), record, config=small, sizes=((8, 4), (32, 8)), splits=2)
+given = dict(config=small, sizes=((8, 4), (32, 8)), splits=2)
+sizes = cross_validate_sizes(jax.random.key(7), record, **given)
 assert len(sizes) == 2 * 2 * 2 and sizes.cross_entropy.between(0, np.log(11)).all()
-sizes.pivot_table(index="iteration", columns=["embed", "hidden"], values="cross_entropy").round(3)
+sizes.pivot_table("cross_entropy", "iteration", ["embed", "hidden"]).round(3)
 
 
 # %% [markdown]
@@ -196,7 +217,9 @@ def votes_against(
     rival: game.Mechanism,
     endowment: Array,  # [G, P] coins
 ) -> Array:  # [G, P] bool, True for the mechanism
-    "Let participants play under the mechanism and a rival, in either order, and vote (Balaguer et al., section 4.1)."
+    """Let participants play and vote (Balaguer et al., section 4.1).
+
+    Half of the groups meet the mechanism first, half the rival."""
     key_people, key_own, key_rival, key_vote = jax.random.split(key, 4)
     people = game.same_participants(participants.players(population), key_people)
     played = (key_own, graphnet.mechanism(params)), (key_rival, rival)
@@ -210,11 +233,16 @@ def votes_against(
 
 # %%
 seats = mechanisms.head_and_tails(jnp.repeat(jnp.array(small.tails, float), 200))
-against = lambda params, rival: votes_against(jax.random.key(8), people, params, rival, seats)
-shares = [float(against(record["mechanism"][s], mechanisms.liberal_egalitarian).mean()) for s in "012"]
-print("share of 4,000 votes against liberal egalitarian: random {:.3f}, first {:.3f}, second {:.3f}".format(*shares))
-same = against(record["mechanism"]["0"], graphnet.mechanism(record["mechanism"]["0"]))
-assert abs(float(same.mean()) - 0.5) < 3 * 0.5 / len(seats) ** 0.5, "nobody wins against a copy"
+met = jax.random.key(8), people
+against = lambda params, rival: votes_against(*met, params, rival, seats)
+trained, stranger = record["mechanism"], mechanisms.liberal_egalitarian
+shares = [float(against(trained[s], stranger).mean()) for s in "012"]
+print(
+    "share of 4,000 votes against liberal egalitarian: "
+    "random {:.3f}, first {:.3f}, second {:.3f}".format(*shares)
+)
+same = float(against(trained["0"], graphnet.mechanism(trained["0"])).mean())
+assert abs(same - 0.5) < 3 * 0.5 / len(seats) ** 0.5, "nobody wins against a copy"
 
 # %% [markdown]
 # ## How much of a vote can be foretold?
@@ -237,9 +265,10 @@ assert abs(float(same.mean()) - 0.5) < 3 * 0.5 / len(seats) ** 0.5, "nobody wins
 # %%
 truth = np.full(20_000, 0.6)
 frequency = np.random.default_rng(0).binomial(1000, truth) / 1000
-worth = lambda says, p: 1000 * (np.log(2) + p * np.log(says) + (1 - p) * np.log(1 - says)).mean()
-print(f"worth of the rule: {worth(truth, truth):.2f}, judged by its own answers {worth(frequency, frequency):.2f}")
-assert abs(worth(frequency, frequency) - worth(truth, truth) - 0.5) < 0.15
+score = lambda q, p: np.log(2) + p * np.log(q) + (1 - p) * np.log(1 - q)
+worth, flattered = (1000 * score(p, p).mean() for p in (truth, frequency))
+print(f"worth of the rule: {worth:.2f}, judged by its own answers {flattered:.2f}")
+assert abs(flattered - worth - 0.5) < 0.15
 
 
 # %% [markdown]
@@ -275,7 +304,7 @@ def _information(
 def vote_information(
     key: Array,  # consumed: one part per iteration
     record: Mapping,  # of `run`
-    groups: Mapping[str, Mapping],  # iteration -> what `acquire` returned, for new groups
+    groups: Mapping[str, Mapping],  # iteration -> of `acquire`, for new groups
 ) -> pd.DataFrame:  # iteration, rule, unordered, taste: thousandths of a nat per vote
     "Compare what the vote models know of votes with what can be known of them."
     rows = []
@@ -284,7 +313,8 @@ def vote_information(
         blocks = hcmd_zero.split_blocks(data_of)
         rule = np.asarray(_vote_frequency(key_rule, *blocks))
         unordered = np.asarray(_vote_frequency(key_unordered, *blocks, recency=0.0))
-        model = np.asarray(hcmd_zero.preference_probability(record["model"][s]["vote_weights"], *blocks))
+        weights = record["model"][s]["vote_weights"]
+        model = np.asarray(hcmd_zero.preference_probability(weights, *blocks))
         knows = [_information(forecast, rule) for forecast in (rule, unordered, model)]
         rows.append((int(s), knows[0] - 0.5, *knows[1:]))
     return pd.DataFrame(rows, columns=["iteration", "rule", "unordered", "taste"])
@@ -292,9 +322,11 @@ def vote_information(
 
 # %%
 crowd = replace(small, groups=(200, 200))
-unmet = {s: hcmd_zero.acquire(jax.random.key(9), record, int(s), population=people, config=crowd) for s in "12"}
+invite = partial(acquire, jax.random.key(9), record, config=crowd)
+unmet = {s: invite(int(s)) for s in "12"}
 known = vote_information(jax.random.key(10), record, unmet)
-assert (known.rule > known.unordered).all() and (known.rule > known.taste).all(), "nobody knows more than the rule"
+best_of_others = known[["unordered", "taste"]].max(axis=1)
+assert (known.rule > best_of_others).all(), "nobody knows more than the rule"
 known.round(2)
 
 
@@ -315,19 +347,20 @@ known.round(2)
 #| export
 def worst_returns(
     record: Mapping,  # of `run`
-) -> pd.DataFrame:  # iteration, worst, losers: fractions of the endowments, of the participants' blocks
-    "Measure what people were left with in a run; 1 is what keeping everything is sure to bring."
+) -> pd.DataFrame:  # iteration, worst, losers: fractions of endowments, of all blocks
+    "Measure what people were left with; 1 is what keeping everything is sure to bring."
     rows = []
     for s, data_set in record["data"].items():
         blocks = hcmd_zero.split_blocks(data_set)
-        kept = [np.asarray(block.returns.mean(-2) / block.endowment) for block in blocks]
+        kept = [np.asarray(x.returns.mean(-2) / x.endowment) for x in blocks]
         rows.append((int(s), np.min(kept), np.mean(np.stack(kept) < 1)))
     return pd.DataFrame(rows, columns=["iteration", "worst", "losers"])
 
 
 # %%
 left_with = worst_returns(record)
-assert left_with.worst.between(0, 1.6 * 4).all() and left_with.losers.between(0, 1).all()
+assert left_with.worst.between(0, 1.6 * 4).all()
+assert left_with.losers.between(0, 1).all()
 left_with.round(3)
 
 # %% [markdown]
@@ -353,8 +386,12 @@ left_with.round(3)
 # <details><summary>Solution</summary>
 
 # %%
-votes = predicted[(predicted.kind == "vote") & (predicted.data_iteration == 2)].set_index("model_iteration").cross_entropy
-print(f"nats per vote: first model {votes[1]:.4f}, second {votes[2]:.4f}, a coin {np.log(2):.4f}")
+asked = predicted[(predicted.kind == "vote") & (predicted.data_iteration == 2)]
+votes = asked.set_index("model_iteration").cross_entropy
+print(
+    f"nats per vote: first model {votes[1]:.4f}, second {votes[2]:.4f}, "
+    f"a coin {np.log(2):.4f}"
+)
 assert votes[2] < votes[1], "the second has seen these votes"
 
 # %% [markdown]
