@@ -695,7 +695,7 @@ fits = {
     for row in sorted(read_calibration()["by_loss"], key=lambda row: row["loss"])
 }
 people = {
-    loss: Population(**{name: row[name] for name in as_dict(population)})
+    loss: Population(**{name: row[name] for name in as_dict(population) if name in row})
     for loss, row in fits.items()
 }
 neglected = {
