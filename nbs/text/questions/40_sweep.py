@@ -24,7 +24,8 @@
 # %% tags=["parameters"]
 folder = "runs/laptop"
 profile = "laptop"
-tried = "embed-16 embed-32 embed-128 hidden-4 hidden-8 hidden-32 hidden-64 learning_rate-1e-4 learning_rate-2e-4 learning_rate-8e-4 learning_rate-1.6e-3 entropy_weight-0 entropy_weight-0.05 entropy_weight-0.2 l2-0 l2-1e-6 l2-1e-4 l2-1e-3"  # each was trained with everything else as in the paper
+# each was trained with everything else as in the paper
+tried = "embed-16 embed-32 embed-128 hidden-4 hidden-8 hidden-32 hidden-64 learning_rate-1e-4 learning_rate-2e-4 learning_rate-8e-4 learning_rate-1.6e-3 entropy_weight-0 entropy_weight-0.05 entropy_weight-0.2 l2-0 l2-1e-6 l2-1e-4 l2-1e-3"
 sweep_seeds = 2
 
 # %% [markdown]
@@ -55,20 +56,27 @@ PAPER, published = runs.AS_PUBLISHED, asdict(cloning.Cloning())
 def overall(arm, seed):
     "Read the cross-entropy of one player on all held-out choices."
     frame = pd.read_csv(here / arm / runs.seed(seed) / "cloning.csv")
-    return frame[(frame["model"] == "virtual player") & (frame["by"] == "all")].cross_entropy.item()
+    asked = (frame["model"] == "virtual player") & (frame["by"] == "all")
+    return frame[asked].cross_entropy.item()
 
 
 # %%
 rows = []
 arms = {arm: arm.split("-", 1) for arm in tried.split()}
 for name in dict.fromkeys(name for name, _ in arms.values()):
-    values = {arm: float(value) for arm, (changed, value) in arms.items() if changed == name} | {PAPER: float(published[name])}
+    values = {
+        arm: float(value) for arm, (changed, value) in arms.items() if changed == name
+    }
+    values[PAPER] = float(published[name])
     for arm, value in sorted(values.items(), key=lambda item: item[1]):
+        setting = {"hyper_parameter": name, "value": value, "published": arm == PAPER}
         for seed in range(sweep_seeds):
-            rows.append({"hyper_parameter": name, "value": value, "published": arm == PAPER, "seed": seed, "cross_entropy": overall(arm, seed)})
+            found = {"seed": seed, "cross_entropy": overall(arm, seed)}
+            rows.append(setting | found)
 table = pd.DataFrame(rows)
 store.write_table(here / "sweep.csv", table)
-table.pivot_table(index=["hyper_parameter", "value", "published"], columns="seed", values="cross_entropy", sort=False).round(4)
+axes = {"index": ["hyper_parameter", "value", "published"], "columns": "seed"}
+table.pivot_table(**axes, values="cross_entropy", sort=False).round(4)
 
 # %% [markdown]
 # One panel per hyper-parameter, one thin line per seed; the filled dot is the paper's value. Down
@@ -76,19 +84,26 @@ table.pivot_table(index=["hyper_parameter", "value", "published"], columns="seed
 
 # %%
 names = table.hyper_parameter.unique()
+layout = dict(figsize=(figures.FULL, 2), sharey=True, layout="constrained")
+thin = dict(color=figures.TAIL, marker="o", mfc="white", lw=0.8)
 with figures.style():
-    figure, axes = plt.subplots(1, len(names), figsize=(figures.FULL, 2), sharey=True, layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(1, len(names), **layout, squeeze=False)
     for ax, (name, part) in zip(axes[0], table.groupby("hyper_parameter", sort=False)):
-        places = {value: place for place, value in enumerate(sorted(part["value"].unique()))}
+        values = sorted(part["value"].unique())
+        places = {value: place for place, value in enumerate(values)}
         for _, line in part.groupby("seed"):
-            ax.plot(line["value"].map(places), line.cross_entropy, color=figures.TAIL, marker="o", mfc="white", lw=0.8)
+            ax.plot(line["value"].map(places), line.cross_entropy, **thin)
         chosen = part[part.published]
-        ax.plot(chosen["value"].map(places), chosen.cross_entropy, "o", color=figures.HEAD)
+        x = chosen["value"].map(places)
+        ax.plot(x, chosen.cross_entropy, "o", color=figures.HEAD)
         ax.set(xlabel=name.replace("_", " "))
-        ax.set_xticks(list(places.values()), [f"{value:g}" for value in places], rotation=90)
+        words = [f"{value:g}" for value in places]
+        ax.set_xticks(list(places.values()), words, rotation=90)
     axes[0, 0].set_ylabel("held-out cross-entropy\n(nats per choice)")
-figure = figures.finalise(figure, f"learned from stand-in participants, {sweep_seeds} seeds of the profile {profile}")
-figures.save(figure, here / "sweep.svg")
+whose = (
+    f"learned from stand-in participants, {sweep_seeds} seeds of the profile {profile}"
+)
+figures.save(figures.finalise(figure, whose), here / "sweep.svg")
 
 # %% [markdown]
 # Is any neighbour better than the paper's choice by more than seeds differ? With so many neighbours
@@ -99,16 +114,28 @@ figures.save(figure, here / "sweep.svg")
 # here without winning there.
 
 # %%
-neighbours = table[~table.published].groupby(["hyper_parameter", "value"], sort=False).cross_entropy
+others = table[~table.published]
+neighbours = others.groupby(["hyper_parameter", "value"], sort=False).cross_entropy
 papers = [overall(PAPER, seed) for seed in range(sweep_seeds)]
-test = scipy.stats.dunnett(*(values for _, values in neighbours), control=papers, rng=np.random.default_rng(0))
+samples, rng = [values for _, values in neighbours], np.random.default_rng(0)
+test = scipy.stats.dunnett(*samples, control=papers, rng=rng)
 low, high = test.confidence_interval()
-compared = neighbours.mean().sub(np.mean(papers)).to_frame("difference").assign(low=low, high=high)
+compared = neighbours.mean().sub(np.mean(papers)).to_frame("difference")
+compared = compared.assign(low=low, high=high)
 store.write_table(here / "neighbours.csv", compared.round(5).reset_index())
 spread = np.sqrt(np.mean([*neighbours.var(), np.var(papers, ddof=1)]))
-print(f"seeds of one setting differ by {1000 * spread:.1f} thousandths of a nat (standard deviation)")
-print(f"of {len(compared)} neighbours {(compared.high < 0).sum()} are clearly better than the paper's choice, {(compared.low > 0).sum()} clearly worse")
+better, worse = (compared.high < 0).sum(), (compared.low > 0).sum()
+print(
+    f"seeds of one setting differ by {1000 * spread:.1f} thousandths of a nat "
+    "(standard deviation)"
+)
+print(
+    f"of {len(compared)} neighbours {better} are clearly better "
+    f"than the paper's choice, {worse} clearly worse"
+)
 compared.mul(1000).round(1)
 
 # %%
-store.write_json(here / "provenance.json", store.provenance(profile=profile, seeds=list(range(sweep_seeds)), tried=tried.split()))
+seeds = list(range(sweep_seeds))
+stamp = store.provenance(profile=profile, seeds=seeds, tried=tried.split())
+store.write_json(here / "provenance.json", stamp)

@@ -22,7 +22,8 @@
 # *Outputs: profile `laptop`, seed 0; made at commit `a4bdf25`.*
 
 # %% tags=["parameters"]
-folder = "runs/laptop/seed0/iter1"  # a finished iteration: its pilot, its virtual players, its opponent
+# a finished iteration: its pilot, its virtual players, its opponent
+folder = "runs/laptop/seed0/iter1"
 results = "runs/laptop/sensitivity"
 n_seeds = 3
 clone_updates = 3000
@@ -47,15 +48,27 @@ import jax
 import pandas as pd
 from jax.tree_util import Partial
 
-from democratic_ai import cloning, data, graphnet, mechanisms, metagame, participants, training
+from democratic_ai import (
+    cloning,
+    data,
+    graphnet,
+    mechanisms,
+    metagame,
+    participants,
+    training,
+)
 from democratic_ai.engine import loop, runs, store
 
+# %%
 here = runs.open_run(folder, "metagame.json", made_with="sensitivity")
 there = Path(results)
 population = participants.calibrated()
 pilot = data.read_plays(here.parent / runs.iteration(0) / "plays.parquet")
-holdout = participants.holdout(jax.random.key(2800), population, n_groups=holdout_groups)
-people = participants.fig1c_curves(jax.random.key(2801), participants.with_or_without_referee(population), n_games=curve_games)
+holdout = participants.holdout(
+    jax.random.key(2800), population, n_groups=holdout_groups
+)
+players = participants.with_or_without_referee(population)
+people = participants.fig1c_curves(jax.random.key(2801), players, n_games=curve_games)
 
 # %% [markdown]
 # ## The sign of the entropy, and the order of the others
@@ -71,33 +84,47 @@ in_seat_order = cloning.make_examples(pilot, shuffle_others=False)
 
 
 def clone(seed, examples, entropy_weight):
-    "Train one virtual player on examples in some order, with some weight on the entropy."
+    "Train a virtual player on examples in some order, with some weight on the entropy."
     config = replace(short, entropy_weight=entropy_weight)
     key_init, key_batches = jax.random.split(jax.random.key(seed))
     estimate = Partial(cloning.batch_gradient, examples=examples, config=config)
-    asked = {"key": key_batches, "optimiser": cloning.optimiser(config), "updates": config.updates, "label": "cloning"}
+    asked = {
+        "key": key_batches,
+        "optimiser": cloning.optimiser(config),
+        "updates": config.updates,
+        "label": "cloning",
+    }
     return loop.fit(estimate, cloning.init(key_init), **asked)[0]
 
 
+# %%
 def judged(params):
-    "Say how well a clone predicts new people (nats a choice), and how far its own play is from theirs."
-    scored = cloning.evaluate(params, holdout, pilot).query("model == 'virtual player' and by == 'all'").cross_entropy.item()
-    own = participants.fig1c_curves(jax.random.key(2802), lambda referee: cloning.virtual_players(params), n_games=curve_games)
-    return {"cross_entropy": scored, "free_play": (own.relative_contribution - people.relative_contribution).abs().mean()}
+    """Say how well a clone predicts new people, in nats a choice.
+
+    And how far its own play is from theirs.
+    """
+    scores = cloning.evaluate(params, holdout, pilot)
+    scores = scores.query("model == 'virtual player' and by == 'all'")
+    bots = lambda referee: cloning.virtual_players(params)
+    own = participants.fig1c_curves(jax.random.key(2802), bots, n_games=curve_games)
+    far = (own.relative_contribution - people.relative_contribution).abs()
+    return {"cross_entropy": scores.cross_entropy.item(), "free_play": far.mean()}
 
 
 # %%
 signs = {"bonus": 0.1, "nothing": 0.0, "penalty": -0.1}
 orders = {"by lot": examples, "seats": in_seat_order}
 rows = [
-    {"others_read": order, "entropy_counts_as": sign, "seed": seed} | judged(clone(seed, in_order, weight))
+    {"others_read": order, "entropy_counts_as": sign, "seed": seed}
+    | judged(clone(seed, in_order, weight))
     for order, in_order in orders.items()
     for sign, weight in signs.items()
     for seed in range(n_seeds)
 ]
 readings = pd.DataFrame(rows)
 store.write_table(there / "readings.csv", readings)
-readings.groupby(["others_read", "entropy_counts_as"], sort=False)[["cross_entropy", "free_play"]].agg(["mean", "std"]).round(4)
+by_reading = readings.groupby(["others_read", "entropy_counts_as"], sort=False)
+by_reading[["cross_entropy", "free_play"]].agg(["mean", "std"]).round(4)
 
 # %% [markdown]
 # ## The slope of the vote
@@ -107,22 +134,43 @@ readings.groupby(["others_read", "entropy_counts_as"], sort=False)[["cross_entro
 # slope, and what does it leave to a head that gives less than half?
 
 # %%
-players = store.load_parameters(here / "players.safetensors", cloning.init(jax.random.key(0)))
+shape = cloning.init(jax.random.key(0))
+players = store.load_parameters(here / "players.safetensors", shape)
 opponent = json.loads((here / "metagame.json").read_text())["opponent"]
-rows = []
+size = {"games_per_endowment": train_games, "updates": train_updates}
+
+
+def trained(slope):
+    "Train HCRM for votes of some slope."
+    config = replace(training.Training(), slope=slope, **size)
+    rival = mechanisms.manifold(**opponent)
+    learned, _ = training.fit(jax.random.key(2803), players, rival, config=config)
+    return graphnet.mechanism(learned)
+
+
+def share_below_half(hcrm):
+    "Average over endowments what a head gets for less than half, of tails for all."
+    means = []
+    for tail in mechanisms.TAILS:
+        surface = graphnet.beach(hcrm, tail).query("tail_contribution_sum == 3 * @tail")
+        means.append(surface.query("head_contribution < 5").head_share.mean())
+    return sum(means) / len(means)
+
+
+# %%
+bots, rows = cloning.virtual_players(players), []
 for slope in (0.7, 1.4, 2.8, 5.6):
-    config = replace(training.Training(), slope=slope, games_per_endowment=train_games, updates=train_updates)
-    learned, _ = training.fit(jax.random.key(2803), players, mechanisms.manifold(**opponent), config=config)
-    hcrm = graphnet.mechanism(learned)
-    votes = metagame.elect(jax.random.key(2804), cloning.virtual_players(players), hcrm, mechanisms.BASELINES, n_blocks=election_blocks)
-    below_half = [graphnet.beach(hcrm, tail).query("tail_contribution_sum == 3 * @tail and head_contribution < 5").head_share.mean() for tail in mechanisms.TAILS]
-    rows += [
-        {"slope": slope, "rival": rival, "vote_share": share, "head_share_below_half": sum(below_half) / len(below_half)}
-        for rival, share in votes.groupby("rival", sort=False).vote_share.mean().items()
-    ]
+    hcrm = trained(slope)
+    contest = (bots, hcrm, mechanisms.BASELINES)
+    votes = metagame.elect(jax.random.key(2804), *contest, n_blocks=election_blocks)
+    below_half = share_below_half(hcrm)
+    for rival, share in votes.groupby("rival", sort=False).vote_share.mean().items():
+        row = {"slope": slope, "rival": rival, "vote_share": share}
+        rows.append(row | {"head_share_below_half": below_half})
 slopes = pd.DataFrame(rows)
 store.write_table(there / "slopes.csv", slopes)
-slopes.pivot_table(index=["slope", "head_share_below_half"], columns="rival", values="vote_share", sort=False).round(3)
+axes = {"index": ["slope", "head_share_below_half"], "columns": "rival"}
+slopes.pivot_table(**axes, values="vote_share", sort=False).round(3)
 
 # %% [markdown]
 # Virtual players trained on stand-in participants; one seed.

@@ -35,7 +35,6 @@ last_iteration = 1
 # believed; what moves was decided by an assumption.
 
 # %%
-
 import matplotlib.pyplot as plt
 import pandas as pd
 
@@ -43,43 +42,90 @@ from democratic_ai import figures, mechanisms, statistics
 from democratic_ai.engine import published, runs, store
 
 here = runs.open_run(folder, runs.seed(0) / "fig1c.csv", made_with="sensitivity")
-values = losses.split()
-place = {value: here / ("" if float(value) == default else runs.of_loss(value)) / runs.seed(0) for value in values}
+values, place = losses.split(), {}
+for value in values:
+    part = "" if float(value) == default else runs.of_loss(value)
+    place[value] = here / part / runs.seed(0)
 last = {value: place[value] / runs.iteration(last_iteration) for value in values}
 
+
 # %%
+def curve_errors(value):
+    "Give mean distances in Figure 1C: people's means, participants, virtual players."
+    curves = pd.read_csv(place[value] / "fig1c.csv")
+    axes = ["mechanism", "tail_endowment", "role", "round"]
+    cells = curves.pivot_table(
+        index=axes, columns="source", values="relative_contribution"
+    )
+    participants = (cells.participants - cells.published).abs().mean()
+    virtual_players = (cells.virtual_players - cells.participants).abs().mean()
+    return {
+        "fig1c_participants_error": participants,
+        "fig1c_virtual_players_from_participants": virtual_players,
+    }
+
+
+def metagame_error(value):
+    "Give the mean distance of win probabilities from Table S2."
+    s2 = statistics.compare_with_published(
+        pd.read_csv(last[value] / "metagame.csv"),
+        published.read("table_s2_metagame"),
+        on=["row_v", "row_w", "col_v", "col_w"],
+        value="win_probability",
+    )
+    return {"s2_mean_absolute_error": s2.difference.abs().mean()}
+
+
+# %%
+def votes_for_hcrm(value):
+    "Give shares of virtual players' votes, and their mean distance from Table S1b."
+    s1b = statistics.compare_with_published(
+        pd.read_csv(last[value] / "votes.csv"),
+        published.read("table_s1b_virtual_votes"),
+        on=["rival", "tail_endowment"],
+        value="vote_share",
+    )
+    found = {
+        "s1b_mean_absolute_error": s1b.difference.abs().mean(),
+        "s1b_smallest_share": s1b.vote_share.min(),
+    }
+    for rival in mechanisms.BASELINES:
+        share = s1b[s1b.rival == rival].vote_share.mean()
+        found[f"s1b_share_{rival}"] = share
+    return found
+
+
+def share_below_half(value):
+    "Give the mean share of a head that gives less than half, of tails that give all."
+    beach = pd.read_csv(last[value] / "beach.csv").query(
+        "mechanism == 'hcrm' and tail_contribution_sum == 3 * tail_endowment"
+    )
+    share = beach[beach.head_contribution < 5].head_share.mean()
+    return {"fig3a_head_share_below_half": share}
+
+
+# %%
+measures = (curve_errors, metagame_error, votes_for_hcrm, share_below_half)
 rows = []
 for value in values:
-    curves = pd.read_csv(place[value] / "fig1c.csv")
-    cells = curves.pivot_table(index=["mechanism", "tail_endowment", "role", "round"], columns="source", values="relative_contribution")
-    s2, s1b = (pd.read_csv(last[value] / name) for name in ("metagame.csv", "votes.csv"))
-    s2 = statistics.compare_with_published(s2, published.read("table_s2_metagame"), on=["row_v", "row_w", "col_v", "col_w"], value="win_probability")
-    s1b = statistics.compare_with_published(s1b, published.read("table_s1b_virtual_votes"), on=["rival", "tail_endowment"], value="vote_share")
-    beach = pd.read_csv(last[value] / "beach.csv").query("mechanism == 'hcrm' and tail_contribution_sum == 3 * tail_endowment")
-    rows.append(
-        {
-            "loss": float(value),
-            "fig1c_participants_error": (cells.participants - cells.published).abs().mean(),
-            "fig1c_virtual_players_from_participants": (cells.virtual_players - cells.participants).abs().mean(),
-            "s2_mean_absolute_error": s2.difference.abs().mean(),
-            "s1b_mean_absolute_error": s1b.difference.abs().mean(),
-            "s1b_smallest_share": s1b.vote_share.min(),
-            **{f"s1b_share_{rival}": s1b[s1b.rival == rival].vote_share.mean() for rival in mechanisms.BASELINES},
-            "fig3a_head_share_below_half": beach[beach.head_contribution < 5].head_share.mean(),
-        }
-    )
+    row = {"loss": float(value)}
+    for measure in measures:
+        row |= measure(value)
+    rows.append(row)
 table = pd.DataFrame(rows)
 store.write_table(here / runs.SENSITIVITY / "loss_sensitivity.csv", table)
 WORDS = {
     "loss": "`loss`",
     "fig1c_participants_error": "Figure 1C, participants",
-    "fig1c_virtual_players_from_participants": "Figure 1C, virtual players from participants",
+    "fig1c_virtual_players_from_participants": "Figure 1C, virtual players "
+    "from participants",
     "s2_mean_absolute_error": "Table S2",
     "s1b_mean_absolute_error": "Table S1b",
     "s1b_smallest_share": "smallest share in Table S1b",
     "fig3a_head_share_below_half": "head's share below half",
 }
-summary = table[list(WORDS)].rename(columns=WORDS).to_markdown(index=False, floatfmt=".3f")
+summary = table[list(WORDS)].rename(columns=WORDS)
+summary = summary.to_markdown(index=False, floatfmt=".3f")
 with store.atomic_write(here / runs.SENSITIVITY / "summary.md") as temporary:
     temporary.write_text(summary + "\n")
 table.set_index("loss").T.round(3)
@@ -89,16 +135,28 @@ table.set_index("loss").T.round(3)
 # pays a head that holds back.
 
 # %%
+errors = (
+    "fig1c_participants_error",
+    "s2_mean_absolute_error",
+    "s1b_mean_absolute_error",
+)
 with figures.style():
-    figure, axes = plt.subplots(1, 2, figsize=(7, 2.6), layout="constrained")
-    for column, marker in (("fig1c_participants_error", "o"), ("s2_mean_absolute_error", "s"), ("s1b_mean_absolute_error", "^")):
-        axes[0].plot(table.loss, table[column], marker=marker, label=column.split("_")[0])
-    axes[0].set(xlabel="loss", ylabel="mean absolute error", ylim=(0, None), title="against what was published")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(7, 2.6), layout="constrained")
+    for column, marker in zip(errors, "os^"):
+        label = column.split("_")[0]
+        left.plot(table.loss, table[column], marker=marker, label=label)
+    left.set(xlabel="loss", ylabel="mean absolute error", ylim=(0, None))
+    left.set(title="against what was published")
     for rival, marker in zip(mechanisms.BASELINES, "os^"):
-        axes[1].plot(table.loss, table[f"s1b_share_{rival}"], marker=marker, label=f"votes against {rival.replace('_', ' ')}")
-    axes[1].plot(table.loss, table.fig3a_head_share_below_half, "k--", marker="x", label="head's share below half")
-    axes[1].set(xlabel="loss", ylabel="fraction", ylim=(0, 1), title="HCRM, stand-in participants")
-    for ax in axes:
+        look = dict(marker=marker, label=f"votes against {rival.replace('_', ' ')}")
+        right.plot(table.loss, table[f"s1b_share_{rival}"], **look)
+    look = dict(marker="x", label="head's share below half")
+    right.plot(table.loss, table.fig3a_head_share_below_half, "k--", **look)
+    right.set(xlabel="loss", ylabel="fraction", ylim=(0, 1))
+    right.set(title="HCRM, stand-in participants")
+    for ax in (left, right):
         ax.legend(fontsize="x-small")
 figures.save(figure, here / runs.SENSITIVITY / "loss_sensitivity.svg")
-store.write_json(here / runs.SENSITIVITY / "provenance.json", store.provenance(profile=profile, seeds=[0], losses=[float(value) for value in values]))
+floats = [float(value) for value in values]
+stamp = store.provenance(profile=profile, seeds=[0], losses=floats)
+store.write_json(here / runs.SENSITIVITY / "provenance.json", stamp)

@@ -64,52 +64,71 @@ import pandas as pd
 from democratic_ai import figures, statistics
 from democratic_ai.engine import runs, store
 
+# %%
 needed = runs.QUESTIONS / "cold" / runs.seed(0) / "course.csv"
 here = runs.open_run(folder, needed, made_with="questions") / runs.QUESTIONS
 FACTORS = {"quarter": 0.25, "half": 0.5, "once": 1.0, "double": 2.0, "quadruple": 4.0}
 
 
 def read(arm, name):
-    "Read a table of all seeds of an arm; that with Table 1's own groups is the run itself."
-    return runs.read_seeds(folder, runs.HCMD_ZERO / name, n_seeds) if arm == "once" else runs.read_seeds(here / arm, name, n_seeds)
+    "Read a table of all seeds of an arm."
+    if arm == "once":  # with Table 1's own groups: the run itself
+        return runs.read_seeds(folder, runs.HCMD_ZERO / name, n_seeds)
+    return runs.read_seeds(here / arm, name, n_seeds)
 
 
 def shares(arm, rival="liberal_egalitarian"):
-    "Give the share of the votes against a stranger by iteration and seed, mean over endowments."
+    "Average votes against a stranger over endowments, by iteration and seed."
     course = read(arm, "course.csv").query("rival == @rival")
-    return course.groupby(["iteration", "seed"]).vote_share.mean().rename("vote_share").reset_index()
+    mean = course.groupby(["iteration", "seed"]).vote_share.mean()
+    return mean.rename("vote_share").reset_index()
 
 
 # %% [markdown]
 # ## How many groups are enough?
 
 # %%
-last = shares("once").iteration.max()
-groups = {arm: int(read(arm, "models.csv").query("seed == 0").groups.sum()) for arm in FACTORS}
-final = pd.concat(shares(arm).query("iteration == @last").assign(arm=arm, groups=groups[arm]) for arm in FACTORS)
+last, groups = shares("once").iteration.max(), {}
+for arm in FACTORS:
+    models = read(arm, "models.csv")
+    groups[arm] = int(models.query("seed == 0").groups.sum())
+final = pd.concat(
+    shares(arm).query("iteration == @last").assign(arm=arm, groups=groups[arm])
+    for arm in FACTORS
+)
 store.write_table(here / "groups.csv", final.drop(columns="iteration").round(5))
 by_seed = final.pivot(index="seed", columns="arm", values="vote_share")[list(FACTORS)]
 by_seed.round(3)
 
 # %%
-pairs = list(zip(FACTORS, list(FACTORS)[1:]))
-rows = [(less, groups[less], groups[more], *statistics.interval_over_seeds(by_seed[more] - by_seed[less])) for less, more in pairs]
+rows = []
+for less, more in zip(FACTORS, list(FACTORS)[1:]):
+    gain = statistics.interval_over_seeds(by_seed[more] - by_seed[less])
+    rows.append((less, groups[less], groups[more], *gain))
 gains = pd.DataFrame(rows, columns=["arm", "groups", "doubled", "gain", "low", "high"])
 store.write_table(here / "gains.csv", gains.round(5))
 print(gains.round(3).to_string(index=False))
 enough = next((row.groups for row in gains.itertuples() if not row.low > 0), None)
-print(f"{enough} groups are enough, by the rule above" if enough else f"{groups['double']} groups are not enough, by the rule above")
+if enough:
+    print(f"{enough} groups are enough, by the rule above")
+else:
+    print(f"{groups['double']} groups are not enough, by the rule above")
 
 # %%
 rows = []
 for arm in FACTORS:
     met, knows = read(arm, "metagame.csv"), read(arm, "knowable.csv")
-    steps = met[(met.model_iteration == last) & (met.iteration_row == met.iteration_col + 1)]
+    met = met[met.model_iteration == last]
+    steps = met[met.iteration_row == met.iteration_col + 1]
     won = (steps.vote_share - 0.5 > 2 * steps.error).groupby(steps.seed).mean()
-    rows += [(arm, groups[arm], k, won[k], knows[knows.seed == k].taste.mean(), knows[knows.seed == k].rule.mean()) for k in range(n_seeds)]
-climbs = pd.DataFrame(rows, columns=["arm", "groups", "seed", "steps_won", "taste_knows", "rule_knows"])
+    for k in range(n_seeds):
+        of_seed = knows[knows.seed == k]
+        known = (of_seed.taste.mean(), of_seed.rule.mean())
+        rows.append((arm, groups[arm], k, won[k], *known))
+measures = ["steps_won", "taste_knows", "rule_knows"]
+climbs = pd.DataFrame(rows, columns=["arm", "groups", "seed", *measures])
 store.write_table(here / "climbs.csv", climbs.round(5))
-climbs.groupby(["groups", "arm"])[["steps_won", "taste_knows", "rule_knows"]].mean().round(3)
+climbs.groupby(["groups", "arm"])[measures].mean().round(3)
 
 # %% [markdown]
 # Above: what each doubling brings with its interval over paired seeds, and what our rule makes of
@@ -123,10 +142,13 @@ climbs.groupby(["groups", "arm"])[["steps_won", "taste_knows", "rule_knows"]].me
 # and how far it is ahead of the taste.
 
 # %%
-of_arms = climbs.merge(final[["arm", "seed", "vote_share"]]).assign(rule_ahead=lambda each: each.rule_knows - each.taste_knows)
+of_arms = climbs.merge(final[["arm", "seed", "vote_share"]])
+of_arms = of_arms.assign(rule_ahead=of_arms.rule_knows - of_arms.taste_knows)
 slope = lambda each, what: np.polyfit(np.log2(each.groups), each[what], 1)[0]
-measures = ("vote_share", "steps_won", "taste_knows", "rule_knows", "rule_ahead")
-rows = [(what, *statistics.interval_over_seeds([slope(each, what) for _, each in of_arms.groupby("seed")])) for what in measures]
+rows = []
+for what in ("vote_share", "steps_won", "taste_knows", "rule_knows", "rule_ahead"):
+    slopes = [slope(each, what) for _, each in of_arms.groupby("seed")]
+    rows.append((what, *statistics.interval_over_seeds(slopes)))
 doubling = pd.DataFrame(rows, columns=["measure", "by_doubling", "low", "high"])
 store.write_table(here / "doubling.csv", doubling.round(5))
 doubling.round(4)
@@ -144,24 +166,42 @@ doubling.round(4)
 # ## Cold or warm, and who pays
 
 # %%
-starts = pd.concat(shares(arm).assign(arm=arm) for arm in ("cold", "warm"))
-elsewhere = pd.concat(shares(arm, "libertarian").query("iteration == @last").assign(arm=arm) for arm in ("cold", "warm"))
-safety = pd.concat(read(arm, "worst_returns.csv").assign(arm=arm) for arm in ("cold", "warm"))
+arms = ("cold", "warm")
+starts = pd.concat(shares(arm).assign(arm=arm) for arm in arms)
+elsewhere = pd.concat(shares(arm, "libertarian").assign(arm=arm) for arm in arms)
+elsewhere = elsewhere[elsewhere.iteration == last]
+safety = pd.concat(read(arm, "worst_returns.csv").assign(arm=arm) for arm in arms)
 store.write_table(here / "starts.csv", starts.round(5))
 store.write_table(here / "safety.csv", safety.round(5))
-print(starts.pivot_table(index="iteration", columns="arm", values="vote_share").round(3))
-safety.pivot_table(index="iteration", columns="arm", values=["worst", "losers"]).round(3)
+axes = dict(index="iteration", columns="arm")
+print(starts.pivot_table(**axes, values="vote_share").round(3))
+safety.pivot_table(**axes, values=["worst", "losers"]).round(3)
 
 # %%
+run = ["arm", "seed"]
+by_run = safety.groupby(run)
 measured = {
-    "share of the votes, last iteration": starts[starts.iteration == last].set_index(["arm", "seed"]).vote_share,
-    "the same against libertarian": elsewhere.set_index(["arm", "seed"]).vote_share,
-    "worst return of anybody": safety.groupby(["arm", "seed"]).worst.min(),
-    "fraction of blocks that did not pay": safety.groupby(["arm", "seed"]).losers.mean(),
-    "the same, first two evenings": safety[safety.iteration <= 2].groupby(["arm", "seed"]).losers.mean(),
+    "share of the votes, last iteration": starts[starts.iteration == last]
+    .set_index(run)
+    .vote_share,
+    "the same against libertarian": elsewhere.set_index(run).vote_share,
+    "worst return of anybody": by_run.worst.min(),
+    "fraction of blocks that did not pay": by_run.losers.mean(),
+    "the same, first two evenings": safety[safety.iteration <= 2]
+    .groupby(run)
+    .losers.mean(),
 }
-rows = [(what, x["cold"].mean(), x["warm"].mean(), *statistics.interval_over_seeds(x["warm"] - x["cold"])) for what, x in measured.items()]
-paired = pd.DataFrame(rows, columns=["measure", "cold", "warm", "difference", "low", "high"])
+
+
+def pair(x):
+    "Give the means of cold and warm, and their paired difference with its interval."
+    difference = statistics.interval_over_seeds(x["warm"] - x["cold"])
+    return x["cold"].mean(), x["warm"].mean(), *difference
+
+
+rows = [(what, *pair(x)) for what, x in measured.items()]
+columns = ["cold", "warm", "difference", "low", "high"]
+paired = pd.DataFrame(rows, columns=["measure", *columns])
 store.write_table(here / "warm_start.csv", paired.round(5))
 paired.round(3)
 
@@ -174,8 +214,8 @@ rows = []
 for what, table in (("vote_share", starts), ("worst", safety), ("losers", safety)):
     for iteration, met in table.groupby("iteration"):
         x = met.pivot(index="seed", columns="arm", values=what)
-        rows.append((what, iteration, x["cold"].mean(), x["warm"].mean(), *statistics.interval_over_seeds(x["warm"] - x["cold"])))
-by_iteration = pd.DataFrame(rows, columns=["measure", "iteration", "cold", "warm", "difference", "low", "high"])
+        rows.append((what, iteration, *pair(x)))
+by_iteration = pd.DataFrame(rows, columns=["measure", "iteration", *columns])
 store.write_table(here / "by_iteration.csv", by_iteration.round(5))
 by_iteration.round(3)
 
@@ -191,36 +231,65 @@ by_iteration.round(3)
 # says what may be chance.
 
 # %%
-looks = {"cold": dict(color=figures.HEAD, marker="o", label="random start"), "warm": dict(color=figures.TAIL, marker="^", ls="--", label="RM to start with")}
-with figures.style():
-    figure, axes = plt.subplots(1, 3, figsize=(figures.FULL, 2.3))
+votes = "share of the votes\nagainst liberal egalitarian"
+looks = {
+    "cold": dict(color=figures.HEAD, marker="o", label="random start"),
+    "warm": dict(color=figures.TAIL, marker="^", ls="--", label="RM to start with"),
+}
+
+
+def draw_groups(ax):
+    "Draw shares of the votes by number of groups, a dot a seed."
     at = by_seed.rename(columns=groups)
     centre = [statistics.interval_over_seeds(at[n]) for n in at]
-    axes[0].errorbar(list(at), [c.value for c in centre], yerr=[c.high - c.value for c in centre], color=figures.HEAD, marker="o", capsize=3)
+    means, half = [c.value for c in centre], [c.high - c.value for c in centre]
+    look = dict(color=figures.HEAD, marker="o", capsize=3)
+    ax.errorbar(list(at), means, yerr=half, **look)
     for n in at:
-        axes[0].plot([n] * len(at), at[n], ".", color="#999999", ms=4, zorder=0)
-    axes[0].set(xscale="log", xlabel="groups in all seven evenings", ylabel="share of the votes\nagainst liberal egalitarian")
-    axes[0].set_xticks(list(at), list(at))
-    axes[0].minorticks_off()
-    for ax, frame, value, label in ((axes[1], starts, "vote_share", "share of the votes\nagainst liberal egalitarian"), (axes[2], safety, "losers", "fraction of blocks that\nreturned less than keeping all")):
-        for arm, look in looks.items():
-            line = statistics.over_seeds(frame[frame.arm == arm], ["iteration"], value)
-            ax.plot(line.iteration, line[value], **look)
-            ax.fill_between(line.iteration, line.low, line.high, color=look["color"], alpha=0.15, lw=0)
-        ax.set(xlabel="iteration", ylabel=label)
-        ax.set_xticks(sorted(frame.iteration.unique()))
+        ax.plot([n] * len(at), at[n], ".", color="#999999", ms=4, zorder=0)
+    ax.set(xscale="log", xlabel="groups in all seven evenings", ylabel=votes)
+    ax.set_xticks(list(at), list(at))
+    ax.minorticks_off()
+
+
+def draw_starts(ax, frame, value, label):
+    "Draw a measure of the cold and the warm start by iteration."
+    for arm, look in looks.items():
+        line = statistics.over_seeds(frame[frame.arm == arm], ["iteration"], value)
+        ax.plot(line.iteration, line[value], **look)
+        shadow = dict(color=look["color"], alpha=0.15, lw=0)
+        ax.fill_between(line.iteration, line.low, line.high, **shadow)
+    ax.set(xlabel="iteration", ylabel=label)
+    ax.set_xticks(sorted(frame.iteration.unique()))
+
+
+# %%
+losers = "fraction of blocks that\nreturned less than keeping all"
+with figures.style():
+    figure, axes = plt.subplots(1, 3, figsize=(figures.FULL, 2.3))
+    draw_groups(axes[0])
+    draw_starts(axes[1], starts, "vote_share", votes)
+    draw_starts(axes[2], safety, "losers", losers)
     for ax in axes[:2]:
         ax.axhline(0.5, color=figures.CHANCE, lw=0.8, ls=(0, (4, 2)), zorder=0)
     axes[2].set_ylim(0, None)
     axes[1].legend()
-figure = figures.finalise(figure, f"stand-in participants, {n_seeds} paired runs of the profile {profile}, Student's 95 % interval")
-figures.save(figure, here / "hcmd_questions.svg")
+whose = (
+    f"stand-in participants, {n_seeds} paired runs of the profile {profile}, "
+    "Student's 95 % interval"
+)
+figures.save(figures.finalise(figure, whose), here / "hcmd_questions.svg")
 
 # %%
+arms = [arm for arm in ("cold", "warm", *FACTORS) if arm != "once"]
 places = [Path(folder) / runs.seed(k) / runs.HCMD_ZERO for k in range(n_seeds)]
-places += [here / arm / runs.seed(k) for arm in ("cold", "warm", *FACTORS) if arm != "once" for k in range(n_seeds)]
+places += [here / arm / runs.seed(k) for arm in arms for k in range(n_seeds)]
 made = [json.loads((place / "made_by.json").read_text()) for place in places]
 made_by = [*made, *(run["record"] for run in made)]
-stamp = store.provenance(profile=profile, seeds=list(range(n_seeds)), commits_of_runs=sorted({one["commit"] for one in made_by}))
-stamp["uncommitted_changes"] = any(made["uncommitted_changes"] for made in [stamp, *made_by])
+commits = sorted({one["commit"] for one in made_by})
+seeds = list(range(n_seeds))
+stamp = store.provenance(profile=profile, seeds=seeds, commits_of_runs=commits)
+stamp["uncommitted_changes"] = any(
+    made["uncommitted_changes"] for made in [stamp, *made_by]
+)
 store.write_json(here / "provenance.json", stamp)

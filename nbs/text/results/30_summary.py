@@ -79,6 +79,7 @@ SUMMARY |= {
 }
 
 
+# %%
 def shown(value):
     "Write a number with three digits, and nothing where there is none."
     return "" if value is None or not np.isfinite(value) else f"{value:.3f}"
@@ -86,11 +87,9 @@ def shown(value):
 
 rows = []
 for name, words in SUMMARY.items():
-    found = {
-        key: shown(numbers[name][key]) for key in ("value", "low", "high", "published")
-    }
-    interval = " to ".join(filter(None, (found["low"], found["high"])))
-    rows.append((words, found["value"], interval, found["published"]))
+    number = numbers[name]
+    interval = " to ".join(filter(None, (shown(number["low"]), shown(number["high"]))))
+    rows.append((words, shown(number["value"]), interval, shown(number["published"])))
 table = pd.DataFrame(rows, columns=["what", "ours", "interval", "published"])
 sides = ("left", "right", "right", "right")
 summary = table.to_markdown(index=False, disable_numparse=True, colalign=sides)
@@ -107,9 +106,8 @@ last = runs.iteration(last_iteration)
 networks = {"players": last / "players", "hcrm": last / "mechanism"}
 networks["rm"] = runs.rational() / "mechanism"
 for role, network in networks.items():
-    with store.atomic_write(
-        results / "parameters" / f"{role}.safetensors"
-    ) as temporary:
+    path = results / "parameters" / f"{role}.safetensors"
+    with store.atomic_write(path) as temporary:
         shutil.copyfile(here / runs.seed(0) / f"{network}.safetensors", temporary)
 
 # %%

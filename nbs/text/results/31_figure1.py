@@ -27,12 +27,16 @@ n_seeds = 3
 last_iteration = 1
 
 # %%
-
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.patches import ConnectionPatch, FancyArrowPatch, FancyBboxPatch, Rectangle
+from matplotlib.patches import (
+    ConnectionPatch,
+    FancyArrowPatch,
+    FancyBboxPatch,
+    Rectangle,
+)
 
 from democratic_ai import figures, game, mechanisms
 from democratic_ai.engine import runs, store
@@ -49,9 +53,11 @@ drawings, numbers = (here / runs.RESULTS / kind for kind in ("figures", "data"))
 
 # %%
 endowment, contribution = jnp.array([10.0, 4, 4, 4]), jnp.array([5.0, 4, 2, 0])
-payout = np.asarray(game.payout(endowment, contribution, mechanisms.liberal_egalitarian))
+rule = mechanisms.liberal_egalitarian
+payout = np.asarray(game.payout(endowment, contribution, rule))
 fund = float(contribution.sum())
 assert np.isclose(payout.sum(), game.Game.growth * fund)
+ink = "#444444"
 
 
 def blank(width, height):
@@ -65,36 +71,57 @@ def blank(width, height):
 
 def arrow(ax, start, end, bend=0.0):
     "Draw an arrow between two places."
-    ax.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=7, lw=0.8, color="#444444", connectionstyle=f"arc3,rad={bend}"))
-
-
-def box(ax, left, bottom, width, height, words, **look):
-    "Write words into a box with round corners."
-    shape = FancyBboxPatch((left, bottom), width, height, boxstyle="round,pad=0,rounding_size=0.06", lw=0.8, ec="#444444", fc="#f2f2f2")
-    ax.add_patch(shape)
-    ax.text(left + width / 2, bottom + height / 2, words, ha="center", va="center", **dict(fontsize=7, linespacing=1.25) | look)
+    look = dict(arrowstyle="-|>", mutation_scale=7, lw=0.8, color=ink)
+    bow = f"arc3,rad={bend}"
+    ax.add_patch(FancyArrowPatch(start, end, **look, connectionstyle=bow))
 
 
 # %%
+def box(ax, left, bottom, width, height, words, **look):
+    "Write words into a box with round corners."
+    edge = dict(boxstyle="round,pad=0,rounding_size=0.06", lw=0.8, ec=ink)
+    ax.add_patch(FancyBboxPatch((left, bottom), width, height, **edge, fc="#f2f2f2"))
+    x, y = left + width / 2, bottom + height / 2
+    look = dict(fontsize=7, linespacing=1.25) | look
+    ax.text(x, y, words, ha="center", va="center", **look)
+
+
+def player(ax, i, has, gives, gets):
+    "Draw a player: the role, coins given and kept, and what comes back."
+    role, y = "head" if i == 0 else "tail", 1.6 - 0.4 * i
+    ax.plot(0.07, y, **figures.ROLES[role], ms=5)
+    ax.text(0.16, y, role, va="center", fontsize=7)
+    color = figures.ROLES[role]["color"]
+    for coin in range(int(has)):
+        corner, look = (0.46 + 0.085 * coin, y - 0.05), dict(ec=color, lw=0.7)
+        fill = color if coin < gives else "white"
+        ax.add_patch(Rectangle(corner, 0.065, 0.1, fc=fill, **look))
+    arrow(ax, (0.49 + 0.085 * int(has), y), (1.54, 1.0 + 0.1 * (1.5 - i)))
+    arrow(ax, (2.82, 1.0 + 0.26 * (1.5 - i)), (3.08, y))
+    ax.text(3.11, y, f"{gets:.1f}", va="center", fontsize=7, weight="bold")
+
+
+# %%
+growth = f"{fund:g} coins\n× {game.Game.growth:g}\n= {payout.sum():.1f}"
+shares = "shares\n" + "\n".join(f"{share:.0%}" for share in payout / payout.sum())
+headings = (
+    (0.88, "given ■  kept □"),
+    (1.81, "public\nfund"),
+    (2.53, "mechanism"),
+    (3.2, "payout\n(coins)"),
+)
+heading = dict(fontsize=7, ha="center", va="center", color=ink, linespacing=1.1)
+below = "ten rounds make a block; after two blocks, a vote"
 with figures.style():
     figure, ax = blank(figures.COLUMN, 2.2)
     for i, (has, gives, gets) in enumerate(zip(endowment, contribution, payout)):
-        role, y = "head" if i == 0 else "tail", 1.6 - 0.4 * i
-        ax.plot(0.07, y, **figures.ROLES[role], ms=5)
-        ax.text(0.16, y, role, va="center", fontsize=7)
-        for coin in range(int(has)):
-            given = coin < gives
-            color = figures.ROLES[role]["color"]
-            ax.add_patch(Rectangle((0.46 + 0.085 * coin, y - 0.05), 0.065, 0.1, fc=color if given else "white", ec=color, lw=0.7))
-        arrow(ax, (0.49 + 0.085 * int(has), y), (1.54, 1.0 + 0.1 * (1.5 - i)))
-        arrow(ax, (2.82, 1.0 + 0.26 * (1.5 - i)), (3.08, y))
-        ax.text(3.11, y, f"{gets:.1f}", va="center", fontsize=7, weight="bold")
-    box(ax, 1.55, 0.7, 0.52, 0.6, f"{fund:g} coins\n× {game.Game.growth:g}\n= {payout.sum():.1f}")
+        player(ax, i, has, gives, gets)
+    box(ax, 1.55, 0.7, 0.52, 0.6, growth)
     arrow(ax, (2.08, 1.0), (2.26, 1.0))
-    box(ax, 2.27, 0.52, 0.52, 0.96, "shares\n" + "\n".join(f"{share:.0%}" for share in payout / payout.sum()))
-    for x, words in ((0.88, "given ■  kept □"), (1.81, "public\nfund"), (2.53, "mechanism"), (3.2, "payout\n(coins)")):
-        ax.text(x, 1.95, words, fontsize=7, ha="center", va="center", color="#444444", linespacing=1.1)
-    ax.text(1.7, 0.06, "ten rounds make a block; after two blocks, a vote", ha="center", fontsize=7, style="italic", color="#444444")
+    box(ax, 2.27, 0.52, 0.52, 0.96, shares)
+    for x, words in headings:
+        ax.text(x, 1.95, words, **heading)
+    ax.text(1.7, 0.06, below, ha="center", fontsize=7, style="italic", color=ink)
 figures.save(figures.finalise(figure, None), drawings / "fig1a.svg")
 
 # %% [markdown]
@@ -109,33 +136,55 @@ figures.save(figures.finalise(figure, None), drawings / "fig1a.svg")
 # giving.
 
 # %%
-every = runs.read_seeds(here, runs.iteration(last_iteration) / "manifold.csv", 1)
+place = runs.iteration(last_iteration)
+every = runs.read_seeds(here, place / "manifold.csv", 1)
 mapped = every[every.tail_endowment == 2]
-curves = runs.read_seeds(here, runs.iteration(last_iteration) / "manifold_payouts.csv", 1)
+curves = runs.read_seeds(here, place / "manifold_payouts.csv", 1)
+largest_w = mapped.w_bin == 10
 on_the_map = {
-    "libertarian": mapped[(mapped.w_bin == 10) & (mapped.v_bin == 1)],
-    "liberal_egalitarian": mapped[(mapped.w_bin == 10) & (mapped.v_bin == 10)],
-    "strict_egalitarian": mapped[mapped.w_bin.isin((3, 4))],  # w = 1/4 lies between the third value, 2/9, and the fourth, 1/3
+    "libertarian": mapped[largest_w & (mapped.v_bin == 1)],
+    "liberal_egalitarian": mapped[largest_w & (mapped.v_bin == 10)],
+    # w = 1/4 lies between the third value, 2/9, and the fourth, 1/3
+    "strict_egalitarian": mapped[mapped.w_bin.isin((3, 4))],
 }
+poor = curves[curves.tail_endowment == 2]
+top = poor.relative_payout.max()
+
+
+def draw_payouts(inset, name):
+    "Draw what a mechanism pays head and tails, round by round."
+    for role, curve in poor[poor.mechanism == name].groupby("role"):
+        look = dict(figures.ROLES[role], ms=2.5, lw=1, label=role)
+        inset.plot(curve["round"], curve.relative_payout, **look)
+    scales = dict(ylim=(0, 1.08 * top), xlim=(0.5, 10.5), xticks=[1, 10])
+    inset.set(**scales, title=figures.label(name))
+
 
 # %%
+by_height = sorted(on_the_map, key=lambda name: -on_the_map[name].mds_y.mean())
+layout = [["map", name] for name in by_height]
+key = dict(title="payout / endowment of", title_fontsize=7.5, ncols=2)
 with figures.style():
-    by_height = sorted(on_the_map, key=lambda name: -on_the_map[name].mds_y.mean())
-    figure, axes = plt.subplot_mosaic([["map", name] for name in by_height], figsize=(5.6, 3.7), width_ratios=[2.7, 1])
+    size = dict(figsize=(5.6, 3.7), width_ratios=[2.7, 1])
+    figure, axes = plt.subplot_mosaic(layout, **size)
     figures.manifold_map(axes["map"], mapped)
-    axes["map"].set(xlabel="first dimension (distances in payout / endowment)", ylabel="second dimension")
+    axes["map"].set(
+        xlabel="first dimension (distances in payout / endowment)",
+        ylabel="second dimension",
+    )
     axes["map"].patch.set_visible(False)  # it would hide the lines to the insets
-    top = curves[curves.tail_endowment == 2].relative_payout.max()
     for name in by_height:
         inset = axes[name]
-        for role, curve in curves[(curves.mechanism == name) & (curves.tail_endowment == 2)].groupby("role"):
-            inset.plot(curve["round"], curve.relative_payout, **figures.ROLES[role], ms=2.5, lw=1, label=role)
-        inset.set(ylim=(0, 1.08 * top), xlim=(0.5, 10.5), xticks=[1, 10], title=figures.label(name))
+        draw_payouts(inset, name)
         spot = on_the_map[name][["mds_x", "mds_y"]].mean().to_numpy()
-        figure.add_artist(ConnectionPatch(spot, (0.0, 1.12), "data", "axes fraction", axesA=axes["map"], axesB=inset, color="#777777", lw=0.6, zorder=0))
+        ends = (spot, (0.0, 1.12), "data", "axes fraction")
+        between = dict(axesA=axes["map"], axesB=inset)
+        line = dict(color="#777777", lw=0.6, zorder=0)
+        figure.add_artist(ConnectionPatch(*ends, **between, **line))
     inset.set_xlabel("round")
     figure.suptitle(figures.MAP_KEY, fontsize=7, x=0.02, ha="left")
-    figure.legend(*inset.get_legend_handles_labels(), loc="outside upper right", ncols=2, title="payout / endowment of", title_fontsize=7.5)
+    legend = inset.get_legend_handles_labels()
+    figure.legend(*legend, **key, loc="outside upper right")
 figure = figures.finalise(figure, "virtual players, tails of 2 coins, first run")
 figures.save(figure, drawings / "fig1b.svg")
 store.write_table(numbers / "fig1b.csv", mapped)
@@ -150,18 +199,29 @@ store.write_table(numbers / "fig1b_payouts.csv", curves)
 # climbed while the head did not.
 
 # %%
+axes = ["source", "mechanism", "tail_endowment", "role", "round"]
 curves = runs.read_seeds(here, "fig1c.csv", n_seeds)
-curves = curves.groupby(["source", "mechanism", "tail_endowment", "role", "round"], sort=False).relative_contribution.mean().reset_index()
+curves = curves.groupby(axes, sort=False).relative_contribution.mean().reset_index()
 played = "people" if "people" in set(curves.source) else "participants"
-figure = figures.contribution_curves(curves, note=f"{figures.behaviour_label(pd.Series([played]), n_seeds=n_seeds)}, and virtual players")
+whose = figures.behaviour_label(pd.Series([played]), n_seeds=n_seeds)
+figure = figures.contribution_curves(curves, note=f"{whose}, and virtual players")
 figures.save(figure, drawings / "fig1c.svg")
 
 # %%
-cells = curves.pivot_table(index=["mechanism", "tail_endowment", "role", "round"], columns="source", values="relative_contribution")
+cells = curves.pivot_table(
+    index=axes[1:], columns="source", values="relative_contribution"
+)
+
+
+def mean_error(one, other):
+    "Average the distance of two sources over rounds and endowments."
+    return (one - other).abs().groupby(["mechanism", "role"]).mean()
+
+
 errors = pd.DataFrame(
     {
-        f"{played} - published": (cells[played] - cells.published).abs().groupby(["mechanism", "role"]).mean(),
-        f"virtual players - {played}": (cells.virtual_players - cells[played]).abs().groupby(["mechanism", "role"]).mean(),
+        f"{played} - published": mean_error(cells[played], cells.published),
+        f"virtual players - {played}": mean_error(cells.virtual_players, cells[played]),
     }
 )
 errors.round(3)
@@ -182,13 +242,28 @@ steps = {  # left, bottom, words
     "optimise": (2.0, 0.05, "a mechanism learns to\nwin the networks' votes", "22, 23"),
     "elect": (0.02, 0.05, "new groups play under\nit and a rival, and vote", "24, 25"),
 }
+arrows = (
+    ((1.42, 1.45), (1.98, 1.45)),
+    ((2.69, 1.18), (2.69, 0.78)),
+    ((1.98, 0.3), (1.42, 0.3)),
+    ((0.71, 0.78), (0.71, 1.18)),
+)
+passed_on = (
+    (1.7, 1.5, "play", "center"),
+    (2.64, 0.94, "virtual players", "right"),
+    (1.7, 0.35, "HCRM", "center"),
+    (0.76, 0.94, "repeat", "left"),
+)
+
+# %%
 with figures.style():
     figure, ax = blank(figures.COLUMN, 1.95)
     for name, (left, bottom, words, notebooks) in steps.items():
         box(ax, left, bottom, 1.38, 0.5, words)
-        ax.text(left + 0.69, bottom + 0.57, f"{name}  ({notebooks})", ha="center", fontsize=8, weight="bold")
-    for start, end in (((1.42, 1.45), (1.98, 1.45)), ((2.69, 1.18), (2.69, 0.78)), ((1.98, 0.3), (1.42, 0.3)), ((0.71, 0.78), (0.71, 1.18))):
+        x, y, step = left + 0.69, bottom + 0.57, f"{name}  ({notebooks})"
+        ax.text(x, y, step, ha="center", fontsize=8, weight="bold")
+    for start, end in arrows:
         arrow(ax, start, end)
-    for x, y, words, side in ((1.7, 1.5, "play", "center"), (2.64, 0.94, "virtual players", "right"), (1.7, 0.35, "HCRM", "center"), (0.76, 0.94, "repeat", "left")):
+    for x, y, words, side in passed_on:
         ax.text(x, y, words, ha=side, fontsize=7, style="italic")
 figures.save(figures.finalise(figure, None), drawings / "fig1d.svg")

@@ -26,15 +26,16 @@ folder = "runs/paper"
 n_seeds = 3
 
 # %%
-
 import pandas as pd
 
 from democratic_ai import figures, statistics
 from democratic_ai.engine import published, runs, store
 
 here = runs.open_run(folder, runs.seed(0) / "votes.parquet")
-cast = runs.read_seeds(here, "votes.parquet", n_seeds).query("experiment in (2, 3) and vote == vote")  # a vote not cast is NaN
-cast.groupby(["source", "experiment", "rival"], sort=False).vote.agg(["size", "mean"]).round(3)
+cast = runs.read_seeds(here, "votes.parquet", n_seeds)
+cast = cast.query("experiment in (2, 3) and vote == vote")  # a vote not cast is NaN
+by_rival = cast.groupby(["source", "experiment", "rival"], sort=False).vote
+by_rival.agg(["size", "mean"]).round(3)
 
 # %% [markdown]
 # ## 2: who votes for HCRM
@@ -46,18 +47,23 @@ cast.groupby(["source", "experiment", "rival"], sort=False).vote.agg(["size", "m
 # where all had the same.
 
 # %%
-everybody = pd.concat([cast.assign(role="all"), cast.assign(role=cast.player.eq(0).map({True: "head", False: "tail"}))])
-by_group = everybody.groupby(["rival", "tail_endowment", "role", "seed", "group"]).vote.agg(["sum", "size"]).reset_index()
+role = cast.player.eq(0).map({True: "head", False: "tail"})
+everybody = pd.concat([cast.assign(role="all"), cast.assign(role=role)])
+axes = ["rival", "tail_endowment", "role"]
+by_group = everybody.groupby([*axes, "seed", "group"]).vote.agg(["sum", "size"])
+interval = statistics.interval_over_groups_and_seeds
 cells = [
-    (*cell, *statistics.interval_over_groups_and_seeds(groups["sum"], groups["size"], groups["seed"]))
-    for cell, groups in by_group.groupby(["rival", "tail_endowment", "role"])
+    (*cell, *interval(groups["sum"], groups["size"], groups["seed"]))
+    for cell, groups in by_group.reset_index().groupby(axes)
 ]
-shares = pd.DataFrame(cells, columns=["rival", "tail_endowment", "role", "vote_share", "low", "high"])
-people = published.read("fig2_votes").assign(role="all", published=lambda f: f.votes_for_hcrm / f.votes_cast)
-shares = shares.merge(people[["rival", "tail_endowment", "role", "published"]], how="left")
+shares = pd.DataFrame(cells, columns=[*axes, "vote_share", "low", "high"])
+people = published.read("fig2_votes").assign(role="all")
+people = people.assign(published=people.votes_for_hcrm / people.votes_cast)
+shares = shares.merge(people[[*axes, "published"]], how="left")
 
 # %%
-figure = figures.vote_bars(shares, note=figures.behaviour_label(cast.source, n_seeds=n_seeds))
+note = figures.behaviour_label(cast.source, n_seeds=n_seeds)
+figure = figures.vote_bars(shares, note=note)
 figures.save(figure, here / runs.RESULTS / "figures" / "fig2.svg")
 store.write_table(here / runs.RESULTS / "data" / "fig2.csv", shares.round(5))
 
@@ -65,6 +71,9 @@ store.write_table(here / runs.RESULTS / "data" / "fig2.csv", shares.round(5))
 # The bars of all players in numbers, and how far they are from the diamonds.
 
 # %%
-together = shares[shares.role == "all"].assign(difference=lambda f: f.vote_share - f.published)
-print("mean absolute difference from the published shares", round(together.difference.abs().mean(), 3))
-together.pivot(index="tail_endowment", columns="rival", values=["vote_share", "published"]).round(2)
+together = shares[shares.role == "all"]
+far = (together.vote_share - together.published).abs().mean()
+print("mean absolute difference from the published shares", round(far, 3))
+together.pivot(
+    index="tail_endowment", columns="rival", values=["vote_share", "published"]
+).round(2)

@@ -27,7 +27,6 @@ n_seeds = 3
 last_iteration = 1
 
 # %%
-
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -47,10 +46,14 @@ drawings, numbers = (here / runs.RESULTS / kind for kind in ("figures", "data"))
 
 # %%
 places = (runs.iteration(last_iteration), runs.rational())
-beach = pd.concat(runs.read_seeds(here, place / "beach.csv", n_seeds) for place in places)
+beach = [runs.read_seeds(here, place / "beach.csv", n_seeds) for place in places]
 axes = ["mechanism", "tail_endowment", "head_contribution", "tail_contribution_sum"]
-surface = beach.groupby(axes, sort=False).head_share.agg(["mean", "std"]).reset_index().rename(columns={"mean": "head_share"})
-figure = figures.beach_plot(surface, size=(1.3, 1.2), note="trained with networks that imitate stand-in participants; RM with rational players")
+share = pd.concat(beach).groupby(axes, sort=False).head_share.agg(["mean", "std"])
+surface = share.reset_index().rename(columns={"mean": "head_share"})
+whose = (
+    "trained with networks that imitate stand-in participants; RM with rational players"
+)
+figure = figures.beach_plot(surface, size=(1.3, 1.2), note=whose)
 figures.save(figure, drawings / "fig3a.svg")
 
 # %% [markdown]
@@ -59,8 +62,10 @@ figures.save(figure, drawings / "fig3a.svg")
 
 # %%
 generous = surface[surface.tail_contribution_sum == 3 * surface.tail_endowment]
-side = generous.head_contribution.lt(5).map({True: "head gives less than half", False: "head gives half or more"})
-generous.groupby(["mechanism", side, "tail_endowment"], sort=False).head_share.mean().unstack().round(3)
+words = {True: "head gives less than half", False: "head gives half or more"}
+side = generous.head_contribution.lt(5).map(words)
+by_side = generous.groupby(["mechanism", side, "tail_endowment"], sort=False)
+by_side.head_share.mean().unstack().round(3)
 
 # %% [markdown]
 # How far do seeds agree? The standard deviation over seeds of HCRM's head share, averaged over all
@@ -82,8 +87,13 @@ store.write_table(numbers / "fig3a_beach.csv", surface.drop(columns="std"))
 # best bargain between surplus and equality.
 
 # %%
-trials = runs.read_seeds(here, "trials.parquet", n_seeds).query("experiment in (2, 3) and session > 0")
-games = pd.concat([experiments.summarise_blocks(of_seed).assign(seed=seed) for seed, of_seed in trials.groupby("seed")], ignore_index=True)
+trials = runs.read_seeds(here, "trials.parquet", n_seeds)
+trials = trials.query("experiment in (2, 3) and session > 0")
+of_seeds = [
+    experiments.summarise_blocks(of_seed).assign(seed=seed)
+    for seed, of_seed in trials.groupby("seed")
+]
+games = pd.concat(of_seeds, ignore_index=True)
 games["log_surplus"] = np.log(games.surplus)
 note = figures.behaviour_label(trials.source, n_seeds=n_seeds)
 games.groupby("mechanism")[["surplus", "gini"]].agg(["mean", "std"]).round(3)
@@ -97,26 +107,32 @@ def density(of_mechanism):
     points = of_mechanism[["log_surplus", "gini"]].to_numpy().T
     x, y = (grid.ravel() for grid in np.meshgrid(*edge))
     height = stats.gaussian_kde(points)([x, y])
-    return pd.DataFrame({"log_surplus": x, "gini": y, "density": height / height.max(), "all": ""})
+    height = height / height.max()
+    return pd.DataFrame({"log_surplus": x, "gini": y, "density": height, "all": ""})
 
 
-densities = pd.concat([density(rows).assign(mechanism=name) for name, rows in games.groupby("mechanism")])
-figure = figures.heat_panels(
-    densities.assign(log_surplus=densities.log_surplus.round(4), gini=densities.gini.round(4)),
-    x="log_surplus",
-    y="gini",
-    value="density",
-    row="all",
-    column="mechanism",
-    labels=("surplus (ln of returns / endowments)", "Gini coefficient of returns", "density\n(fraction of the highest)"),
-    ticks=((0, 0.2, 0.4), (0, 0.2, 0.4)),
-    size=(1.25, 1.2),
-    note=f"{note}, all endowments; dots: up to 80 of the games",
+densities = pd.concat(
+    [density(rows).assign(mechanism=name) for name, rows in games.groupby("mechanism")]
 )
+
+# %%
+cells = densities.assign(
+    log_surplus=densities.log_surplus.round(4), gini=densities.gini.round(4)
+)
+axes = dict(x="log_surplus", y="gini", value="density", row="all", column="mechanism")
+labels = (
+    "surplus (ln of returns / endowments)",
+    "Gini coefficient of returns",
+    "density\n(fraction of the highest)",
+)
+look = dict(labels=labels, ticks=((0, 0.2, 0.4), (0, 0.2, 0.4)), size=(1.25, 1.2))
+whose = f"{note}, all endowments; dots: up to 80 of the games"
+figure = figures.heat_panels(cells, **axes, **look, note=whose)
 shown = games.sample(frac=1, random_state=0).groupby("mechanism").head(80)
+dots = dict(color="black", ms=2, mew=0, alpha=0.6, rasterized=True)
 for ax, name in zip(figure.axes, figures.ordered_values(games.mechanism)):
     of_it = shown[shown.mechanism == name]
-    ax.plot(of_it.log_surplus, of_it.gini, ".", color="black", ms=2, mew=0, alpha=0.6, rasterized=True)
+    ax.plot(of_it.log_surplus, of_it.gini, ".", **dots)
 figures.save(figure, drawings / "fig3b.svg")
 columns = ["experiment", "group", "mechanism", "tail_endowment", "log_surplus", "gini"]
 store.write_table(numbers / "fig3b.csv", games.loc[games.seed == 0, columns].round(4))
@@ -131,25 +147,36 @@ store.write_table(numbers / "fig3b.csv", games.loc[games.seed == 0, columns].rou
 # almost nothing to those who contributed less than about half.
 
 # %%
-roles = {role: {f"{role}_relative_contribution": "contribution", f"{role}_payout": "payout"} for role in ("head", "tail")}
 keys = ["seed", "experiment", "group", "mechanism", "tail_endowment"]
-dots = pd.concat([games[[*keys, *names]].rename(columns=names).assign(role=role) for role, names in roles.items()])
+dots = []
+for role in ("head", "tail"):
+    giving, payout = f"{role}_relative_contribution", f"{role}_payout"
+    names = {giving: "contribution", payout: "payout"}
+    dots.append(games[[*keys, *names]].rename(columns=names).assign(role=role))
+dots = pd.concat(dots)
 panel = ["mechanism", "tail_endowment", "role"]
-fits = pd.DataFrame([(*cell, *np.polyfit(rows.contribution, rows.payout, 1)) for cell, rows in dots.groupby(panel)], columns=[*panel, "slope", "intercept"])
-figure = figures.role_scatter(
-    dots[dots.seed == 0],
-    fits,
-    x="contribution",
-    y="payout",
-    labels=("relative contribution (mean of the game)", "payout (mean coins a round)"),
-    note=f"{note}" + ("; dots: the first run, lines: all" if n_seeds > 1 else ""),
-)
-figures.save(figure, drawings / "fig3c.svg")
-store.write_table(numbers / "fig3c.csv", dots.loc[dots.seed == 0, keys[1:] + ["role", "contribution", "payout"]].round(3))
+lines = [
+    (*cell, *np.polyfit(rows.contribution, rows.payout, 1))
+    for cell, rows in dots.groupby(panel)
+]
+fits = pd.DataFrame(lines, columns=[*panel, "slope", "intercept"])
 store.write_table(numbers / "fig3c_fits.csv", fits.round(4))
+
+# %%
+first = dots[dots.seed == 0]
+labels = ("relative contribution (mean of the game)", "payout (mean coins a round)")
+whose = note + ("; dots: the first run, lines: all" if n_seeds > 1 else "")
+look = dict(x="contribution", y="payout", labels=labels)
+figure = figures.role_scatter(first, fits, **look, note=whose)
+figures.save(figure, drawings / "fig3c.svg")
+columns = [*keys[1:], "role", "contribution", "payout"]
+store.write_table(numbers / "fig3c.csv", first[columns].round(3))
 
 # %% [markdown]
 # The slopes: coins a round for giving everything instead of nothing.
 
 # %%
-fits.pivot_table(index=["mechanism", "role"], columns="tail_endowment", values="slope", sort=False).round(1)
+slopes = fits.pivot_table(
+    index=["mechanism", "role"], columns="tail_endowment", values="slope", sort=False
+)
+slopes.round(1)

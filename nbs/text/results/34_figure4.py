@@ -26,7 +26,6 @@ folder = "runs/paper"
 n_seeds = 3
 
 # %%
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -36,11 +35,14 @@ from democratic_ai.engine import published, runs, store
 
 here = runs.open_run(folder, runs.seed(0) / "trials.parquet")
 drawings, numbers = (here / runs.RESULTS / kind for kind in ("figures", "data"))
-trials = runs.read_seeds(here, "trials.parquet", n_seeds).query("experiment == 4 and session > 0")
-votes = runs.read_seeds(here, "votes.parquet", n_seeds).query("experiment == 4 and vote == vote")  # a vote not cast is NaN
+trials = runs.read_seeds(here, "trials.parquet", n_seeds)
+trials = trials.query("experiment == 4 and session > 0")
+votes = runs.read_seeds(here, "votes.parquet", n_seeds)
+votes = votes.query("experiment == 4 and vote == vote")  # a vote not cast is NaN
 note = figures.behaviour_label(trials.source, n_seeds=n_seeds)
 referee = note if set(trials.source) == {"people"} else f"{note}; stand-in referees"
-print(trials.groupby(["source", "seed"]).group.nunique().to_dict(), "groups by source and seed;", len(votes), "votes cast")
+groups = trials.groupby(["source", "seed"]).group.nunique().to_dict()
+print(groups, "groups by source and seed;", len(votes), "votes cast")
 
 # %% [markdown]
 # ## 4A: HCRM or the referee?
@@ -50,13 +52,16 @@ print(trials.groupby(["source", "seed"]).group.nunique().to_dict(), "groups by s
 
 # %%
 printed = published.read("text_statistics").set_index("name").published["exp4_share"]
-everybody = pd.concat([votes.assign(role="all"), votes.assign(role=votes.player.eq(0).map({True: "head", False: "tail"}))])
-by_group = everybody.groupby(["rival", "tail_endowment", "role", "seed", "group"]).vote.agg(["sum", "size"]).reset_index()
+role = votes.player.eq(0).map({True: "head", False: "tail"})
+everybody = pd.concat([votes.assign(role="all"), votes.assign(role=role)])
+axes = ["rival", "tail_endowment", "role"]
+by_group = everybody.groupby([*axes, "seed", "group"]).vote.agg(["sum", "size"])
+interval = statistics.interval_over_groups_and_seeds
 cells = [
-    (*cell, *statistics.interval_over_groups_and_seeds(groups["sum"], groups["size"], groups["seed"]))
-    for cell, groups in by_group.groupby(["rival", "tail_endowment", "role"])
+    (*cell, *interval(groups["sum"], groups["size"], groups["seed"]))
+    for cell, groups in by_group.reset_index().groupby(axes)
 ]
-shares = pd.DataFrame(cells, columns=["rival", "tail_endowment", "role", "vote_share", "low", "high"])
+shares = pd.DataFrame(cells, columns=[*axes, "vote_share", "low", "high"])
 shares["published"] = shares.role.map({"all": printed})
 figure = figures.vote_bars(shares, note=referee)
 figures.save(figure, drawings / "fig4a.svg")
@@ -72,27 +77,41 @@ shares.round(3)
 # was the higher one.
 
 # %%
-payout = trials.pivot_table(index=["mechanism", "seed", "group", "round"], columns="player", values="payout")
+block = ["mechanism", "seed", "group"]
+payout = trials.pivot_table(index=[*block, "round"], columns="player", values="payout")
 paid = payout[payout.sum(axis=1) > 0]
 sixth = np.minimum((6 * paid[0] / paid.sum(axis=1)).astype(int), 5).rename("bin")
-counts = sixth.groupby(["mechanism", "seed", "group"]).value_counts().unstack(fill_value=0).reindex(columns=range(6), fill_value=0)
+counts = sixth.groupby(block).value_counts().unstack(fill_value=0)
+counts = counts.reindex(columns=range(6), fill_value=0)
 rows = []
 for name, of_it in counts.groupby("mechanism"):
-    for sixth_of_fund in range(6):
-        interval = statistics.interval_over_groups_and_seeds(of_it[sixth_of_fund], of_it.sum(axis=1), of_it.index.get_level_values("seed"))
-        rows.append((name, sixth_of_fund / 6, (sixth_of_fund + 1) / 6, *interval))
-frequency = pd.DataFrame(rows, columns=["mechanism", "from", "to", "frequency", "low", "high"])
+    n_rounds, seed = of_it.sum(axis=1), of_it.index.get_level_values("seed")
+    for k in range(6):
+        fraction = interval(of_it[k], n_rounds, seed)
+        rows.append((name, k / 6, (k + 1) / 6, *fraction))
+columns = ["mechanism", "from", "to", "frequency", "low", "high"]
+frequency = pd.DataFrame(rows, columns=columns)
 
 # %%
-looks = {"hcrm": dict(color="#2f6ca8", label="HCRM"), "human_referee": dict(color="#f0c27b", hatch="///", edgecolor="white", label="human referee")}
+hatched = dict(hatch="///", edgecolor="white")
+looks = {
+    "hcrm": dict(color="#2f6ca8", label="HCRM"),
+    "human_referee": dict(color="#f0c27b", **hatched, label="human referee"),
+}
 with figures.style():
     figure, ax = plt.subplots(figsize=(figures.COLUMN, 2.2))
     for i, (name, look) in enumerate(looks.items()):
         bars = frequency[frequency.mechanism == name]
-        height, spread = bars.frequency.to_numpy(), np.abs(bars[["low", "high"]].to_numpy().T - bars.frequency.to_numpy())
-        ax.bar(np.arange(6) + 0.4 * (i - 0.5), height, width=0.38, yerr=spread, error_kw=dict(lw=1, capsize=2), **look)
+        height, bounds = bars.frequency.to_numpy(), bars[["low", "high"]].to_numpy().T
+        x, spread = np.arange(6) + 0.4 * (i - 0.5), np.abs(bounds - height)
+        whisker = dict(yerr=spread, error_kw=dict(lw=1, capsize=2))
+        ax.bar(x, height, width=0.38, **whisker, **look)
     ax.set_xticks(np.arange(7) - 0.5, ["0", "1/6", "1/3", "1/2", "2/3", "5/6", "1"])
-    ax.set(xlabel="head's share of the payouts of a round", ylabel="fraction of rounds", ylim=(0, None))
+    ax.set(
+        xlabel="head's share of the payouts of a round",
+        ylabel="fraction of rounds",
+        ylim=(0, None),
+    )
     ax.legend(loc="upper right")
 figure = figures.finalise(figure, referee)
 figures.save(figure, drawings / "fig4b.svg")
@@ -106,17 +125,34 @@ store.write_table(numbers / "fig4b.csv", frequency.round(5))
 # generously of the little they had.
 
 # %%
-games = pd.concat([experiments.summarise_blocks(of_seed).assign(seed=seed) for seed, of_seed in trials.groupby("seed")], ignore_index=True)
-roles = {role: {f"{role}_relative_contribution": "contribution", f"{role}_payout": "payout"} for role in ("head", "tail")}
+of_seeds = [
+    experiments.summarise_blocks(of_seed).assign(seed=seed)
+    for seed, of_seed in trials.groupby("seed")
+]
+games = pd.concat(of_seeds, ignore_index=True)
 keys = ["seed", "group", "mechanism", "tail_endowment"]
-dots = pd.concat([games[[*keys, *names]].rename(columns=names).assign(role=role) for role, names in roles.items()])
+dots = []
+for role in ("head", "tail"):
+    names = {
+        f"{role}_relative_contribution": "contribution",
+        f"{role}_payout": "payout",
+    }
+    dots.append(games[[*keys, *names]].rename(columns=names).assign(role=role))
+dots = pd.concat(dots)
 panel = ["mechanism", "tail_endowment", "role"]
-fits = pd.DataFrame([(*cell, *np.polyfit(rows.contribution, rows.payout, 1)) for cell, rows in dots.groupby(panel)], columns=[*panel, "slope", "intercept"])
-figure = figures.role_scatter(
-    dots, fits, x="contribution", y="payout", labels=("relative contribution (mean of the game)", "payout (mean coins a round)"), size=(2.4, 1.5), note=referee
-)
+lines = [
+    (*cell, *np.polyfit(rows.contribution, rows.payout, 1))
+    for cell, rows in dots.groupby(panel)
+]
+fits = pd.DataFrame(lines, columns=[*panel, "slope", "intercept"])
+
+# %%
+labels = ("relative contribution (mean of the game)", "payout (mean coins a round)")
+look = dict(x="contribution", y="payout", labels=labels, size=(2.4, 1.5))
+figure = figures.role_scatter(dots, fits, **look, note=referee)
 figures.save(figure, drawings / "fig4c.svg")
-store.write_table(numbers / "fig4c.csv", dots[[*keys, "role", "contribution", "payout"]].round(3))
+shown = dots[[*keys, "role", "contribution", "payout"]]
+store.write_table(numbers / "fig4c.csv", shown.round(3))
 store.write_table(numbers / "fig4c_fits.csv", fits.round(4))
 fits.round(2)
 
@@ -129,12 +165,28 @@ fits.round(2)
 # one: they responded less to contributions.
 
 # %%
-given = trials.pivot_table(index=["mechanism", "seed", "group", "round"], columns="player", values="contribution").loc[paid.index]
+given = trials.pivot_table(
+    index=[*block, "round"], columns="player", values="contribution"
+)
+given = given.loc[paid.index]
 tail = int(trials.tail_endowment.iloc[0])
-played = pd.DataFrame({"head_contribution": given[0], "tail_contribution_sum": given[[1, 2, 3]].sum(axis=1), "head_share": paid[0] / paid.sum(axis=1)})
-by_cell = played.groupby(["mechanism", "head_contribution", "tail_contribution_sum"]).head_share.agg(["mean", "size"])
-every = pd.MultiIndex.from_product([by_cell.index.unique(0), range(game.Game.most_coins + 1), range(3 * tail + 1)], names=by_cell.index.names)
-empirical = by_cell.reindex(every).reset_index().rename(columns={"mean": "head_share", "size": "rounds"}).assign(tail_endowment=tail)
+played = pd.DataFrame(
+    {
+        "head_contribution": given[0],
+        "tail_contribution_sum": given[[1, 2, 3]].sum(axis=1),
+        "head_share": paid[0] / paid.sum(axis=1),
+    }
+)
+axes = ["mechanism", "head_contribution", "tail_contribution_sum"]
+by_cell = played.groupby(axes).head_share.agg(["mean", "size"])
+coins = (range(game.Game.most_coins + 1), range(3 * tail + 1))
+every = pd.MultiIndex.from_product([by_cell.index.unique(0), *coins], names=axes)
+empirical = (
+    by_cell.reindex(every)
+    .reset_index()
+    .rename(columns={"mean": "head_share", "size": "rounds"})
+    .assign(tail_endowment=tail)
+)
 figure = figures.beach_plot(empirical, size=(2.1, 1.6), note=referee)
 figures.save(figure, drawings / "fig4d.svg")
 store.write_table(numbers / "fig4d.csv", empirical.round(5))
@@ -144,5 +196,6 @@ store.write_table(numbers / "fig4d.csv", empirical.round(5))
 # when it gave half or more.
 
 # %%
-side = played.head_contribution.lt(5).map({True: "head gave less than half", False: "head gave half or more"})
+words = {True: "head gave less than half", False: "head gave half or more"}
+side = played.head_contribution.lt(5).map(words)
 played.groupby(["mechanism", side]).head_share.agg(["mean", "size"]).round(3)

@@ -35,20 +35,33 @@ import pandas as pd
 from IPython.display import display
 from PIL import Image
 
-from democratic_ai import experiments, figures, game, graphnet, mechanisms, statistics, voting
+from democratic_ai import (
+    experiments,
+    figures,
+    game,
+    graphnet,
+    mechanisms,
+    statistics,
+    voting,
+)
 from democratic_ai.engine import published, runs, store
 
+# %%
 here = runs.open_run(folder, runs.seed(0) / "trials.parquet")
-drawings, numbers, tables = (here / runs.RESULTS / kind for kind in ("figures", "data", "tables"))
-trials = runs.read_seeds(here, "trials.parquet", n_seeds).query("experiment in (2, 3) and session > 0")
+drawings, numbers, tables = (
+    here / runs.RESULTS / kind for kind in ("figures", "data", "tables")
+)
+trials = runs.read_seeds(here, "trials.parquet", n_seeds)
+trials = trials.query("experiment in (2, 3) and session > 0")
 trials["role"] = trials.player.eq(0).map({True: "head", False: "tail"})
-votes = runs.read_seeds(here, "votes.parquet", n_seeds).query("experiment in (2, 3) and vote == vote")  # a vote not cast is NaN
+votes = runs.read_seeds(here, "votes.parquet", n_seeds)
+votes = votes.query("experiment in (2, 3) and vote == vote")  # a vote not cast is NaN
 note = figures.behaviour_label(trials.source, n_seeds=n_seeds)
 conditions = ["mechanism", "tail_endowment"]
 
 
 def keep(figure, name):
-    "Save a figure and show it in 64 colours: nine in full colour would make this notebook too heavy."
+    "Save a figure and show it in 64 colours; nine in full colour are too heavy here."
     figures.save(figure, drawings / f"{name}.svg")
     full = io.BytesIO()
     figure.savefig(full, dpi=100, bbox_inches="tight")
@@ -66,36 +79,42 @@ def keep(figure, name):
 # %%
 played = trials[trials.mechanism.isin([*mechanisms.BASELINES, "hcrm"])]
 cells = [*conditions, "role", "round"]
-given = played.groupby(cells).contribution.value_counts(normalize=True).rename("frequency").rename_axis([*cells, "coins"]).reset_index()
-virtual = runs.read_seeds(here, runs.iteration(last_iteration) / "virtual_coins.csv", n_seeds).groupby([*cells, "coins"]).frequency.mean().reset_index()
-both = pd.concat([virtual.assign(source="virtual"), given.assign(source="people" if note == "people" else "participants")])
-every = virtual[[*cells, "coins"]].merge(pd.DataFrame({"source": both.source.unique()}), how="cross")
-coins = every.merge(both, how="left").fillna({"frequency": 0})
-coins["row"] = coins.role + " " + coins.mechanism.map(figures.label)
-coins["column"] = coins.tail_endowment.astype(str) + " coins\n" + coins.source.str.replace("participants", "stand-ins")
-order = {name: i for i, name in enumerate(mechanisms.BASELINES)}
-coins = coins.sort_values(["role", "mechanism", "tail_endowment", "source"], key=lambda c: c.map(order).fillna(9) if c.name == "mechanism" else c)
-figure = figures.heat_panels(
-    coins,
-    x="coins",
-    y="round",
-    value="frequency",
-    row="row",
-    column="column",
-    labels=("coins given", "round", "fraction of the choices of a round"),
-    limits=(0, 0.5),
-    ticks=((0, 5, 10), (1, 10)),
-    size=(0.61, 0.68),
-    above="tail endowment, and who played",
-    note=f"{note}, and virtual players",
+given = played.groupby(cells).contribution.value_counts(normalize=True)
+given = given.rename("frequency").rename_axis([*cells, "coins"]).reset_index()
+virtual = runs.read_seeds(
+    here, runs.iteration(last_iteration) / "virtual_coins.csv", n_seeds
 )
-figure.axes[0].invert_yaxis()
-keep(figure, "figS1")
-store.write_table(numbers / "figS1.csv", coins[[*cells, "source", "coins", "frequency"]].query("frequency > 0").round(4))
+virtual = virtual.groupby([*cells, "coins"]).frequency.mean().reset_index()
+who = "people" if note == "people" else "participants"
+both = pd.concat([virtual.assign(source="virtual"), given.assign(source=who)])
+sources = pd.DataFrame({"source": both.source.unique()})
+every = virtual[[*cells, "coins"]].merge(sources, how="cross")
+coins = every.merge(both, how="left").fillna({"frequency": 0})
+order = {name: i for i, name in enumerate(mechanisms.BASELINES)}
+coins = coins.sort_values(
+    ["role", "mechanism", "tail_endowment", "source"],
+    key=lambda c: c.map(order).fillna(9) if c.name == "mechanism" else c,
+)
+shown = coins[[*cells, "source", "coins", "frequency"]].query("frequency > 0")
+store.write_table(numbers / "figS1.csv", shown.round(4))
 
 # %%
-wide = coins.pivot_table(index=[*cells, "coins"], columns="source", values="frequency").diff(axis=1).iloc[:, -1].abs()
-apart = wide.groupby(cells).sum().div(2).groupby([*conditions, "role"]).mean().rename("total variation distance")
+source = coins.source.str.replace("participants", "stand-ins")
+coins["row"] = coins.role + " " + coins.mechanism.map(figures.label)
+coins["column"] = coins.tail_endowment.astype(str) + " coins\n" + source
+axes = dict(x="coins", y="round", value="frequency", row="row", column="column")
+labels = ("coins given", "round", "fraction of the choices of a round")
+look = dict(limits=(0, 0.5), ticks=((0, 5, 10), (1, 10)), size=(0.61, 0.68))
+above, whose = "tail endowment, and who played", f"{note}, and virtual players"
+words = dict(labels=labels, above=above, note=whose)
+figure = figures.heat_panels(coins, **axes, **look, **words)
+figure.axes[0].invert_yaxis()
+keep(figure, "figS1")
+
+# %%
+wide = coins.pivot_table(index=[*cells, "coins"], columns="source", values="frequency")
+apart = wide.diff(axis=1).iloc[:, -1].abs().groupby(cells).sum().div(2)
+apart = apart.groupby([*conditions, "role"]).mean().rename("total variation distance")
 apart.unstack(["role"]).round(2)
 
 # %% [markdown]
@@ -111,31 +130,55 @@ apart.unstack(["role"]).round(2)
 player = ["seed", "experiment", "group", "player"]
 block = ["seed", "experiment", "group", "mechanism"]
 seen = trials.assign(rpay=trials.payout / trials.endowment, apay=trials.payout)
-seen = seen.groupby([*block, "player"])[["rpay", "apay"]].sum().join(trials.groupby(block).contribution.sum().rename("cont")).reset_index()
-agent = seen.mechanism == "hcrm"
-difference = seen[agent].set_index(player)[list(voting.PREDICTORS)] - seen[~agent].set_index(player)[list(voting.PREDICTORS)]
+seen = seen.groupby([*block, "player"])[["rpay", "apay"]].sum()
+contributed = trials.groupby(block).contribution.sum().rename("cont")
+seen = seen.join(contributed).reset_index()
+agent, predictors = seen.mechanism == "hcrm", list(voting.PREDICTORS)
+difference = (
+    seen[agent].set_index(player)[predictors]
+    - seen[~agent].set_index(player)[predictors]
+)
 asked = votes.merge(difference.reset_index(), on=player)
-found = pd.concat(
-    [voting.determinants(rows).rename_axis("predictor").reset_index().assign(rival=rival, seed=seed) for (rival, seed), rows in asked.groupby(["rival", "seed"])]
+found = []
+for (rival, seed), rows in asked.groupby(["rival", "seed"]):
+    fitted = voting.determinants(rows).rename_axis("predictor").reset_index()
+    found.append(fitted.assign(rival=rival, seed=seed))
+found = pd.concat(found)
+
+# %%
+by_predictor = found.groupby(["rival", "predictor"], sort=False)
+s2 = by_predictor.agg(
+    coefficient=("coefficient", "mean"),
+    standard_error=("standard_error", "mean"),
+    t=("t", "mean"),
+    p=("p", "median"),
+    runs=("t", "size"),
 )
-s2 = found.groupby(["rival", "predictor"], sort=False).agg(
-    coefficient=("coefficient", "mean"), standard_error=("standard_error", "mean"), t=("t", "mean"), p=("p", "median"), runs=("t", "size")
-)
-intervals = found.groupby(["rival", "predictor"], sort=False).t.agg(statistics.interval_over_seeds)
+intervals = by_predictor.t.agg(statistics.interval_over_seeds)
 s2 = s2.assign(t_low=intervals.str[1], t_high=intervals.str[2]).reset_index()
-s2 = s2.merge(published.read("figure_s2_t").rename(columns={"t": "published"}), how="left")
+printed = published.read("figure_s2_t").rename(columns={"t": "published"})
+s2 = s2.merge(printed, how="left")
 store.write_table(tables / "figS2.csv", s2.round(5))
 s2.round(3)
 
 # %%
-names = {"intercept": "intercept", "rpay": "relative\npayout", "apay": "payout\n(coins)", "cont": "group's\ncontributions"}
+names = {
+    "intercept": "intercept",
+    "rpay": "relative\npayout",
+    "apay": "payout\n(coins)",
+    "cont": "group's\ncontributions",
+}
 rivals = figures.ordered_values(s2.rival)
+layout = dict(figsize=(figures.FULL, 2.3), sharey=True, squeeze=False)
 with figures.style():
-    figure, axes = plt.subplots(1, len(rivals), figsize=(figures.FULL, 2.3), sharey=True, squeeze=False)
+    figure, axes = plt.subplots(1, len(rivals), **layout)
     for ax, rival in zip(axes[0], rivals):
-        rows, by_run = s2[s2.rival == rival].set_index("predictor").loc[list(names)], found[found.rival == rival]
-        ax.bar(range(4), rows.coefficient, yerr=1.96 * rows.standard_error, color="#a9bfda", width=0.7, error_kw=dict(lw=1, capsize=2))
-        ax.plot(by_run.predictor.map(list(names).index) + 0.22, by_run.coefficient, "o", color="black", ms=1.8)
+        rows = s2[s2.rival == rival].set_index("predictor").loc[list(names)]
+        by_run = found[found.rival == rival]
+        bars = dict(yerr=1.96 * rows.standard_error, color="#a9bfda", width=0.7)
+        ax.bar(range(4), rows.coefficient, **bars, error_kw=dict(lw=1, capsize=2))
+        x = by_run.predictor.map(list(names).index) + 0.22
+        ax.plot(x, by_run.coefficient, "o", color="black", ms=1.8)
         ax.axhline(0, color=figures.CHANCE, lw=0.6)
         ax.set_xticks(range(4), names.values(), rotation=90)
         ax.set_title(f"against {figures.label(rival)}")
@@ -151,16 +194,25 @@ store.write_table(numbers / "figS2.csv", found.round(5))
 # it neglected soon stopped giving; HCRM compensated tails as liberal egalitarian did.
 
 # %%
-by_game = trials.assign(relative_payout=trials.payout / trials.endowment, relative_contribution=trials.contribution / trials.endowment)
-by_game = by_game.groupby([*conditions, "role", "round", "seed", "experiment", "group"])[["relative_payout", "relative_contribution"]].mean()
+by_game = trials.assign(
+    relative_payout=trials.payout / trials.endowment,
+    relative_contribution=trials.contribution / trials.endowment,
+)
+axes = [*conditions, "role", "round"]
+values = ["relative_payout", "relative_contribution"]
+by_game = by_game.groupby([*axes, "seed", "experiment", "group"])[values].mean()
+payout = "mean relative payout (payout / endowment)"
+contribution = "mean relative contribution (fraction of the endowment)"
 for name, value, label, limits in (
-    ("figS3", "relative_payout", "mean relative payout (payout / endowment)", (0, None)),
-    ("figS4", "relative_contribution", "mean relative contribution (fraction of the endowment)", (0, 1)),
+    ("figS3", "relative_payout", payout, (0, None)),
+    ("figS4", "relative_contribution", contribution, (0, 1)),
 ):
-    curves = by_game[value].groupby([*conditions, "role", "round"]).agg(["mean", "sem"]).reset_index().rename(columns={"mean": value})
-    curves = curves.assign(low=curves[value] - 1.96 * curves["sem"], high=curves[value] + 1.96 * curves["sem"]).drop(columns="sem")
-    figure = figures.role_curves(curves, value=value, label=label, limits=limits, note=note)
-    keep(figure, name)
+    curves = by_game[value].groupby(axes).agg(["mean", "sem"]).reset_index()
+    half = 1.96 * curves["sem"]
+    curves = curves.rename(columns={"mean": value}).drop(columns="sem")
+    curves = curves.assign(low=curves[value] - half, high=curves[value] + half)
+    look = dict(label=label, limits=limits)
+    keep(figures.role_curves(curves, value=value, **look, note=note), name)
     store.write_table(numbers / f"{name}.csv", curves.round(4))
 
 # %% [markdown]
@@ -172,20 +224,34 @@ for name, value, label, limits in (
 # and says that HCRM's bargain between surplus and equality was a good one among its rivals.
 
 # %%
-games = pd.concat([experiments.summarise_blocks(of_seed).assign(seed=seed) for seed, of_seed in trials.groupby("seed")], ignore_index=True)
+of_seeds = [
+    experiments.summarise_blocks(of_seed).assign(seed=seed)
+    for seed, of_seed in trials.groupby("seed")
+]
+games = pd.concat(of_seeds, ignore_index=True)
 games["bin"] = np.minimum((10 * games.gini).astype(int), 9)
-ginis = games.groupby(conditions).bin.value_counts(normalize=True).rename("fraction").reset_index()
-initial = {tail: float(game.gini(mechanisms.head_and_tails(float(tail)))) for tail in sorted(ginis.tail_endowment.unique())}
+ginis = games.groupby(conditions).bin.value_counts(normalize=True)
+ginis = ginis.rename("fraction").reset_index()
+initial = {
+    tail: float(game.gini(mechanisms.head_and_tails(float(tail))))
+    for tail in sorted(ginis.tail_endowment.unique())
+}
+with_initial = ginis.assign(initial_gini=ginis.tail_endowment.map(initial))
+store.write_table(numbers / "figS5.csv", with_initial.round(5))
+
+# %%
+layout = dict(width=1.25, height=1.0, above="tail endowment (coins)")
+label = "Gini coefficient of the returns of a game (dashes: of the endowments)"
 with figures.style():
-    figure, axes = figures.panels(ginis, width=1.25, height=1.0, above="tail endowment (coins)")
+    figure, axes = figures.panels(ginis, **layout)
     for (mechanism, tail), bars in ginis.groupby(conditions):
-        axes[mechanism, tail].bar(bars.bin / 10 + 0.05, bars.fraction, width=0.09, color="#5f86b3")
-        axes[mechanism, tail].axvline(initial[tail], color="black", lw=1, ls=(0, (4, 2)))
+        ax = axes[mechanism, tail]
+        ax.bar(bars.bin / 10 + 0.05, bars.fraction, width=0.09, color="#5f86b3")
+        ax.axvline(initial[tail], color="black", lw=1, ls=(0, (4, 2)))
     figure.axes[0].set(xlim=(0, 1), ylim=(0, 1), xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
-    figure.supxlabel("Gini coefficient of the returns of a game (dashes: of the endowments)", fontsize=8)
+    figure.supxlabel(label, fontsize=8)
     figure.supylabel("fraction of games", fontsize=8)
 keep(figures.finalise(figure, note), "figS5")
-store.write_table(numbers / "figS5.csv", ginis.assign(initial_gini=ginis.tail_endowment.map(initial)).round(5))
 
 # %% [markdown]
 # ## S6: what they said afterwards
@@ -207,49 +273,81 @@ QUESTIONS = {
     "q7": "trans-\nparent",
 }
 answered = votes.dropna(subset=list(QUESTIONS))
-answers = answered.melt(id_vars=["seed", "experiment", "group", "player", "rival", "tail_endowment"], value_vars=list(QUESTIONS), var_name="question")
-answers = pd.concat([answers.assign(role="all"), answers.assign(role=answers.player.eq(0).map({True: "head", False: "tail"}))])
-by_group = answers.groupby(["question", "rival", "tail_endowment", "role", "seed", "group"]).value.agg(["sum", "size"]).reset_index()
-named = [
-    (*cell, *statistics.interval_over_groups_and_seeds(groups["sum"], groups["size"], groups["seed"], n_resamples=300))
-    for cell, groups in by_group.groupby(["question", "rival", "tail_endowment", "role"])
-]
-named = pd.DataFrame(named, columns=["question", "rival", "tail_endowment", "role", "share", "low", "high"])
+answers = answered.melt(
+    id_vars=["seed", "experiment", "group", "player", "rival", "tail_endowment"],
+    value_vars=list(QUESTIONS),
+    var_name="question",
+)
+role = answers.player.eq(0).map({True: "head", False: "tail"})
+answers = pd.concat([answers.assign(role="all"), answers.assign(role=role)])
+
+# %%
+axes = ["question", "rival", "tail_endowment", "role"]
+by_group = answers.groupby([*axes, "seed", "group"]).value.agg(["sum", "size"])
+named = []
+for cell, groups in by_group.reset_index().groupby(axes):
+    counts = (groups["sum"], groups["size"], groups["seed"])
+    share = statistics.interval_over_groups_and_seeds(*counts, n_resamples=300)
+    named.append((*cell, *share))
+named = pd.DataFrame(named, columns=[*axes, "share", "low", "high"])
+store.write_table(numbers / "figS6.csv", named.round(4))
 
 
 # %%
 def answers_drawn():
     "Draw the shares of answers, one panel a question and rival."
     shown = named.assign(question=named.question.map(QUESTIONS))
-    figure, axes = figures.panels(shown, row="question", column="rival", width=1.6, height=0.85, heading="against {}")
+    layout = dict(row="question", column="rival", width=1.6, height=0.85)
+    figure, axes = figures.panels(shown, **layout, heading="against {}")
+    of_all = dict(color="black", lw=1, capsize=1.5, label="all, 95 % interval")
     for (question, rival, role), rows in named.groupby(["question", "rival", "role"]):
-        ax = axes[QUESTIONS[question], rival]
+        ax, x = axes[QUESTIONS[question], rival], rows.tail_endowment
         if role == "all":
-            ax.errorbar(rows.tail_endowment, rows.share, yerr=np.abs(rows[["low", "high"]].T - rows.share), color="black", lw=1, capsize=1.5, label="all, 95 % interval")
+            bars = np.abs(rows[["low", "high"]].T - rows.share)
+            ax.errorbar(x, rows.share, yerr=bars, **of_all)
         else:
-            ax.plot(rows.tail_endowment, rows.share, **figures.ROLES[role], ls="none", label=f"{role}s")
+            look = dict(figures.ROLES[role], ls="none", label=f"{role}s")
+            ax.plot(x, rows.share, **look)
         ax.axhline(0.5, color=figures.CHANCE, lw=0.6, ls=(0, (4, 2)))
     figure.axes[0].set(ylim=(0, 1), xticks=mechanisms.TAILS, yticks=[0, 0.5, 1])
     figure.supxlabel("tail endowment (coins)", fontsize=8)
     figure.supylabel("share of the answers that name HCRM", fontsize=8)
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    legend = figure.axes[0].get_legend_handles_labels()
+    figure.legend(*legend, loc="outside upper center", ncols=3)
     return figure
 
 
+# %%
 with figures.style():
-    figure = plt.figure(figsize=(figures.FULL, 0.5)) if answered.empty else answers_drawn()
-keep(figures.finalise(figure, figures.behaviour_label(answered.source, n_seeds=n_seeds) or "people; their answers were not released"), "figS6")
-store.write_table(numbers / "figS6.csv", named.round(4))
+    if answered.empty:
+        figure = plt.figure(figsize=(figures.FULL, 0.5))
+    else:
+        figure = answers_drawn()
+whose = figures.behaviour_label(answered.source, n_seeds=n_seeds)
+whose = whose or "people; their answers were not released"
+keep(figures.finalise(figure, whose), "figS6")
 
 # %% [markdown]
 # Which answers go with the vote? One logistic regression on all seven, over all rivals; t is the
 # mean over runs.
 
 # %%
-predicting = [voting.determinants(rows, predictors=list(QUESTIONS)).rename_axis("question").reset_index() for _, rows in answered.groupby("seed")]
-predicting = pd.concat(predicting) if predicting else pd.DataFrame(columns=["question", "coefficient", "t", "p"])
-s6 = predicting.groupby("question", sort=False).agg(coefficient=("coefficient", "mean"), t=("t", "mean"), p=("p", "median")).reset_index()
-s6["published"] = s6.question.map({f"q{i}": "t > 4, p < .001" for i in (1, 3, 4, 5, 7)} | {"q2": "t about 26", "q6": "does not predict"})
+predicting = [
+    voting.determinants(rows, predictors=list(QUESTIONS))
+    .rename_axis("question")
+    .reset_index()
+    for _, rows in answered.groupby("seed")
+]
+nothing = pd.DataFrame(columns=["question", "coefficient", "t", "p"])
+predicting = pd.concat(predicting) if predicting else nothing
+s6 = (
+    predicting.groupby("question", sort=False)
+    .agg(coefficient=("coefficient", "mean"), t=("t", "mean"), p=("p", "median"))
+    .reset_index()
+)
+words = {f"q{i}": "t > 4, p < .001" for i in (1, 3, 4, 5, 7)}
+words |= {"q2": "t about 26", "q6": "does not predict"}
+s6["published"] = s6.question.map(words)
 store.write_table(tables / "figS6.csv", s6.round(5))
 s6.round(3)
 
@@ -262,32 +360,33 @@ s6.round(3)
 # Tails with 2 coins each give a number of sixths, which leaves some steps empty.
 
 # %%
-relative = trials.assign(relative=trials.contribution / trials.endowment).groupby(
-    ["seed", "experiment", "group", "session", "tail_endowment", "round", "role"]
-).relative.mean()
-tenths = (relative.unstack("role") * 10).round().astype(int).div(10)
-joint = tenths.groupby(["tail_endowment", "round"])[["head", "tail"]].value_counts(normalize=True).rename("fraction").reset_index()
-grid = pd.MultiIndex.from_product(
-    [sorted(joint.tail_endowment.unique()), range(1, 11), np.arange(11) / 10, np.arange(11) / 10], names=["tail_endowment", "round", "head", "tail"]
+relative = trials.assign(relative=trials.contribution / trials.endowment)
+axes = ["seed", "experiment", "group", "session", "tail_endowment", "round", "role"]
+relative = relative.groupby(axes).relative.mean().unstack("role")
+tenths = (relative * 10).round().astype(int).div(10)
+joint = (
+    tenths.groupby(["tail_endowment", "round"])[["head", "tail"]]
+    .value_counts(normalize=True)
+    .rename("fraction")
+    .reset_index()
 )
-joint = joint.set_index(grid.names).reindex(grid, fill_value=0).reset_index()
-figure = figures.heat_panels(
-    joint,
-    x="tail",
-    y="head",
-    value="fraction",
-    row="tail_endowment",
-    column="round",
-    labels=("mean relative contribution of the tails", "head's relative contribution; tail endowment (coins, bold)", "fraction of games (darkest: .12)"),
-    limits=(0, 0.12),
-    cmap="Greens",
-    ticks=((0, 1), (0, 0.5, 1)),
-    size=(0.61, 0.75),
-    above="round",
-    note=note,
-)
-keep(figure, "figS7")
+axes = ["tail_endowment", "round", "head", "tail"]
+tails, fractions = sorted(joint.tail_endowment.unique()), np.arange(11) / 10
+cells = [tails, range(1, 11), fractions, fractions]
+grid = pd.MultiIndex.from_product(cells, names=axes)
+joint = joint.set_index(axes).reindex(grid, fill_value=0).reset_index()
 store.write_table(numbers / "figS7.csv", joint.query("fraction > 0").round(5))
+
+# %%
+axes = dict(x="tail", y="head", value="fraction", row="tail_endowment", column="round")
+labels = (
+    "mean relative contribution of the tails",
+    "head's relative contribution; tail endowment (coins, bold)",
+    "fraction of games (darkest: .12)",
+)
+colours, ticks = dict(limits=(0, 0.12), cmap="Greens"), ((0, 1), (0, 0.5, 1))
+look = dict(labels=labels, **colours, ticks=ticks, size=(0.61, 0.75), above="round")
+keep(figures.heat_panels(joint, **axes, **look, note=note), "figS7")
 
 # %% [markdown]
 # ## S8: what a round leaves in the hand
@@ -299,23 +398,26 @@ store.write_table(numbers / "figS7.csv", joint.query("fraction > 0").round(5))
 
 # %%
 ended = graphnet.beach_returns(pd.read_csv(numbers / "fig3a_beach.csv"))
-long = pd.concat([ended.assign(coins=ended[f"{role}_return"], who=f"{role}s" if role == "tail" else role) for role in ("tail", "head")])
-long["column"] = long.who + "\n" + long.tail_endowment.astype(str)
-figure = figures.heat_panels(
-    figures.relative_cells(long),
-    x="tails",
-    y="head",
-    value="coins",
-    column="column",
-    labels=("mean relative contribution of the tails", "head's relative contribution", "return of a round (coins)"),
-    limits=(0, 20),
-    cmap="viridis",
-    window=((0, 1), (0, 1)),
-    ticks=((0, 1), (0, 0.5, 1)),
-    size=(0.61, 0.85),
-    above="whose return, and tail endowment (coins)",
-    note="trained with networks that imitate stand-in participants; RM with rational players",
+long = pd.concat(
+    ended.assign(coins=ended[f"{role}_return"], who=who)
+    for role, who in {"tail": "tails", "head": "head"}.items()
 )
+long["column"] = long.who + "\n" + long.tail_endowment.astype(str)
+axes = dict(x="tails", y="head", value="coins", column="column")
+labels = (
+    "mean relative contribution of the tails",
+    "head's relative contribution",
+    "return of a round (coins)",
+)
+colours, ticks = dict(limits=(0, 20), cmap="viridis"), ((0, 1), (0, 0.5, 1))
+look = dict(**colours, window=((0, 1), (0, 1)), ticks=ticks, size=(0.61, 0.85))
+words = dict(
+    labels=labels,
+    above="whose return, and tail endowment (coins)",
+    note="trained with networks that imitate stand-in participants; "
+    "RM with rational players",
+)
+figure = figures.heat_panels(figures.relative_cells(long), **axes, **look, **words)
 keep(figure, "figS8")
 store.write_table(numbers / "figS8.csv", ended.drop(columns="head_share").round(3))
 
@@ -329,15 +431,20 @@ store.write_table(numbers / "figS8.csv", ended.drop(columns="head_share").round(
 
 # %%
 manifold = runs.read_seeds(here, runs.iteration(last_iteration) / "manifold.csv", 1)
+by_tail = manifold.groupby("tail_endowment")
+layout = dict(figsize=(figures.FULL, 5.0), sharex=True, sharey=True)
+key = dict(title="panel “all”: tail endowment (coins)", title_fontsize=7, ncols=5)
 with figures.style():
-    figure, axes = plt.subplots(2, 3, figsize=(figures.FULL, 5.0), sharex=True, sharey=True)
+    figure, axes = plt.subplots(2, 3, **layout)
     together, *each = axes.flat
-    for ax, (tail, rows), marker, color in zip(each, manifold.groupby("tail_endowment"), "os^Dv", figures.RUNS):
+    for ax, (tail, rows), marker, color in zip(each, by_tail, "os^Dv", figures.RUNS):
         figures.manifold_map(ax, rows)
         ax.set_title(f"tail endowment {tail}")
-        together.plot(rows.mds_x, rows.mds_y, marker, color=color, ms=2.5, mfc="none", mew=0.7, label=f"{tail}")
+        look = dict(color=color, ms=2.5, mfc="none", mew=0.7, label=f"{tail}")
+        together.plot(rows.mds_x, rows.mds_y, marker, **look)
     together.set(title="all", aspect="equal")
-    figure.legend(*together.get_legend_handles_labels(), title="panel “all”: tail endowment (coins)", title_fontsize=7, loc="outside upper right", ncols=5)
+    legend = together.get_legend_handles_labels()
+    figure.legend(*legend, **key, loc="outside upper right")
     figure.suptitle(figures.MAP_KEY, fontsize=7, x=0.02, ha="left")
     figure.supxlabel("first dimension (distances in payout / endowment)", fontsize=8)
     figure.supylabel("second dimension", fontsize=8)

@@ -35,9 +35,17 @@ import pandas as pd
 import seaborn as sns
 from scipy import stats
 
-from democratic_ai import experiments, figures, graphnet, hcmd_evaluation, mechanisms, statistics
+from democratic_ai import (
+    experiments,
+    figures,
+    graphnet,
+    hcmd_evaluation,
+    mechanisms,
+    statistics,
+)
 from democratic_ai.engine import published, runs, store
 
+# %%
 needed = runs.seed(0) / runs.HCMD_ZERO / "trials.parquet"
 here = runs.open_run(folder, needed, made_with="hcmd-zero")
 results = here / runs.RESULTS
@@ -46,7 +54,8 @@ read = lambda name: runs.read_seeds(here, runs.HCMD_ZERO / name, n_seeds)
 trials, votes = read("trials.parquet"), read("votes.parquet")
 trials, votes = trials[trials.session > 0], votes[votes.vote.notna()]
 note = figures.behaviour_label(trials.source, n_seeds=n_seeds)
-modelled = f"models of stand-in participants{f', {n_seeds} runs' if n_seeds > 1 else ''}"
+several = f", {n_seeds} runs" if n_seeds > 1 else ""
+modelled = f"models of stand-in participants{several}"
 metagames = read("metagame.csv")
 last = metagames.model_iteration.max()
 printed = published.read("hcmd_zero").set_index("name")
@@ -61,25 +70,33 @@ ours = {}  # the same numbers, each by seed
 
 # %%
 given = trials.assign(
-    role=trials.player.eq(0).map({True: "head", False: "tail"}), relative_contribution=trials.contribution / trials.endowment
+    role=trials.player.eq(0).map({True: "head", False: "tail"}),
+    relative_contribution=trials.contribution / trials.endowment,
 )
 axes = ["mechanism", "tail_endowment", "role", "round"]
 by_seed = given.groupby([*axes, "seed"]).relative_contribution.mean().reset_index()
 curves = statistics.over_seeds(by_seed, axes, "relative_contribution")
-figure = figures.role_curves(
-    curves, value="relative_contribution", label="contribution (fraction of the endowment)", limits=(0, 1), note=note
-)
+look = {"label": "contribution (fraction of the endowment)", "limits": (0, 1)}
+figure = figures.role_curves(curves, value="relative_contribution", **look, note=note)
 figures.save(figure, drawings / "hcmd_fig3a.svg")
 store.write_table(numbers / "hcmd_fig3a.csv", curves.round(5))
 
 # %%
-by_block = by_seed.groupby(["role", "tail_endowment", "mechanism", "seed"]).relative_contribution.mean().reset_index()
-over_rounds = statistics.over_seeds(by_block, ["role", "tail_endowment", "mechanism"], "relative_contribution")
-found = {}  # the original's findings, each a number by seed that should be above zero, or the difference of what should be equal
+axes = ["role", "tail_endowment", "mechanism"]
+by_block = by_seed.groupby([*axes, "seed"]).relative_contribution.mean().reset_index()
+over_rounds = statistics.over_seeds(by_block, axes, "relative_contribution")
+# the original's findings, each a number by seed that should be above zero,
+# or the difference of what should be equal
+found = {}
 mean_given = given.groupby(["seed", "mechanism"]).relative_contribution.mean().unstack()
-found["contributions_match"] = mean_given["hcmd_zero"] - mean_given["liberal_egalitarian"]
+found["contributions_match"] = (
+    mean_given["hcmd_zero"] - mean_given["liberal_egalitarian"]
+)
 store.write_table(tables / "hcmd_contributions.csv", over_rounds.round(5))
-over_rounds.pivot(index=["role", "tail_endowment"], columns="mechanism", values="relative_contribution").round(3)
+table = over_rounds.pivot(
+    index=axes[:2], columns="mechanism", values="relative_contribution"
+)
+table.round(3)
 
 # %% [markdown]
 # ## Figure 3, below: votes
@@ -89,27 +106,42 @@ over_rounds.pivot(index=["role", "tail_endowment"], columns="mechanism", values=
 # them, whole groups.
 
 # %%
-by_group = pd.concat([votes, votes.assign(tail_endowment="all")]).groupby(["tail_endowment", "seed", "group"]).vote.agg(["sum", "size"]).reset_index()
+by_group = (
+    pd.concat([votes, votes.assign(tail_endowment="all")])
+    .groupby(["tail_endowment", "seed", "group"])
+    .vote.agg(["sum", "size"])
+    .reset_index()
+)
+interval = statistics.interval_over_groups_and_seeds
 cells = [
-    (tail, *statistics.interval_over_groups_and_seeds(groups["sum"], groups["size"], groups["seed"]))
+    (tail, *interval(groups["sum"], groups["size"], groups["seed"]))
     for tail, groups in by_group.groupby("tail_endowment", sort=False)
 ]
 shares = pd.DataFrame(cells, columns=["tail_endowment", "vote_share", "low", "high"])
-shares["published"] = shares.tail_endowment.map({"all": printed.published["hcmd_share_liberal_egalitarian"]})
+printed_shares = {"all": printed.published["hcmd_share_liberal_egalitarian"]}
+shares["published"] = shares.tail_endowment.map(printed_shares)
 store.write_table(tables / "hcmd_vs_liberal_egalitarian.csv", shares.round(5))
 each = shares[shares.tail_endowment != "all"].astype({"tail_endowment": int})
-figure = figures.vote_bars(each.assign(rival="liberal_egalitarian"), agent="HCMD-zero", note=note)
+each = each.assign(rival="liberal_egalitarian")
+figure = figures.vote_bars(each, agent="HCMD-zero", note=note)
 figures.save(figure, drawings / "hcmd_fig3b.svg")
 shares.round(3)
 
 # %%
+ours["hcmd_share_liberal_egalitarian"] = share = votes.groupby("seed").vote.mean()
 of_all = by_group[by_group.tail_endowment == "all"]
-ours["hcmd_share_liberal_egalitarian"] = votes.groupby("seed").vote.mean()
-ours["hcmd_p_liberal_egalitarian"] = p = of_all.groupby("seed")[["sum", "size"]].apply(lambda groups: statistics.permutation_test(groups["sum"], groups["size"]))
-found["beats_stranger"] = ours["hcmd_share_liberal_egalitarian"] - 0.5
-found["half_everywhere"] = votes.groupby(["seed", "tail_endowment"]).vote.mean().groupby("seed").min() - 0.5
-print(f"permutation of whole groups, each run by itself: p from {p.min():.4f} to {p.max():.4f} (published: p < {printed.published['hcmd_p_liberal_egalitarian']:g})")
-pd.DataFrame({"vote_share": ours["hcmd_share_liberal_egalitarian"], "p": p}).round(4)
+test = lambda groups: statistics.permutation_test(groups["sum"], groups["size"])
+p = of_all.groupby("seed")[["sum", "size"]].apply(test)
+ours["hcmd_p_liberal_egalitarian"] = p
+found["beats_stranger"] = share - 0.5
+by_tails = votes.groupby(["seed", "tail_endowment"]).vote.mean()
+found["half_everywhere"] = by_tails.groupby("seed").min() - 0.5
+published_p = printed.published["hcmd_p_liberal_egalitarian"]
+print(
+    "permutation of whole groups, each run by itself: "
+    f"p from {p.min():.4f} to {p.max():.4f} (published: p < {published_p:g})"
+)
+pd.DataFrame({"vote_share": share, "p": p}).round(4)
 
 # %% [markdown]
 # ## Figure 3, below right: wealth and equality
@@ -120,28 +152,53 @@ pd.DataFrame({"vote_share": ours["hcmd_share_liberal_egalitarian"], "p": p}).rou
 
 # %%
 block = trials.assign(reward=trials.payout + trials.endowment - trials.contribution)
-reward = block.groupby(["mechanism", "tail_endowment", "seed", "group", "player"]).reward.sum()
-log_reward = np.log(reward).groupby(["mechanism", "tail_endowment", "seed", "group"]).sum().rename("log_reward")
-games = pd.concat([experiments.summarise_blocks(of_seed).assign(seed=seed) for seed, of_seed in trials.groupby("seed")], ignore_index=True)
-games = games.merge(log_reward.reset_index())[["mechanism", "tail_endowment", "seed", "group", "log_reward", "gini"]]
+of_group = ["mechanism", "tail_endowment", "seed", "group"]
+reward = block.groupby([*of_group, "player"]).reward.sum()
+log_reward = np.log(reward).groupby(of_group).sum().rename("log_reward")
+of_seeds = [
+    experiments.summarise_blocks(of_seed).assign(seed=seed)
+    for seed, of_seed in trials.groupby("seed")
+]
+games = pd.concat(of_seeds, ignore_index=True).merge(log_reward.reset_index())
+games = games[[*of_group, "log_reward", "gini"]]
+store.write_table(numbers / "hcmd_fig3c.csv", games.round(4))
+
+# %%
+by_run = (
+    games.melt(["mechanism", "seed"], ["log_reward", "gini"], var_name="measure")
+    .groupby(["measure", "mechanism", "seed"])
+    .value.mean()
+    .reset_index()
+)
+paired = by_run.pivot(index=["measure", "seed"], columns="mechanism", values="value")
+paired = paired.reset_index()
+difference = paired["hcmd_zero"] - paired["liberal_egalitarian"]
+paired = paired.assign(mechanism="difference", value=difference)[list(by_run)]
+compared = pd.concat([by_run, paired])
+wealth = statistics.over_seeds(compared, ["measure", "mechanism"], "value")
+store.write_table(tables / "hcmd_wealth.csv", wealth.round(5))
+by_measure = paired.set_index("seed").groupby("measure").value
+found["productivity_matches"] = by_measure.get_group("log_reward") / 4
+found["inequality_matches"] = by_measure.get_group("gini")
+
+# %%
+looks = {
+    "hcmd_zero": dict(color=figures.HEAD, marker="o"),
+    "liberal_egalitarian": dict(color=figures.TAIL, marker="^", facecolor="none"),
+}
 with figures.style():
     figure, ax = plt.subplots(figsize=(figures.COLUMN, 2.6))
-    looks = {"hcmd_zero": dict(color=figures.HEAD, marker="o"), "liberal_egalitarian": dict(color=figures.TAIL, marker="^", facecolor="none")}
     for name, look in looks.items():
         shown = games[games.mechanism == name].sample(frac=1, random_state=0).head(250)
-        ax.scatter(shown.gini, shown.log_reward, s=9, lw=0.6, alpha=0.6, label=figures.label(name), **look)
-    ax.set(xlabel="Gini coefficient of the four returns", ylabel="sum of ln(returns in coins)")
+        dots = dict(s=9, lw=0.6, alpha=0.6, label=figures.label(name))
+        ax.scatter(shown.gini, shown.log_reward, **dots, **look)
+    ax.set(
+        xlabel="Gini coefficient of the four returns",
+        ylabel="sum of ln(returns in coins)",
+    )
     ax.legend(loc="upper right")
 figure = figures.finalise(figure, f"{note}; up to 250 of the groups")
 figures.save(figure, drawings / "hcmd_fig3c.svg")
-store.write_table(numbers / "hcmd_fig3c.csv", games.round(4))
-by_run = games.melt(["mechanism", "seed"], ["log_reward", "gini"], var_name="measure").groupby(["measure", "mechanism", "seed"]).value.mean().reset_index()
-paired = by_run.pivot(index=["measure", "seed"], columns="mechanism", values="value").reset_index()
-paired = paired.assign(mechanism="difference", value=paired["hcmd_zero"] - paired["liberal_egalitarian"])[list(by_run)]
-wealth = statistics.over_seeds(pd.concat([by_run, paired]), ["measure", "mechanism"], "value")
-store.write_table(tables / "hcmd_wealth.csv", wealth.round(5))
-by_measure = paired.set_index("seed").groupby("measure").value
-found["productivity_matches"], found["inequality_matches"] = by_measure.get_group("log_reward") / 4, by_measure.get_group("gini")
 wealth.round(3)
 
 # %% [markdown]
@@ -152,33 +209,51 @@ wealth.round(3)
 # with the distance; what it prints of them stands beside ours under "The numbers of the text".
 
 # %%
-entropy = statistics.over_seeds(read("cross_entropy.csv"), ["kind", "model_iteration", "data_iteration"], "ratio")
+axes = ["kind", "model_iteration", "data_iteration"]
+entropy = statistics.over_seeds(read("cross_entropy.csv"), axes, "ratio")
 store.write_table(tables / "hcmd_cross_entropy.csv", entropy.round(5))
 
 
 def table_plot(axes_of, titles, labels, limits, bar):
     "Draw square tables with their numbers."
+    n = len(axes_of)
+    size = (min(figures.FULL, 3.4 * n), 3.1)
+    colours = dict(cmap=figures.DIVERGING, vmin=limits[0], vmax=limits[1])
     with figures.style():
-        figure, axes = plt.subplots(1, len(axes_of), figsize=(min(figures.FULL, 3.4 * len(axes_of)), 3.1), squeeze=False)
+        figure, axes = plt.subplots(1, n, figsize=size, squeeze=False)
         for ax, table, name in zip(axes[0], axes_of, titles):
-            options = dict(annot=True, fmt=".2f", annot_kws={"size": 6}, square=True, cbar_kws={"label": bar, "shrink": 0.7})
-            sns.heatmap(table, ax=ax, cmap=figures.DIVERGING, vmin=limits[0], vmax=limits[1], **options)
+            words = dict(annot=True, fmt=".2f", annot_kws={"size": 6})
+            scale = {"label": bar, "shrink": 0.7}
+            sns.heatmap(table, ax=ax, **colours, **words, square=True, cbar_kws=scale)
             ax.set(title=name, xlabel=labels[0], ylabel=labels[1])
             ax.tick_params(length=0)
     return figure
 
 
-ratios = [entropy[entropy.kind == kind].pivot(index="model_iteration", columns="data_iteration", values="ratio") for kind in ("contribution", "vote")]
+# %%
+ratios = [
+    entropy[entropy.kind == kind].pivot(
+        index="model_iteration", columns="data_iteration", values="ratio"
+    )
+    for kind in ("contribution", "vote")
+]
+titles, labels = ("contributions", "votes"), ("data of iteration", "model of iteration")
 spread = max(0.1, (entropy.ratio - 1).abs().max())
 limits = max(0, 1 - spread), 1 + spread
-figure = table_plot(ratios, ("contributions", "votes"), ("data of iteration", "model of iteration"), limits, "cross-entropy (ratio to the diagonal)")
-figures.save(figures.finalise(figure, f"stand-in participants{f', mean of {n_seeds} runs' if n_seeds > 1 else ''}"), drawings / "hcmd_fig4_models.svg")
+bar = "cross-entropy (ratio to the diagonal)"
+figure = table_plot(ratios, titles, labels, limits, bar)
+mean_of = f", mean of {n_seeds} runs" if n_seeds > 1 else ""
+figure = figures.finalise(figure, f"stand-in participants{mean_of}")
+figures.save(figure, drawings / "hcmd_fig4_models.svg")
 
 # %%
-every = read("cross_entropy.csv").query("kind == 'contribution' and data_iteration == 4")
+every = read("cross_entropy.csv")
+every = every.query("kind == 'contribution' and data_iteration == 4")
 for s in (2, 3):
-    ours[f"hcmd_model_{s}_on_data_4"] = every[every.model_iteration == s].set_index("seed").ratio - 1
-found["models_age"] = np.minimum(ours["hcmd_model_2_on_data_4"] - ours["hcmd_model_3_on_data_4"], ours["hcmd_model_3_on_data_4"])
+    of_model = every[every.model_iteration == s].set_index("seed")
+    ours[f"hcmd_model_{s}_on_data_4"] = of_model.ratio - 1
+second, third = (ours[f"hcmd_model_{s}_on_data_4"] for s in (2, 3))
+found["models_age"] = np.minimum(second - third, third)
 
 # %% [markdown]
 # Not all of that is age. On the diagonal stands a model on the very groups that it learned from, to
@@ -186,9 +261,10 @@ found["models_age"] = np.minimum(ours["hcmd_model_2_on_data_4"] - ours["hcmd_mod
 # mechanism that no model has met: what is above one here is neither learned by heart nor unlearned.
 
 # %%
-unmet = statistics.over_seeds(read("cross_entropy_unmet.csv"), ["kind", "model_iteration", "data_iteration"], "ratio")
+axes = ["kind", "model_iteration", "data_iteration"]
+unmet = statistics.over_seeds(read("cross_entropy_unmet.csv"), axes, "ratio")
 store.write_table(tables / "hcmd_cross_entropy_unmet.csv", unmet.round(5))
-unmet.pivot(index=["kind", "model_iteration"], columns="data_iteration", values="ratio").round(3)
+unmet.pivot(index=axes[:2], columns="data_iteration", values="ratio").round(3)
 
 # %% [markdown]
 # ## Figure 4, right: the metagame
@@ -197,11 +273,14 @@ unmet.pivot(index=["kind", "model_iteration"], columns="data_iteration", values=
 # the original every later iteration won more votes than all earlier ones, with diminishing returns.
 
 # %%
-met = statistics.over_seeds(metagames[metagames.model_iteration == last], ["iteration_row", "iteration_col"], "vote_share")
+before_last = metagames[metagames.model_iteration == last]
+axes = ["iteration_row", "iteration_col"]
+met = statistics.over_seeds(before_last, axes, "vote_share")
 store.write_table(tables / "hcmd_metagame.csv", met.round(5))
 win = met.pivot(index="iteration_row", columns="iteration_col", values="vote_share")
 spread = max(0.05, np.abs(win.to_numpy() - 0.5).max())
-figure = table_plot([win], [""], ("against iteration", "iteration"), (0.5 - spread, 0.5 + spread), "share of the votes")
+labels, limits = ("against iteration", "iteration"), (0.5 - spread, 0.5 + spread)
+figure = table_plot([win], [""], labels, limits, "share of the votes")
 figures.save(figures.finalise(figure, modelled), drawings / "hcmd_fig4_metagame.svg")
 
 # %% [markdown]
@@ -210,23 +289,35 @@ figures.save(figures.finalise(figure, modelled), drawings / "hcmd_fig4_metagame.
 # the runs in which it leads, or trails, by more than two standard errors.
 
 # %%
-steps = metagames.query("iteration_row == iteration_col + 1").assign(lead=lambda f: f.vote_share - 0.5)
-steps = steps.assign(won=steps.lead > 2 * steps.error, lost=steps.lead < -2 * steps.error)
+steps = metagames.query("iteration_row == iteration_col + 1")
+steps = steps.assign(lead=steps.vote_share - 0.5)
+steps = steps.assign(
+    won=steps.lead > 2 * steps.error, lost=steps.lead < -2 * steps.error
+)
+of_own = steps[steps.model_iteration == steps.iteration_row]
+of_last = steps[steps.model_iteration == last]
 
 
 def step_table(chosen):
     "Say over all runs how iterations fare against their predecessors."
-    shares = statistics.over_seeds(chosen, ["iteration_row"], "vote_share").set_index("iteration_row")
-    return shares.join(chosen.groupby("iteration_row")[["won", "lost"]].sum())
+    shares = statistics.over_seeds(chosen, ["iteration_row"], "vote_share")
+    counts = chosen.groupby("iteration_row")[["won", "lost"]].sum()
+    return shares.set_index("iteration_row").join(counts)
 
 
-own, newest = step_table(steps[steps.model_iteration == steps.iteration_row]), step_table(steps[steps.model_iteration == last])
-step = own.add_prefix("own_").join(newest.add_prefix("last_")).rename_axis("iteration").reset_index()
+# %%
+own, newest = step_table(of_own), step_table(of_last)
+step = own.add_prefix("own_").join(newest.add_prefix("last_"))
+step = step.rename_axis("iteration").reset_index()
 store.write_table(tables / "hcmd_steps.csv", step.round(5))
 n_steps = n_seeds * len(step)
-found["each_beats_the_last"] = steps[steps.model_iteration == last].groupby("seed").lead.min()
-for before in ("own", "last"):
-    print(f"before its {before} models" if before == "own" else "before the last models", f"an iteration clearly beats the one before in {step[f'{before}_won'].sum()} of {n_steps} steps, and clearly loses in {step[f'{before}_lost'].sum()}")
+found["each_beats_the_last"] = of_last.groupby("seed").lead.min()
+for before, whose in {"own": "its own", "last": "the last"}.items():
+    won, lost = step[f"{before}_won"].sum(), step[f"{before}_lost"].sum()
+    print(
+        f"before {whose} models an iteration clearly beats the one before "
+        f"in {won} of {n_steps} steps, and clearly loses in {lost}"
+    )
 step.round(3)
 
 # %% [markdown]
@@ -236,12 +327,15 @@ step.round(3)
 
 # %%
 courses, ended = read("course.csv"), []
-course = courses.query("rival == 'liberal_egalitarian'")
 for k in range(n_seeds):
-    reasons = json.loads((here / runs.seed(k) / runs.HCMD_ZERO / "stop.json").read_text())
+    place = here / runs.seed(k) / runs.HCMD_ZERO
+    reasons = json.loads((place / "stop.json").read_text())
     end = next((s for s, reason in reasons.items() if reason), str(last))
-    ended.append({"seed": k, "iteration": int(end), "reason": reasons[end] or "the last iteration"})
-stop = pd.DataFrame(ended).merge(course.groupby(["seed", "iteration"]).vote_share.mean().reset_index())
+    why = reasons[end] or "the last iteration"
+    ended.append({"seed": k, "iteration": int(end), "reason": why})
+course = courses.query("rival == 'liberal_egalitarian'")
+share = course.groupby(["seed", "iteration"]).vote_share.mean().reset_index()
+stop = pd.DataFrame(ended).merge(share)
 store.write_table(tables / "hcmd_stop.csv", stop.round(5))
 stop
 
@@ -255,25 +349,34 @@ stop
 # Are few votes all of the reason? 43 asks it with a quarter to four times the groups.
 
 # %%
-knowable = read("knowable.csv").melt(["seed", "iteration"], ["rule", "unordered", "taste"], var_name="who", value_name="knows")
+forecasts = ["rule", "unordered", "taste"]
+names = {"var_name": "who", "value_name": "knows"}
+knowable = read("knowable.csv").melt(["seed", "iteration"], forecasts, **names)
 knowable = statistics.over_seeds(knowable, ["who", "iteration"], "knows")
 store.write_table(tables / "hcmd_knowable.csv", knowable.round(5))
+
+# %%
+rule, taste = dict(color=figures.HEAD, marker="o"), dict(color=figures.TAIL, marker="^")
+looks = {
+    "rule": dict(rule, label="the rule itself"),
+    "unordered": dict(rule, mfc="none", ls=":", label="without the order"),
+    "taste": dict(taste, ls="--", label="the taste learned"),
+}
 with figures.style():
     figure, ax = plt.subplots(figsize=(figures.COLUMN, 2.2))
-    looks = {
-        "rule": dict(color=figures.HEAD, marker="o", label="the rule itself"),
-        "unordered": dict(color=figures.HEAD, marker="o", mfc="none", ls=":", label="without the order"),
-        "taste": dict(color=figures.TAIL, marker="^", ls="--", label="the taste learned"),
-    }
     for who, look in looks.items():
         line = knowable[knowable.who == who]
         ax.plot(line.iteration, line.knows, **look)
-        ax.fill_between(line.iteration, line.low, line.high, color=look["color"], alpha=0.15, lw=0)
+        shadow = dict(color=look["color"], alpha=0.15, lw=0)
+        ax.fill_between(line.iteration, line.low, line.high, **shadow)
     ax.axhline(0, color=figures.CHANCE, lw=0.8, ls=(0, (4, 2)), zorder=0)
-    ax.set(xlabel="iteration", ylabel="less surprised than a coin\n(thousandths of a nat a vote)")
+    ax.set(
+        xlabel="iteration",
+        ylabel="less surprised than a coin\n(thousandths of a nat a vote)",
+    )
     ax.set_xticks(knowable.iteration.unique())
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
-figure = figures.finalise(figure, f"stand-in participants{f', {n_seeds} runs' if n_seeds > 1 else ''}")
+figure = figures.finalise(figure, f"stand-in participants{several}")
 figures.save(figure, drawings / "hcmd_knowable.svg")
 knowable.pivot(index="iteration", columns="who", values="knows").round(1)
 
@@ -294,19 +397,29 @@ axes = ["iteration", "tail_endowment", "head_contribution", "tail_contribution_s
 surface = beach.groupby(axes).head_share.mean().reset_index()
 store.write_table(numbers / "hcmd_beach.csv", surface.round(5))
 rows = {s: "random" if s == 0 else f"iteration {s}" for s in range(last + 1)}
-baseline = pd.concat(graphnet.beach(mechanisms.liberal_egalitarian, tail).assign(tail_endowment=tail) for tail in surface.tail_endowment.unique())
+baseline = pd.concat(
+    graphnet.beach(mechanisms.liberal_egalitarian, tail).assign(tail_endowment=tail)
+    for tail in surface.tail_endowment.unique()
+)
 first = beach.query("seed == 0")
-together = pd.concat([first.assign(mechanism=first.iteration.map(rows)), baseline.assign(mechanism="liberal egalitarian")])
-figure = figures.beach_plot(together, size=(1.2, 0.85), note="trained with models of stand-in participants, the run of seed 0")
+first = first.assign(mechanism=first.iteration.map(rows))
+together = pd.concat([first, baseline.assign(mechanism="liberal egalitarian")])
+whose = "trained with models of stand-in participants, the run of seed 0"
+figure = figures.beach_plot(together, size=(1.2, 0.85), note=whose)
 figures.save(figure, drawings / "hcmd_fig5.svg")
 
 # %%
 idle = read("idle_head.csv")
 for s in (4, 7):
-    ours[f"hcmd_head_share_iteration_{s}"] = idle[idle.iteration == s].set_index("seed").head_share
-found["shore_grows"] = ours["hcmd_head_share_iteration_4"] - ours["hcmd_head_share_iteration_7"]
-store.write_table(tables / "hcmd_idle_head.csv", idle.pivot(index="iteration", columns="seed", values="head_share").add_prefix("seed").round(5).reset_index())
-idle.pivot(index="iteration", columns="seed", values="head_share").round(3)
+    of_iteration = idle[idle.iteration == s].set_index("seed")
+    ours[f"hcmd_head_share_iteration_{s}"] = of_iteration.head_share
+found["shore_grows"] = (
+    ours["hcmd_head_share_iteration_4"] - ours["hcmd_head_share_iteration_7"]
+)
+table = idle.pivot(index="iteration", columns="seed", values="head_share")
+by_seed = table.add_prefix("seed").round(5).reset_index()
+store.write_table(tables / "hcmd_idle_head.csv", by_seed)
+table.round(3)
 
 # %% [markdown]
 # ## Do elections against oneself win elections against a stranger?
@@ -317,7 +430,8 @@ idle.pivot(index="iteration", columns="seed", values="head_share").round(3)
 
 # %%
 axes = ["rival", "iteration", "tail_endowment"]
-courses = pd.concat([courses, courses.groupby(["rival", "iteration", "seed"]).vote_share.mean().reset_index().assign(tail_endowment="all")])
+mean = courses.groupby(["rival", "iteration", "seed"]).vote_share.mean().reset_index()
+courses = pd.concat([courses, mean.assign(tail_endowment="all")])
 courses = statistics.over_seeds(courses, axes, "vote_share")
 store.write_table(tables / "hcmd_course.csv", courses.round(5))
 courses.pivot(index=axes[:2], columns="tail_endowment", values="vote_share").round(3)
@@ -329,7 +443,8 @@ courses.pivot(index=axes[:2], columns="tail_endowment", values="vote_share").rou
 
 # %%
 came_off = read("worst_returns.csv")
-safety = statistics.over_seeds(came_off, ["iteration"], "losers").merge(came_off.groupby("iteration").worst.min().reset_index())
+worst = came_off.groupby("iteration").worst.min().reset_index()
+safety = statistics.over_seeds(came_off, ["iteration"], "losers").merge(worst)
 store.write_table(tables / "hcmd_safety.csv", safety.round(5))
 safety.round(3)
 
@@ -341,9 +456,10 @@ safety.round(3)
 # three times as much).
 
 # %%
-taste = statistics.over_seeds(read("taste.csv"), ["quantity", "whose", "iteration"], "weight")
+axes = ["quantity", "whose", "iteration"]
+taste = statistics.over_seeds(read("taste.csv"), axes, "weight")
 store.write_table(tables / "hcmd_taste.csv", taste.round(5))
-taste.pivot(index="iteration", columns=["quantity", "whose"], values="weight").round(3)
+taste.pivot(index="iteration", columns=axes[:2], values="weight").round(3)
 
 # %% [markdown]
 # ## Table 1
@@ -356,17 +472,30 @@ taste.pivot(index="iteration", columns=["quantity", "whose"], values="weight").r
 # offer).
 
 # %%
-table1 = read("models.csv").query("seed == 0").drop(columns=["seed", "penalty"])
-sizes = read("sizes.csv").assign(size=lambda f: f.embed.astype(str) + "-" + f.hidden.astype(str))
-tried = sizes.pivot_table(index=["seed", "iteration", "split"], columns="size", values="cross_entropy")[[f"{a}-{b}" for a, b in hcmd_evaluation.SIZES]]
-used = table1.set_index("iteration").apply(lambda row: f"{row.embed}-{row.hidden}", axis=1)
-chosen = np.take_along_axis(tried.to_numpy(), np.array([tried.columns.get_loc(used[s]) for s in tried.index.get_level_values("iteration")])[:, None], 1)
+models, sizes = read("models.csv"), read("sizes.csv")
+table1 = models.query("seed == 0").drop(columns=["seed", "penalty"])
+sizes = sizes.assign(size=sizes.embed.astype(str) + "-" + sizes.hidden.astype(str))
+axes = ["seed", "iteration", "split"]
+tried = sizes.pivot_table(index=axes, columns="size", values="cross_entropy")
+tried = tried[[f"{a}-{b}" for a, b in hcmd_evaluation.SIZES]]
+used = table1.set_index("iteration").apply(
+    lambda row: f"{row.embed}-{row.hidden}", axis=1
+)
+iterations = tried.index.get_level_values("iteration")
+column = np.array([tried.columns.get_loc(used[s]) for s in iterations])
+chosen = np.take_along_axis(tried.to_numpy(), column[:, None], 1)
 by_seed = tried.sub(chosen[:, 0], axis=0).groupby(["iteration", "seed"]).mean()
+
+# %%
 difference = by_seed.groupby("iteration").mean()
-highest = by_seed.groupby("iteration").agg(lambda extra: statistics.interval_over_seeds(extra).high)
+highest = by_seed.groupby("iteration").agg(
+    lambda extra: statistics.interval_over_seeds(extra).high
+)
 better = highest.apply(lambda row: ", ".join(row.index[row < 0]), axis=1)
-penalty = read("models.csv").groupby("iteration").penalty.agg(["median", "min", "max"]).add_prefix("penalty_").reset_index()
-table1 = table1.merge(difference.add_prefix("extra_nats_").reset_index()).assign(better=better.to_numpy()).merge(penalty)
+penalty = models.groupby("iteration").penalty.agg(["median", "min", "max"])
+penalty = penalty.add_prefix("penalty_").reset_index()
+table1 = table1.merge(difference.add_prefix("extra_nats_").reset_index())
+table1 = table1.assign(better=better.to_numpy()).merge(penalty)
 store.write_table(tables / "hcmd_table1.csv", table1.round(5))
 table1.round(4)
 
@@ -380,18 +509,29 @@ table1.round(4)
 # printed without any error; only their rounding can be allowed for.
 
 # %%
-certain = stats.norm.isf(printed.published["hcmd_p_liberal_egalitarian"] / 2)
+of_share, of_p = "hcmd_share_liberal_egalitarian", "hcmd_p_liberal_egalitarian"
+certain = stats.norm.isf(printed.published[of_p] / 2)
 margin = printed.rounding.copy()
-margin["hcmd_share_liberal_egalitarian"] = 1.96 * (printed.published["hcmd_share_liberal_egalitarian"] - 0.5) / certain
-intervals = {name: statistics.interval_over_seeds(by_seed) for name, by_seed in ours.items()}
-intervals["hcmd_p_liberal_egalitarian"] = statistics.p_value_over_seeds(ours["hcmd_p_liberal_egalitarian"])
-beside = printed.drop(columns="rounding").assign(margin=margin).join(pd.DataFrame(intervals, index=["ours", "low", "high"]).T)
-beside["verdict"] = [
-    statistics.agreement(row.published, row.ours, row.low, row.high, sign=row.sign, is_p=row.what.endswith(": p"), margin=row.margin)
-    for row in beside.itertuples()
-]
+margin[of_share] = 1.96 * (printed.published[of_share] - 0.5) / certain
+intervals = {
+    name: statistics.interval_over_seeds(by_seed) for name, by_seed in ours.items()
+}
+intervals[of_p] = statistics.p_value_over_seeds(ours[of_p])
+intervals = pd.DataFrame(intervals, index=["ours", "low", "high"]).T
+beside = printed.drop(columns="rounding").assign(margin=margin).join(intervals)
+
+
+def verdict(row):
+    "Compare a published number with ours, by the rule of 11."
+    rule = dict(sign=row.sign, is_p=row.what.endswith(": p"), margin=row.margin)
+    return statistics.agreement(row.published, row.ours, row.low, row.high, **rule)
+
+
+# %%
+beside["verdict"] = [verdict(row) for row in beside.itertuples()]
 store.write_table(tables / "hcmd_numbers.csv", beside.round(5).reset_index())
-beside[["what", "sign", "published", "margin", "ours", "low", "high", "verdict"]].round(3)
+shown = ["what", "sign", "published", "margin", "ours", "low", "high", "verdict"]
+beside[shown].round(3)
 
 # %% [markdown]
 # And what the original found, by the same rule as the findings of Democratic AI (38): each a number
@@ -400,31 +540,48 @@ beside[["what", "sign", "published", "margin", "ours", "low", "high", "verdict"]
 
 # %%
 FINDINGS = {
-    "each_beats_the_last": "every iteration wins against the one before (the smallest lead of the seven, before the last models)",
-    "models_age": "models of earlier iterations foretell later data worse (data set 4: model 2 than 3, 3 than 4)",
+    "each_beats_the_last": "every iteration wins against the one before "
+    "(the smallest lead of the seven, before the last models)",
+    "models_age": "models of earlier iterations foretell later data worse "
+    "(data set 4: model 2 than 3, 3 than 4)",
     "beats_stranger": "HCMD-zero wins the vote against liberal egalitarian",
-    "half_everywhere": "at every endowment it wins at least half of the votes (the smallest share)",
-    "contributions_match": "contributions match those under liberal egalitarian (fraction of the endowment)",
-    "productivity_matches": "productivity matches that under liberal egalitarian (mean logarithm of a return)",
-    "inequality_matches": "inequality matches that under liberal egalitarian (Gini coefficient)",
-    "shore_grows": "a head that gives nothing gets less at iteration 7 than at 4 (tails of 8 that give 2)",
+    "half_everywhere": "at every endowment it wins at least half of the votes "
+    "(the smallest share)",
+    "contributions_match": "contributions match those under liberal egalitarian "
+    "(fraction of the endowment)",
+    "productivity_matches": "productivity matches that under liberal egalitarian "
+    "(mean logarithm of a return)",
+    "inequality_matches": "inequality matches that under liberal egalitarian "
+    "(Gini coefficient)",
+    "shore_grows": "a head that gives nothing gets less at iteration 7 than at 4 "
+    "(tails of 8 that give 2)",
 }
-EQUAL_WITHIN = dict.fromkeys(("contributions_match", "productivity_matches", "inequality_matches"), 0.1)
+EQUAL_WITHIN = dict.fromkeys(
+    ("contributions_match", "productivity_matches", "inequality_matches"), 0.1
+)
 judgements = statistics.judge_findings(found, FINDINGS, equal_within=EQUAL_WITHIN)
 store.write_table(tables / "hcmd_findings.csv", judgements.round(5))
 judgements.set_index("finding")[["margin", "low", "high", "word"]].round(3)
 
 # %%
-kept = beside.rename(columns={"ours": "value", "what": "unit"}).assign(made_by="26_hcmd_zero, 36_hcmd_zero")
-kept = kept[["value", "low", "high", "published", "unit", "made_by"]].astype(object).where(kept.notna(), None)
+kept = beside.rename(columns={"ours": "value", "what": "unit"})
+kept = kept.assign(made_by="26_hcmd_zero, 36_hcmd_zero")
+columns = ["value", "low", "high", "published", "unit", "made_by"]
+kept = kept[columns].astype(object).where(kept.notna(), None)
 store.write_json(results / "numbers" / "hcmd_zero.json", kept.T.to_dict())
 places = [here / runs.seed(k) / runs.HCMD_ZERO for k in range(n_seeds)]
 made_by = [json.loads((place / "made_by.json").read_text()) for place in places]
 records = [made["record"] for made in made_by]
-took = {"minutes_of_seven_iterations": [round(record["minutes"], 2) for record in records]}
-memory = [pd.read_csv(place / "26_hcmd_zero.tsv", sep="\t").max_rss.item() for place in places]
-took["gib_per_seed"] = [round(mib / 1024, 2) for mib in memory]
-commits = {f"commits_of_{what}": sorted({made["commit"] for made in by}) for what, by in (("records", records), ("seeds", made_by))}
+minutes = [round(record["minutes"], 2) for record in records]
+logs = [pd.read_csv(place / "26_hcmd_zero.tsv", sep="\t") for place in places]
+memory = [round(log.max_rss.item() / 1024, 2) for log in logs]
+took = {"minutes_of_seven_iterations": minutes, "gib_per_seed": memory}
+commits = {
+    f"commits_of_{what}": sorted({made["commit"] for made in by})
+    for what, by in (("records", records), ("seeds", made_by))
+}
 stamp = store.provenance(profile=profile, seeds=list(range(n_seeds)), **commits, **took)
-stamp["uncommitted_changes"] = any(made["uncommitted_changes"] for made in [stamp, *records, *made_by])
+stamp["uncommitted_changes"] = any(
+    made["uncommitted_changes"] for made in [stamp, *records, *made_by]
+)
 store.write_json(results / "hcmd_provenance.json", stamp)

@@ -54,11 +54,8 @@ def number(
 ):
     "Keep one headline number under its name."
     interval = {"value": value, "low": low, "high": high}
-    numbers[name] = interval | {
-        "published": published,
-        "unit": unit,
-        "made_by": made_by,
-    }
+    words = {"published": published, "unit": unit, "made_by": made_by}
+    numbers[name] = interval | words
 
 
 # %% [markdown]
@@ -75,30 +72,20 @@ for rival in mechanisms.BASELINES:
     by_seed = virtual[virtual.rival == rival].groupby("seed").vote_share.mean()
     value, low, high = statistics.interval_over_seeds(by_seed)
     share = s1b[s1b.rival == rival].published.mean()
-    number(
-        f"s1b_share_{rival}",
-        value,
-        low=low,
-        high=high,
-        published=share,
-        made_by=elected,
-    )
+    interval = {"low": low, "high": high, "published": share}
+    number(f"s1b_share_{rival}", value, **interval, made_by=elected)
 
 # %%
 voted, s1a = "25_experiments, 39_tables", read("tables/s1a_votes.csv")
 votes = runs.read_seeds(here, "votes.parquet", n_seeds).query("experiment in (2, 3)")
-people = (
-    published.read("fig2_votes")
-    .groupby("rival")[["votes_for_hcrm", "votes_cast"]]
-    .sum()
-)
+people = published.read("fig2_votes").groupby("rival")
+people = people[["votes_for_hcrm", "votes_cast"]].sum()
 for rival in people.index:
     by_seed = votes[votes.rival == rival].groupby("seed").vote.mean()
     value, low, high = statistics.interval_over_seeds(by_seed)
     share = people.votes_for_hcrm[rival] / people.votes_cast[rival]
-    number(
-        f"s1a_share_{rival}", value, low=low, high=high, published=share, made_by=voted
-    )
+    interval = {"low": low, "high": high, "published": share}
+    number(f"s1a_share_{rival}", value, **interval, made_by=voted)
 number("s1a_mean_absolute_error", s1a.difference.abs().mean(), made_by=voted)
 
 # %% [markdown]
@@ -118,10 +105,9 @@ number("s2_mean_absolute_error", error, made_by="22_metagame, 39_tables")
 interval = {"low": best.low, "high": best.high, "published": best.published}
 name = "s2_best_share_against_liberal_egalitarian"
 number(name, best.win_probability, **interval, made_by="22_metagame")
-number(
-    "s2_seeds_with_a_cycle", cycles, published=0, unit="seeds", made_by="22_metagame"
-)
-number("s2_seeds_won_by_liberal_egalitarian", won, unit=of_seeds, made_by="22_metagame")
+made = {"made_by": "22_metagame"}
+number("s2_seeds_with_a_cycle", cycles, published=0, unit="seeds", **made)
+number("s2_seeds_won_by_liberal_egalitarian", won, unit=of_seeds, **made)
 outcomes
 
 # %% [markdown]
@@ -131,9 +117,8 @@ outcomes
 curves = pd.read_csv(results / "data" / "fig1c.csv")
 cell = ["mechanism", "tail_endowment", "role", "round"]
 cells = curves.pivot_table(index=cell, columns="source", values="relative_contribution")
-behaved = (
-    "people" if "people" in cells else "participants"
-)  # people, where their files are
+# people, where their files are
+behaved = "people" if "people" in cells else "participants"
 gaps = {
     "participants_error": (behaved, "published"),
     "virtual_players_from_participants": ("virtual_players", behaved),
@@ -161,9 +146,8 @@ first = here / runs.seed(0) / runs.iteration(0)
 rows_of_block = game.Game.n_rounds * game.Game.n_players
 n_blocks = len(pd.read_parquet(first / "plays.parquet")) // rows_of_block
 number("pilot_blocks", n_blocks, unit="blocks", made_by="20_acquire")
-players = store.load_parameters(
-    first / "players.safetensors", cloning.init(jax.random.key(0))
-)
+shape = cloning.init(jax.random.key(0))
+players = store.load_parameters(first / "players.safetensors", shape)
 size = sum(x.size for x in jax.tree.leaves(players))
 number("virtual_player_parameters", size, unit="parameters", made_by="21_clone")
 surface = pd.read_csv(results / "data" / "fig3a_beach.csv")
@@ -182,15 +166,13 @@ training = runs.read_seeds(here, runs.rational() / "training.csv", n_seeds)
 ends = training.groupby("seed").vote_share.agg(lambda share: share.tail(100).mean())
 unit = "share of the votes, last 100 updates, smallest and largest seed"
 interval = {"low": ends.min(), "high": ends.max()}
-number(
-    "rm_share_in_training", ends.mean(), **interval, unit=unit, made_by="27_rational"
-)
+made = {"unit": unit, "made_by": "27_rational"}
+number("rm_share_in_training", ends.mean(), **interval, **made)
 unit = "fraction of the fund, everybody giving everything"
 made = {"unit": unit, "made_by": "24_elect, 27_rational, 33_figure3"}
-shown = generous.mechanism.isin(["hcrm", "rational"]) & generous.tail_endowment.isin(
-    [2, 10]
-)
-for row in generous[(generous.head_contribution == 10) & shown].itertuples():
+all_give = generous[generous.head_contribution == 10]
+learned = all_give.mechanism.isin(["hcrm", "rational"])
+for row in all_give[learned & all_give.tail_endowment.isin([2, 10])].itertuples():
     name = f"fig3a_head_share_{row.mechanism}_{row.tail_endowment}_all_give"
     number(name, row.head_share, **made)
 
@@ -224,6 +206,7 @@ def binomial_margin(share, n):
     return 1.96 * np.sqrt(share * (1 - share) / n)
 
 
+# %%
 pairs = ["row_v", "row_w", "col_v", "col_w"]
 metagame = runs.read_seeds(here, last / "metagame.csv", n_seeds)
 block_error = metagame.groupby(pairs).error.mean()
@@ -231,18 +214,14 @@ for row in s2[(s2.row_v != s2.col_v) | (s2.row_w != s2.col_w)].itertuples():
     pair = (row.row_v, row.row_w, row.col_v, row.col_w)
     name = "s2_{:g}_{:g}_{:g}_{:g}".format(*pair)
     what = "v={:g}, w={:g} against v={:g}, w={:g}".format(*pair)
-    ours, margin = (
-        (row.win_probability, row.low, row.high),
-        1.96 * block_error[pair] + 0.0005,
-    )
+    ours = (row.win_probability, row.low, row.high)
+    margin = 1.96 * block_error[pair] + 0.0005
     put_beside(name, "Table S2", what, ours, row.published, margin=margin)
 for row in s1b.itertuples():
     name = f"s1b_{row.rival}_{row.tail_endowment}"
     against = f"{figures.label(row.rival)}, tails of {row.tail_endowment}"
-    ours, margin = (
-        (row.vote_share, row.low, row.high),
-        1.96 * block_error.max() + 0.0005,
-    )
+    ours = (row.vote_share, row.low, row.high)
+    margin = 1.96 * block_error.max() + 0.0005
     what = f"virtual votes against {against}"
     put_beside(name, "Table S1b", what, ours, row.published, margin=margin)
 
@@ -255,13 +234,9 @@ for row in s1a.itertuples():
     ours = (row.vote_share, row.low, row.high)
     put_beside(name, "Table S1a", what, ours, row.published, margin=margin)
 line = ["mechanism", "tail_endowment", "role"]
-lines = {
-    "index": line,
-    "columns": "source",
-    "values": "relative_contribution",
-    "sort": False,
-}
-for (mechanism, tail, role), row in curves.pivot_table(**lines).iterrows():
+lines = {"index": line, "columns": "source", "values": "relative_contribution"}
+lines = curves.pivot_table(**lines, sort=False)
+for (mechanism, tail, role), row in lines.iterrows():
     name = f"fig1c_{mechanism}_{tail}_{role}"
     what = f"{role}s' mean contribution, {figures.label(mechanism)}, tails of {tail}"
     ours = (row[behaved], np.nan, np.nan)
@@ -280,11 +255,8 @@ for row in pd.read_csv(results / "tables" / "text_statistics.csv").itertuples():
     margin = margins.get(row.kind, 0.0)
     unknown = "the released files have no such answers" if np.isnan(row.ours) else None
     reason = unknown if pd.isna(row.not_comparable) else row.not_comparable
-    rule = {
-        "sign": row.sign,
-        "is_p": row.kind == "p",
-        "margin": 0.0 if np.isnan(margin) else margin,
-    }
+    rule = {"sign": row.sign, "is_p": row.kind == "p"}
+    rule["margin"] = 0.0 if np.isnan(margin) else margin
     ours = (row.ours, row.low, row.high)
     place = (row.name, row.section, row.what)
     put_beside(*place, ours, row.published, **rule, not_comparable=reason)
@@ -312,32 +284,22 @@ of_rm = took.index.str.contains("/rational/")
 took = took[~of_rm | took.index.str.contains(str(runs.rational()))]
 took = took[~took.index.str.contains(str(runs.HCMD_ZERO))]
 chain = took.index.str.contains(r"/2[0123]_\w+$")
-clock, counted = (
-    "minutes on one core, other seeds beside it",
-    "minutes of computing on one core",
-)
+clock = "minutes on one core, other seeds beside it"
+counted = "minutes of computing on one core"
 one_by_one = (
-    "minutes of a seed's play, cloning, metagame and training, one after the other"
+    "minutes of a seed's play, cloning, metagame and training, one after the other "
+    "in every iteration"
 )
 for name, column, steps, unit in (
     ("minutes_per_seed", "minutes", took, clock),
     ("cpu_minutes_per_seed", "cpu_minutes", took, counted),
-    (
-        "minutes_of_the_chain",
-        "minutes",
-        took[chain],
-        f"{one_by_one} in every iteration",
-    ),
+    ("minutes_of_the_chain", "minutes", took[chain], one_by_one),
 ):
     seeds = [steps.index.str.startswith(f"{runs.seed(k)}/") for k in range(n_seeds)]
     sums = [float(steps[column][of_seed].sum()) for of_seed in seeds]
     interval = {"low": min(sums), "high": max(sums)}
     number(name, float(np.mean(sums)), **interval, unit=unit, made_by="Snakefile")
-number(
-    "largest_memory_of_a_step",
-    round(took.gib.max(), 2),
-    unit="GiB",
-    made_by="Snakefile",
-)
+largest = round(took.gib.max(), 2)
+number("largest_memory_of_a_step", largest, unit="GiB", made_by="Snakefile")
 store.write_json(results / "numbers" / "democratic_ai.json", numbers)
 pd.DataFrame(numbers).T.drop(columns="made_by")

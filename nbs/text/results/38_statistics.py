@@ -59,9 +59,8 @@ pd.Series(statistics.experiment1_tests(seeds[0]["trials"])).round(4)
 # %%
 trials, votes = seeds[0]["trials"], seeds[0]["votes"]
 blocks = experiments.summarise_blocks(trials[trials.experiment == 3])
-tests = statistics.experiment2_tests(votes) | statistics.experiment3_tests(
-    votes, blocks
-)
+tests = statistics.experiment2_tests(votes)
+tests |= statistics.experiment3_tests(votes, blocks)
 pd.Series(tests).round(4)
 
 # %% [markdown]
@@ -106,9 +105,8 @@ table = printed.join(pd.DataFrame(ours, index=["ours", "low", "high"]).T)
 accounted_for = table.ours.notna() | table.not_comparable.notna()
 people = "people" in set(seeds[0]["trials"].source)
 assert accounted_for.all() or people, "nothing printed is left out in silence"
-store.write_table(
-    here / runs.RESULTS / "tables" / "text_statistics.csv", table.reset_index()
-)
+path = here / runs.RESULTS / "tables" / "text_statistics.csv"
+store.write_table(path, table.reset_index())
 table[["what", "sign", "published", "ours", "low", "high"]].round(4)
 
 # %% [markdown]

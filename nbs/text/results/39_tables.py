@@ -45,12 +45,10 @@ last = runs.iteration(last_iteration)
 # %%
 axes = ["rival", "tail_endowment"]
 of_iteration = lambda i: runs.read_seeds(here, runs.iteration(i) / "votes.csv", n_seeds)
-every = pd.concat(
-    [of_iteration(i).assign(iteration=i) for i in range(last_iteration + 1)]
-)
-s1b = statistics.over_seeds(
-    every[every.iteration == last_iteration], axes, "vote_share"
-)
+every = [of_iteration(i).assign(iteration=i) for i in range(last_iteration + 1)]
+every = pd.concat(every)
+of_last = every[every.iteration == last_iteration]
+s1b = statistics.over_seeds(of_last, axes, "vote_share")
 printed = published.read("table_s1b_virtual_votes")
 s1b = statistics.compare_with_published(s1b, printed, on=axes, value="vote_share")
 store.write_table(tables / "s1b_virtual_votes.csv", s1b)
@@ -64,9 +62,8 @@ iterations = statistics.over_seeds(every, ["iteration", *axes], "vote_share")
 iterations = iterations.merge(s1b[[*axes, "published"]], on=axes)
 store.write_table(tables / "iterations.csv", iterations)
 both = ["vote_share", "published"]
-iterations.pivot_table(
-    index="iteration", columns="rival", values=both, sort=False
-).round(3)
+table = {"index": "iteration", "columns": "rival", "values": both}
+iterations.pivot_table(**table, sort=False).round(3)
 
 # %% [markdown]
 # ## Table S1a: elections among participants
@@ -78,13 +75,10 @@ iterations.pivot_table(
 votes = runs.read_seeds(here, "votes.parquet", n_seeds).query("experiment in (2, 3)")
 print("who voted:", ", ".join(votes.source.unique()))
 by_seed = votes.groupby(["seed", *axes], sort=False).vote.mean().reset_index()
-s1a = statistics.over_seeds(by_seed, axes, "vote").rename(
-    columns={"vote": "vote_share"}
-)
-for column, name in (
-    ("published", "fig2_votes"),
-    ("published_table_s1a", "table_s1a_votes"),
-):
+s1a = statistics.over_seeds(by_seed, axes, "vote")
+s1a = s1a.rename(columns={"vote": "vote_share"})
+sources = {"published": "fig2_votes", "published_table_s1a": "table_s1a_votes"}
+for column, name in sources.items():
     people = published.read(name)
     people[column] = people.votes_for_hcrm / people.votes_cast
     s1a = s1a.merge(people[[*axes, column]], on=axes)
@@ -103,6 +97,7 @@ printed = published.read("table_s2_metagame")
 s2 = statistics.compare_with_published(s2, printed, on=pairs, value="win_probability")
 store.write_table(tables / "s2_metagame.csv", s2)
 figures.matrix_plot(s2, note="virtual players");
+
 # %% [markdown]
 # ## Virtual players on groups that they have not seen
 #
@@ -126,34 +121,28 @@ store.write_table(tables / "cloning.csv", by_cell)
 trained = f"{runs.rational('*', '*')}"
 seeds = [here / runs.seed(k) for k in range(n_seeds)]
 of_populations = lambda name: [
-    p for seed in seeds for p in sorted(seed.glob(f"{trained}/{name}"))
+    file for seed in seeds for file in sorted(seed.glob(f"{trained}/{name}"))
 ]
-votes_of_rm = [
-    pd.read_csv(p).assign(seed=p.parts[-4]) for p in of_populations("votes.csv")
-]
+files = of_populations("votes.csv")
+votes_of_rm = [pd.read_csv(file).assign(seed=file.parts[-4]) for file in files]
 populations = ["trained_theta", "trained_sigma", "evaluated_theta", "evaluated_sigma"]
 elections = pd.concat(votes_of_rm).groupby(["seed", *populations]).vote_share.mean()
 elections = elections.reset_index().groupby("seed")
-elections = elections.filter(
-    lambda rows: len(rows) == 16
-)  # seeds in which all four were trained
+# seeds in which all four were trained
+elections = elections.filter(lambda rows: len(rows) == 16)
 st2 = statistics.over_seeds(elections, populations, "vote_share")
 store.write_table(tables / "st2.csv", st2)
 trained_with, elected_by = populations[:2], populations[2:]
-st2.pivot_table(
-    index=trained_with, columns=elected_by, values="vote_share", margins=True
-).round(3)
+table = {"index": trained_with, "columns": elected_by, "margins": True}
+st2.pivot_table(**table, values="vote_share").round(3)
 
 # %%
 trainings = []
 for file in of_populations("training.csv"):
     theta, sigma = (float(digits) for digits in re.findall(r"\d+", file.parent.name))
     share = pd.read_csv(file).vote_share.rolling(100).mean()
-    row = {
-        "trained_theta": theta,
-        "trained_sigma": sigma,
-        "seed": int(file.parts[-4][4:]),
-    }
+    seed = int(file.parts[-4][4:])
+    row = {"trained_theta": theta, "trained_sigma": sigma, "seed": seed}
     trainings.append(row | {"highest": share.max(), "last": share.iloc[-1]})
 trainings = pd.DataFrame(trainings)
 store.write_table(tables / "st2_training.csv", trainings)
