@@ -57,20 +57,27 @@ if iteration == 0:
     plays = participants.pilot(key, population, n_blocks=pilot_blocks)
 else:
     before = here.parent / runs.iteration(iteration - 1) / "mechanism.safetensors"
-    hcrm = graphnet.mechanism(store.load_parameters(before, graphnet.init(jax.random.key(0))))
+    params = store.load_parameters(before, graphnet.init(jax.random.key(0)))
+    trained = (graphnet.mechanism(params), f"hcrm{iteration - 1}")
     share = -(-repeat_groups // len(mechanisms.BASELINES))
-    plays = data.concatenate(
-        [
-            participants.play_against_rival(k, population, hcrm, f"hcrm{iteration - 1}", rival=rival, rival_name=name, n_groups=share)
-            for k, (name, rival) in zip(jax.random.split(key, len(mechanisms.BASELINES)), mechanisms.BASELINES.items())
-        ]
-    )
-holdout = participants.holdout(jax.random.fold_in(key, 1), population, n_groups=holdout_blocks // 3)
+    keys = jax.random.split(key, len(mechanisms.BASELINES))
+    plays = []
+    for k, (name, rival) in zip(keys, mechanisms.BASELINES.items()):
+        against = {"rival": rival, "rival_name": name, "n_groups": share}
+        played = participants.play_against_rival(k, population, *trained, **against)
+        plays.append(played)
+    plays = data.concatenate(plays)
+key_holdout = jax.random.fold_in(key, 1)
+n_groups = holdout_blocks // 3
+holdout = participants.holdout(key_holdout, population, n_groups=n_groups)
 
 # %%
 table = data.plays_to_table(plays)
-summary = table.assign(relative=table.contribution / table.endowment).groupby(["mechanism", "session"]).agg(
-    blocks=("group", "nunique"), answered=("answered", "mean"), relative_contribution=("relative", "mean")
+relative = table.assign(relative=table.contribution / table.endowment)
+summary = relative.groupby(["mechanism", "session"]).agg(
+    blocks=("group", "nunique"),
+    answered=("answered", "mean"),
+    relative_contribution=("relative", "mean"),
 )
 summary.round(2)
 

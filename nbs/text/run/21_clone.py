@@ -27,7 +27,7 @@ seed = 0
 iteration = 1
 clone_games = 512  # blocks in a batch
 clone_updates = 30000
-changed = ""  # a hyper-parameter that is not the paper's, like hidden-32; tried by `make sweep`
+changed = ""  # another value than the paper's, like hidden-32; for `make sweep`
 results = ""  # where everything goes that is made here; the folder itself unless told
 
 # %% [markdown]
@@ -47,8 +47,9 @@ from democratic_ai.engine import runs, store
 here = runs.open_run(folder, "holdout.parquet")
 there = Path(results or folder)
 key = jax.random.fold_in(jax.random.key(seed), 2100 + iteration)
-files = [here.parent / runs.iteration(i) / "plays.parquet" for i in range(iteration + 1)]
-plays = data.concatenate([data.read_plays(file) for file in files])
+iterations = [here.parent / runs.iteration(i) for i in range(iteration + 1)]
+plays = [data.read_plays(played / "plays.parquet") for played in iterations]
+plays = data.concatenate(plays)
 holdout = data.read_plays(here / "holdout.parquet")
 
 # %%
@@ -56,7 +57,10 @@ config = replace(cloning.Cloning(), batch=clone_games, updates=clone_updates)
 if changed:
     name, value = changed.split("-", 1)
     if name not in asdict(config):
-        raise ValueError(f"{name} is no hyper-parameter of virtual players: choose one of {', '.join(asdict(config))}")
+        raise ValueError(
+            f"{name} is no hyper-parameter of virtual players: "
+            f"choose one of {', '.join(asdict(config))}"
+        )
     config = replace(config, **{name: type(asdict(config)[name])(value)})
 params, _ = cloning.fit(key, plays, config=config, checkpoint=there / "checkpoints")
 
@@ -66,7 +70,8 @@ params, _ = cloning.fit(key, plays, config=config, checkpoint=there / "checkpoin
 
 # %%
 evaluation = cloning.evaluate(params, holdout, plays)
-evaluation.pivot_table(index=["by", "at"], columns="model", values="cross_entropy", sort=False).round(3)
+axes = {"index": ["by", "at"], "columns": "model", "values": "cross_entropy"}
+evaluation.pivot_table(**axes, sort=False).round(3)
 
 # %%
 store.write_table(there / "cloning.csv", evaluation)

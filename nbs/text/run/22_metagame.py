@@ -33,7 +33,6 @@ metagame_blocks = 4096
 # afterwards.
 
 # %%
-
 import jax
 import numpy as np
 import pandas as pd
@@ -44,13 +43,16 @@ from democratic_ai.engine import runs, store
 
 here = runs.open_run(folder, "players.safetensors")
 key = jax.random.fold_in(jax.random.key(seed), 2200 + iteration)
-params = store.load_parameters(here / "players.safetensors", cloning.init(jax.random.key(0)))
+shape = cloning.init(jax.random.key(0))
+params = store.load_parameters(here / "players.safetensors", shape)
 players = cloning.virtual_players(params)
 
 # %%
-pairing = metagame.round_robin(key, players, metagame.TABLE_S2_GRID, n_blocks=metagame_blocks)
-table = metagame.tournament_table(pairing.win, metagame.TABLE_S2_GRID)
-table.pivot_table(index=["row_v", "row_w"], columns=["col_v", "col_w"], values="win_probability", sort=False).round(3)
+grid = metagame.TABLE_S2_GRID
+pairing = metagame.round_robin(key, players, grid, n_blocks=metagame_blocks)
+table = metagame.tournament_table(pairing.win, grid)
+axes = {"index": ["row_v", "row_w"], "columns": ["col_v", "col_w"]}
+table.pivot_table(**axes, values="win_probability", sort=False).round(3)
 
 # %% [markdown]
 # The opponent for the mechanism in training is the one with the most votes. The published top two
@@ -60,10 +62,10 @@ table.pivot_table(index=["row_v", "row_w"], columns=["col_v", "col_w"], values="
 
 # %%
 best, level = metagame.winner(pairing.win, margin=2 * pairing.error)
-liberal = len(metagame.TABLE_S2_GRID.w) - 1
+liberal = len(grid.w) - 1
 opponent = liberal if liberal in (best, *level) else best
 cycles = metagame.condorcet_cycles(pairing.win, margin=2 * pairing.error)
-point = lambda i: {"v": float(metagame.TABLE_S2_GRID.v[i]), "w": float(metagame.TABLE_S2_GRID.w[i])}
+point = lambda i: {"v": float(grid.v[i]), "w": float(grid.w[i])}
 outcome = {
     "most_votes": point(best),
     "level_with_it": [point(i) for i in level],
@@ -88,12 +90,26 @@ store.write_json(here / "metagame.json", outcome)
 
 # %%
 hundred = metagame.grid(10)
-payouts = metagame.relative_payouts(jax.random.fold_in(key, 1), players, hundred, n_blocks=metagame_blocks)
-features = np.asarray(payouts, np.float64).reshape(100 * len(mechanisms.TAILS), -1)  # one row per mechanism and tail endowment
-scaling = MDS(n_components=2, metric_mds=True, init="classical_mds", n_init=1, random_state=0)
-place = scaling.fit_transform(features).reshape(100, len(mechanisms.TAILS), 2)
-kept = np.corrcoef(*(np.linalg.norm(x[:, None] - x[None], axis=-1)[np.triu_indices(len(x), 1)] for x in (features, place.reshape(-1, 2))))[0, 1]
-print(f"correlation of distances on the map with those in {features.shape[1]} dimensions: {kept:.3f}")
+key_hundred, n_tails = jax.random.fold_in(key, 1), len(mechanisms.TAILS)
+size = {"n_blocks": metagame_blocks}
+payouts = metagame.relative_payouts(key_hundred, players, hundred, **size)
+# one row per mechanism and tail endowment
+features = np.asarray(payouts, np.float64).reshape(100 * n_tails, -1)
+config = {"metric_mds": True, "init": "classical_mds", "n_init": 1}
+scaling = MDS(n_components=2, random_state=0, **config)
+place = scaling.fit_transform(features).reshape(100, n_tails, 2)
+
+
+def distances(x):
+    "Compute the distance of each pair of rows."
+    return np.linalg.norm(x[:, None] - x[None], axis=-1)[np.triu_indices(len(x), 1)]
+
+
+kept = np.corrcoef(distances(features), distances(place.reshape(-1, 2)))[0, 1]
+print(
+    "correlation of distances on the map with those in "
+    f"{features.shape[1]} dimensions: {kept:.3f}"
+)
 
 # %% [markdown]
 # And what the three baselines pay, round by round, for the insets of Figure 1B.
@@ -111,11 +127,22 @@ manifold = pd.DataFrame(
         "mds_y": place[at, tail, 1],
     }
 )
-baselines = metagame.relative_payouts(jax.random.fold_in(key, 2), players, list(mechanisms.BASELINES.values()), n_blocks=metagame_blocks)
-axes = {"mechanism": list(mechanisms.BASELINES), "tail_endowment": mechanisms.TAILS, "round": range(1, 11), "role": ["head", "tail"]}
-curves = pd.MultiIndex.from_product(axes.values(), names=axes).to_frame(index=False).assign(relative_payout=np.asarray(baselines).ravel())
-curves[curves["round"].isin((1, 10))].pivot_table(index=["mechanism", "tail_endowment"], columns=["role", "round"], sort=False).round(2)
+key_baselines, baselines = jax.random.fold_in(key, 2), mechanisms.BASELINES
+shown = list(baselines.values())
+payouts = metagame.relative_payouts(key_baselines, players, shown, **size)
+axes = {
+    "mechanism": list(baselines),
+    "tail_endowment": mechanisms.TAILS,
+    "round": range(1, 11),
+    "role": ["head", "tail"],
+}
+curves = pd.MultiIndex.from_product(axes.values(), names=axes).to_frame(index=False)
+curves["relative_payout"] = np.asarray(payouts).ravel()
+ends = curves[curves["round"].isin((1, 10))]
+axes = {"index": ["mechanism", "tail_endowment"], "columns": ["role", "round"]}
+ends.pivot_table(**axes, sort=False).round(2)
 
 # %%
-store.write_table(here / "manifold.csv", manifold.sort_values(["tail_endowment", "w_bin", "v_bin"]).round(5))
+manifold = manifold.sort_values(["tail_endowment", "w_bin", "v_bin"])
+store.write_table(here / "manifold.csv", manifold.round(5))
 store.write_table(here / "manifold_payouts.csv", curves.round(5))

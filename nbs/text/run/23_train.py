@@ -39,7 +39,8 @@ from democratic_ai.engine import runs, store
 
 here = runs.open_run(folder, "players.safetensors", "metagame.json")
 key = jax.random.fold_in(jax.random.key(seed), 2300 + iteration)
-params = store.load_parameters(here / "players.safetensors", cloning.init(jax.random.key(0)))
+shape = cloning.init(jax.random.key(0))
+params = store.load_parameters(here / "players.safetensors", shape)
 opponent = json.loads((here / "metagame.json").read_text())["opponent"]
 opponent
 
@@ -49,12 +50,15 @@ opponent
 # of 09_training.
 
 # %%
-config = replace(training.Training(), games_per_endowment=train_games, updates=train_updates)
+size = {"games_per_endowment": train_games, "updates": train_updates}
+config = replace(training.Training(), **size)
 rival = mechanisms.manifold(**opponent)
-learned, history = training.fit(key, params, rival, config=config, checkpoint=here / "checkpoints")
+asked = {"config": config, "checkpoint": here / "checkpoints"}
+learned, history = training.fit(key, params, rival, **asked)
 
 # %%
-figures.learning_curve(history, value="vote_share", label="expected share of the votes", reference=0.5, note="virtual players");
+shown = {"value": "vote_share", "label": "expected share of the votes"}
+figures.learning_curve(history, **shown, reference=0.5, note="virtual players");
 
 # %% [markdown]
 # The curve is the expected share of the votes against the opponent, on the batches it was trained

@@ -28,7 +28,6 @@ iteration = 1
 election_blocks = 20480  # for each tail endowment
 
 # %%
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -39,15 +38,20 @@ from democratic_ai.engine import devices, runs, store
 
 here = runs.open_run(folder, "players.safetensors", "mechanism.safetensors")
 key = jax.random.fold_in(jax.random.key(seed), 2400 + iteration)
-players = cloning.virtual_players(store.load_parameters(here / "players.safetensors", cloning.init(jax.random.key(0))))
-hcrm = graphnet.mechanism(store.load_parameters(here / "mechanism.safetensors", graphnet.init(jax.random.key(0))))
+shape = cloning.init(jax.random.key(0))
+players = store.load_parameters(here / "players.safetensors", shape)
+players = cloning.virtual_players(players)
+shape = graphnet.init(jax.random.key(0))
+hcrm = store.load_parameters(here / "mechanism.safetensors", shape)
+hcrm = graphnet.mechanism(hcrm)
 
 # %% [markdown]
 # Three rivals, five endowments, as in Table S1b. Interval: over blocks of this run; the one over
 # seeds is made in 39_tables.
 
 # %%
-votes = metagame.elect(key, players, hcrm, mechanisms.BASELINES, n_blocks=election_blocks)
+rivals = mechanisms.BASELINES
+votes = metagame.elect(key, players, hcrm, rivals, n_blocks=election_blocks)
 votes.pivot(index="tail_endowment", columns="rival", values="vote_share").round(3)
 
 # %%
@@ -59,11 +63,14 @@ figures.vote_bars(votes, note="virtual players");
 # there is to it.
 
 # %%
-contenders = {"hcrm": hcrm, **mechanisms.BASELINES}
+contenders = {"hcrm": hcrm, **rivals}
 beach = pd.concat(
-    graphnet.beach(mechanism, tail).assign(mechanism=name, tail_endowment=tail) for name, mechanism in contenders.items() for tail in mechanisms.TAILS
+    graphnet.beach(mechanism, tail).assign(mechanism=name, tail_endowment=tail)
+    for name, mechanism in contenders.items()
+    for tail in mechanisms.TAILS
 )
-figures.beach_plot(beach[beach.mechanism == "hcrm"], note="trained with stand-in participants");
+whose = "trained with stand-in participants"
+figures.beach_plot(beach[beach.mechanism == "hcrm"], note=whose);
 
 # %%
 store.write_table(here / "votes.csv", votes)
@@ -81,18 +88,34 @@ n_blocks = min(election_blocks, 2048)
 
 @jax.jit
 def frequency(key, players, mechanism):
-    "Play blocks and count how often each number of coins was given: [tail endowment, role, round, coins]."
-    block = game.play(key, players, metagame.deal_endowments(metagame.EVALUATION_ENDOWMENTS, n_blocks * len(mechanisms.TAILS)), mechanism)
+    """Play blocks and count how often each number of coins was given.
+
+    The result is [tail endowment, role, round, coins].
+    """
+    n_games = n_blocks * len(mechanisms.TAILS)
+    endowment = metagame.deal_endowments(metagame.EVALUATION_ENDOWMENTS, n_games)
+    block = game.play(key, players, endowment, mechanism)
     one_hot = block.contribution[..., None] == coins
     given = one_hot.reshape(n_blocks, len(mechanisms.TAILS), *one_hot.shape[1:]).mean(0)
     return jnp.stack([given[:, :, 0], given[:, :, 1:].mean(2)], 1)
 
 
-shown = {**mechanisms.BASELINES, "hcrm": hcrm}
+shown = {**rivals, "hcrm": hcrm}
 keys = jax.random.split(jax.random.fold_in(key, 1), len(shown))
-given = [frequency(k, players, devices.as_pytree(mechanism)) for k, mechanism in zip(keys, shown.values())]
-axes = {"mechanism": list(shown), "tail_endowment": mechanisms.TAILS, "role": ["head", "tail"], "round": range(1, 11), "coins": coins.tolist()}
-virtual = pd.MultiIndex.from_product(axes.values(), names=axes).to_frame(index=False).assign(frequency=np.stack(given).ravel())
+given = [
+    frequency(k, players, devices.as_pytree(mechanism))
+    for k, mechanism in zip(keys, shown.values())
+]
+axes = {
+    "mechanism": list(shown),
+    "tail_endowment": mechanisms.TAILS,
+    "role": ["head", "tail"],
+    "round": range(1, 11),
+    "coins": coins.tolist(),
+}
+virtual = pd.MultiIndex.from_product(axes.values(), names=axes).to_frame(index=False)
+virtual["frequency"] = np.stack(given).ravel()
 virtual = virtual[(virtual.coins <= virtual.tail_endowment) | (virtual.role == "head")]
-assert np.allclose(virtual.groupby(["mechanism", "tail_endowment", "role", "round"]).frequency.sum(), 1, atol=1e-4)
+cells = virtual.groupby(["mechanism", "tail_endowment", "role", "round"])
+assert np.allclose(cells.frequency.sum(), 1, atol=1e-4)
 store.write_table(here / "virtual_coins.csv", virtual.round(5))

@@ -27,9 +27,11 @@ seed = 0
 loss = 1.0
 last_iteration = 1
 curve_games = 4096  # games for each cell of Figure 1C
-rational = "runs/paper/seed0/rational/theta1_sigma1/mechanism.safetensors"  # RM, which does not depend on the participants
+# RM, which does not depend on the participants
+rational = "runs/paper/seed0/rational/theta1_sigma1/mechanism.safetensors"
 group_fraction = 1.0  # of the numbers of groups in the original experiments
-people_folder = "data/released"  # with the authors' five files of play and votes, people replace stand-ins
+# with the authors' five files of play and votes, people replace stand-ins
+people_folder = "data/released"
 
 # %%
 from dataclasses import replace
@@ -38,16 +40,32 @@ import jax
 import pandas as pd
 from IPython.display import Markdown
 
-from democratic_ai import cloning, experiments, figures, graphnet, participants, released
+from democratic_ai import (
+    cloning,
+    experiments,
+    figures,
+    graphnet,
+    participants,
+    released,
+)
 from democratic_ai.engine import published, runs, store
 
 here = runs.open_run(folder, runs.iteration(last_iteration) / "players.safetensors")
 last = here / runs.iteration(last_iteration)
-key_curves, key_virtual, key_run = jax.random.split(jax.random.fold_in(jax.random.key(seed), 2500), 3)
+key = jax.random.fold_in(jax.random.key(seed), 2500)
+key_curves, key_virtual, key_run = jax.random.split(key, 3)
 people = all(path.exists() for path in released.experiment_files(people_folder))
-stand_ins = """Participants here are **stand-ins**: their play was calibrated on Figure 1C, their votes, the human referees and the answers to the seven
-questions on nothing at all (14_experiments says what was assumed). What follows is a rehearsal of the experiments, not evidence about people."""
-Markdown(f"Participants here are **PEOPLE**: their play and votes are read from `{people_folder}`." if people else stand_ins)
+stand_ins = (
+    "Participants here are **stand-ins**: their play was calibrated on Figure 1C, "
+    "their votes, the human referees and the answers to the seven\n"
+    "questions on nothing at all (14_experiments says what was assumed). "
+    "What follows is a rehearsal of the experiments, not evidence about people."
+)
+real = (
+    "Participants here are **PEOPLE**: their play and votes are read from "
+    f"`{people_folder}`."
+)
+Markdown(real if people else stand_ins)
 
 # %% [markdown]
 # ## The four experiments
@@ -62,15 +80,19 @@ if people:
 else:
     population = replace(participants.calibrated(), loss=loss)
     template = graphnet.init(jax.random.key(0))
-    hcrm, rm = (graphnet.mechanism(store.load_parameters(path, template)) for path in (last / "mechanism.safetensors", rational))
-    trials, votes = experiments.run(key_run, population, hcrm, rm, groups=experiments.plan(fraction=group_fraction))
+    paths = (last / "mechanism.safetensors", rational)
+    trained = [store.load_parameters(path, template) for path in paths]
+    hcrm, rm = (graphnet.mechanism(params) for params in trained)
+    groups = experiments.plan(fraction=group_fraction)
+    trials, votes = experiments.run(key_run, population, hcrm, rm, groups=groups)
 source = trials.source[0]
 store.write_table(here / "trials.parquet", trials)
 store.write_table(here / "votes.parquet", votes)
 experiments.count_votes(trials, votes).round(3)
 
 # %%
-votes.groupby(["experiment", "rival", "tail_endowment"], sort=False).vote.mean().unstack().round(3)
+elections = votes.groupby(["experiment", "rival", "tail_endowment"], sort=False)
+elections.vote.mean().unstack().round(3)
 
 # %% [markdown]
 # Blocks at a glance: how much was given, how much went to the head, what that made and how evenly
@@ -78,7 +100,8 @@ votes.groupby(["experiment", "rival", "tail_endowment"], sort=False).vote.mean()
 
 # %%
 blocks = experiments.summarise_blocks(trials)
-shown = ["head_relative_contribution", "tail_relative_contribution", "head_share", "surplus", "gini"]
+shown = ["head_relative_contribution", "tail_relative_contribution"]
+shown += ["head_share", "surplus", "gini"]
 blocks[blocks.session > 0].groupby(["experiment", "mechanism"])[shown].mean().round(3)
 
 # %% [markdown]
@@ -90,23 +113,29 @@ blocks[blocks.session > 0].groupby(["experiment", "mechanism"])[shown].mean().ro
 # nothing but their own play.
 
 # %%
-virtual = cloning.virtual_players(store.load_parameters(last / "players.safetensors", cloning.init(jax.random.key(0))))
+shape = cloning.init(jax.random.key(0))
+virtual = store.load_parameters(last / "players.safetensors", shape)
+virtual = cloning.virtual_players(virtual)
+curves = {"published": published.read("fig1c_relative_contribution")}
+size = {"n_games": curve_games}
 if people:
-    participants_curves = experiments.contribution_means(trials)
+    curves[source] = experiments.contribution_means(trials)
 else:
-    participants_curves = participants.fig1c_curves(key_curves, participants.with_or_without_referee(population), n_games=curve_games)
-curves = pd.concat(
-    [
-        participants_curves.assign(source=source),
-        participants.fig1c_curves(key_virtual, lambda referee: virtual, n_games=curve_games).assign(source="virtual_players"),
-    ]
-)
-printed = published.read("fig1c_relative_contribution").assign(source="published")
-curves = pd.concat([printed, curves], join="inner", ignore_index=True)
-figures.contribution_curves(curves, note="people, from the released files" if people else "stand-in participants");
+    seated = participants.with_or_without_referee(population)
+    curves[source] = participants.fig1c_curves(key_curves, seated, **size)
+bots = lambda referee: virtual
+curves["virtual_players"] = participants.fig1c_curves(key_virtual, bots, **size)
+curves = [each.assign(source=name) for name, each in curves.items()]
+curves = pd.concat(curves, join="inner", ignore_index=True)
+note = "people, from the released files" if people else "stand-in participants"
+figures.contribution_curves(curves, note=note);
 
 # %%
-cells = curves.pivot_table(index=["mechanism", "tail_endowment", "role", "round"], columns="source", values="relative_contribution")
-print(f"{source} against published     ", round((cells[source] - cells.published).abs().mean(), 4))
-print(f"virtual players against {source}", round((cells.virtual_players - cells[source]).abs().mean(), 4))
+axes = ["mechanism", "tail_endowment", "role", "round"]
+cells = {"columns": "source", "values": "relative_contribution"}
+cells = curves.pivot_table(index=axes, **cells)
+from_published = (cells[source] - cells.published).abs().mean()
+from_participants = (cells.virtual_players - cells[source]).abs().mean()
+print(f"{source} against published     ", round(from_published, 4))
+print(f"virtual players against {source}", round(from_participants, 4))
 store.write_table(here / "fig1c.csv", curves)

@@ -27,12 +27,19 @@ seed = 0
 loss = 1.0  # how strongly participants resent coins that did not come back
 group_fraction = 1.0  # of the original numbers of groups
 hcmd_games = 1000  # pairs of games in an update of the mechanism
-hcmd_shortening = 1  # the original's updates are divided by this and its learning rate multiplied, so that a mechanism moves as far
+# the original's updates are divided by this and its learning rate multiplied,
+# so that a mechanism moves as far
+hcmd_shortening = 1
 hcmd_clone_updates = 4000  # of the contribution model
 hcmd_splits = 2  # random splits on which sizes of the contribution model are compared
-n_features = 2  # of a player, seen by the mechanism: endowment and contribution, as in the original; 3 adds their ratio
-code = "by-hand"  # the pipeline's name for the code of this step; a record that other code has made is not gone on with
-first_mechanism = ""  # a file to start from; nothing: random weights, as in the original
+# of a player, seen by the mechanism: endowment and contribution, as in the original;
+# 3 adds their ratio
+n_features = 2
+# the pipeline's name for the code of this step; a record that other code has made is
+# not gone on with
+code = "by-hand"
+# a file to start from; nothing: random weights, as in the original
+first_mechanism = ""
 
 # %%
 import json
@@ -44,11 +51,20 @@ import jax
 import numpy as np
 import pandas as pd
 
-from democratic_ai import experiments, figures, graphnet, hcmd_evaluation, hcmd_zero, mechanisms, participants
+from democratic_ai import (
+    experiments,
+    figures,
+    graphnet,
+    hcmd_evaluation,
+    hcmd_zero,
+    mechanisms,
+    participants,
+)
 from democratic_ai.engine import runs, store
 
 here = runs.open_run(folder)
-key_run, key_play, key_vote, key_sizes, key_course, key_rule = jax.random.split(jax.random.fold_in(jax.random.key(seed), 2600), 6)
+keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), 2600), 6)
+key_run, key_play, key_vote, key_sizes, key_course, key_rule = keys
 population = replace(participants.calibrated(), loss=float(loss))
 
 # %% [markdown]
@@ -80,11 +96,21 @@ blank = graphnet.init(jax.random.key(0), n_features=config.n_features)
 first = store.load_parameters(first_mechanism, blank) if first_mechanism else None
 kept = here / "checkpoints"
 begun, made_by = time.monotonic(), kept / code / "made_by.json"
-made = json.loads(made_by.read_text()) if made_by.exists() else store.provenance(seed=seed, minutes=0.0)
+if made_by.exists():
+    made = json.loads(made_by.read_text())
+else:
+    made = store.provenance(seed=seed, minutes=0.0)
 store.write_json(made_by, made)
-acquire, model, optimise = partial(hcmd_zero.acquire, population=population), *(partial(step, checkpoint=kept) for step in (hcmd_zero.fit_models, hcmd_zero.optimise))
-record = hcmd_zero.run(config, acquire, model, optimise, hcmd_zero.converge, key=key_run, first=first, folder=kept / code, settings=population)
-store.write_json(made_by, made | {"minutes": made["minutes"] + (time.monotonic() - begun) / 60})
+steps = (
+    partial(hcmd_zero.acquire, population=population),
+    partial(hcmd_zero.fit_models, checkpoint=kept),
+    partial(hcmd_zero.optimise, checkpoint=kept),
+    hcmd_zero.converge,
+)
+resumed = {"folder": kept / code, "settings": population}
+record = hcmd_zero.run(config, *steps, key=key_run, first=first, **resumed)
+minutes = made["minutes"] + (time.monotonic() - begun) / 60
+store.write_json(made_by, made | {"minutes": minutes})
 
 # %% [markdown]
 # What it all came to, and where the stop rule would have ended it. (The cells from here on look at
@@ -92,9 +118,14 @@ store.write_json(made_by, made | {"minutes": made["minutes"] + (time.monotonic()
 
 # %%
 n_iterations = len(config.groups)
-stop_reasons = {s: hcmd_zero.stop_reason(**record["metagame"][str(s)]) for s in range(1, n_iterations + 1)}
+stop_reasons = {
+    s: hcmd_zero.stop_reason(**record["metagame"][str(s)])
+    for s in range(1, n_iterations + 1)
+}
 sizes_used = {"groups": config.groups, "embed": config.embed, "hidden": config.hidden}
-models = pd.DataFrame({"iteration": list(stop_reasons), **sizes_used, "penalty": [float(record["model"][str(s)]["penalty"]) for s in stop_reasons]})
+penalty = [float(record["model"][str(s)]["penalty"]) for s in stop_reasons]
+models = {"iteration": list(stop_reasons), **sizes_used, "penalty": penalty}
+models = pd.DataFrame(models)
 models.assign(stop=stop_reasons.values())
 
 # %% [markdown]
@@ -113,9 +144,18 @@ tables = []
 for s, played in record["metagame"].items():
     win, error = (np.asarray(played[name]) for name in ("win", "error"))
     row, col = np.indices(win.shape).reshape(2, -1)
-    tables.append(pd.DataFrame({"model_iteration": int(s), "iteration_row": row, "iteration_col": col, "vote_share": win.ravel(), "error": error.ravel()}))
-pairings = pd.concat(tables).sort_values(["model_iteration", "iteration_row", "iteration_col"], ignore_index=True)
-pairings[pairings.model_iteration == n_iterations].pivot(index="iteration_row", columns="iteration_col", values="vote_share").round(3)
+    table = {
+        "model_iteration": int(s),
+        "iteration_row": row,
+        "iteration_col": col,
+        "vote_share": win.ravel(),
+        "error": error.ravel(),
+    }
+    tables.append(pd.DataFrame(table))
+order = ["model_iteration", "iteration_row", "iteration_col"]
+pairings = pd.concat(tables).sort_values(order, ignore_index=True)
+axes = {"index": "iteration_row", "columns": "iteration_col", "values": "vote_share"}
+pairings[pairings.model_iteration == n_iterations].pivot(**axes).round(3)
 
 # %% [markdown]
 # How well does each model (row) foretell each data set (column)? As ratios to the model that was
@@ -123,7 +163,8 @@ pairings[pairings.model_iteration == n_iterations].pivot(index="iteration_row", 
 
 # %%
 predicted = hcmd_evaluation.cross_entropies(record)
-predicted.pivot(index=["kind", "model_iteration"], columns="data_iteration", values="ratio").round(3)
+axes = {"index": ["kind", "model_iteration"], "columns": "data_iteration"}
+predicted.pivot(**axes, values="ratio").round(3)
 
 # %% [markdown]
 # On the diagonal stand models on the very data that they learned from, and some of what one knows
@@ -134,9 +175,11 @@ predicted.pivot(index=["kind", "model_iteration"], columns="data_iteration", val
 key_new, key_chance = jax.random.split(key_rule)
 keys_new = jax.random.split(key_new, n_iterations)
 larger = replace(config, groups=(500,) * n_iterations)
-new_groups = {str(s): hcmd_zero.acquire(key, record, s, population=population, config=larger) for s, key in zip(stop_reasons, keys_new)}
+asked, new_groups = {"population": population, "config": larger}, {}
+for s, key in zip(stop_reasons, keys_new):
+    new_groups[str(s)] = hcmd_zero.acquire(key, record, s, **asked)
 predicted_new = hcmd_evaluation.cross_entropies(record | {"data": new_groups})
-predicted_new.pivot(index=["kind", "model_iteration"], columns="data_iteration", values="ratio").round(3)
+predicted_new.pivot(**axes, values="ratio").round(3)
 
 # %% [markdown]
 # How much of a vote can be predicted at all? The rule by which these people vote is known (05); of
@@ -152,8 +195,10 @@ knowable.round(2)
 # Would other sizes have predicted better? Nats a choice on groups left out, mean over the splits.
 
 # %%
-sizes = hcmd_evaluation.cross_validate_sizes(key_sizes, record, config=config, splits=int(hcmd_splits))
-sizes.pivot_table(index="iteration", columns=["embed", "hidden"], values="cross_entropy").round(3)
+asked = {"config": config, "splits": int(hcmd_splits)}
+sizes = hcmd_evaluation.cross_validate_sizes(key_sizes, record, **asked)
+axes = {"index": "iteration", "columns": ["embed", "hidden"]}
+sizes.pivot_table(**axes, values="cross_entropy").round(3)
 
 # %% [markdown]
 # And how did people come off who played so that we could learn? `worst` is the smallest return of
@@ -168,15 +213,22 @@ left_with.round(3)
 # ## What the mechanisms do
 
 # %%
-rules = {s: graphnet.mechanism(record["mechanism"][str(s)]) for s in range(n_iterations + 1)}
-beach = pd.concat(graphnet.beach(rule, tail).assign(iteration=s, tail_endowment=tail) for s, rule in rules.items() for tail in config.tails)
-figures.beach_plot(beach[beach.iteration == n_iterations].assign(mechanism="hcmd_zero"), note="trained with modelled participants");
+trained = {s: record["mechanism"][str(s)] for s in range(n_iterations + 1)}
+rules = {s: graphnet.mechanism(params) for s, params in trained.items()}
+beach = pd.concat(
+    graphnet.beach(rule, tail).assign(iteration=s, tail_endowment=tail)
+    for s, rule in rules.items()
+    for tail in config.tails
+)
+last = beach[beach.iteration == n_iterations].assign(mechanism="hcmd_zero")
+figures.beach_plot(last, note="trained with modelled participants");
 
 # %% [markdown]
 # What is left for a head that gives nothing while tails of 8 give 2 coins each?
 
 # %%
-idle = [float(rule(np.array([10.0, 8, 8, 8]), np.array([0.0, 2, 2, 2]))[0]) for rule in rules.values()]
+endowment, contribution = np.array([10.0, 8, 8, 8]), np.array([0.0, 2, 2, 2])
+idle = [float(rule(endowment, contribution)[0]) for rule in rules.values()]
 idle = pd.DataFrame({"iteration": list(rules), "head_share": idle})
 idle.round(3)
 
@@ -186,11 +238,22 @@ idle.round(3)
 # head they are all tails.
 
 # %%
-weight = np.stack([record["model"][str(s)]["vote_weights"] for s in stop_reasons]).sum(1)[:, 1:] / 10  # [iteration, contribution or payout, seat]
-whose = {"own": weight[..., 0], "first other": weight[..., 1], "two others": weight[..., 2:].mean(-1)}
-rows = [(s, q, who, w[k, i]) for who, w in whose.items() for k, s in enumerate(stop_reasons) for i, q in enumerate(("contribution", "payout"))]
+weight = np.stack([record["model"][str(s)]["vote_weights"] for s in stop_reasons])
+weight = weight.sum(1)[:, 1:] / 10  # [iteration, contribution or payout, seat]
+whose = {
+    "own": weight[..., 0],
+    "first other": weight[..., 1],
+    "two others": weight[..., 2:].mean(-1),
+}
+rows = [
+    (s, q, who, w[k, i])
+    for who, w in whose.items()
+    for k, s in enumerate(stop_reasons)
+    for i, q in enumerate(("contribution", "payout"))
+]
 weights = pd.DataFrame(rows, columns=["iteration", "quantity", "whose", "weight"])
-weights.pivot(index="iteration", columns=["quantity", "whose"], values="weight").round(3)
+axes = {"index": "iteration", "columns": ["quantity", "whose"], "values": "weight"}
+weights.pivot(**axes).round(3)
 
 # %% [markdown]
 # ## Elections against mechanisms from outside
@@ -205,11 +268,14 @@ seated = mechanisms.head_and_tails(np.repeat(np.array(config.tails, np.float32),
 rows = []
 for rival in ("liberal_egalitarian", "libertarian"):
     for s in range(n_iterations + 1):
-        votes = hcmd_evaluation.votes_against(key_course, population, record["mechanism"][str(s)], mechanisms.BASELINES[rival], seated)
+        met = (trained[s], mechanisms.BASELINES[rival], seated)
+        votes = hcmd_evaluation.votes_against(key_course, population, *met)
         share = np.asarray(votes).reshape(len(config.tails), -1).mean(1)
         rows += [(rival, s, tail, x) for tail, x in zip(config.tails, share)]
-course = pd.DataFrame(rows, columns=["rival", "iteration", "tail_endowment", "vote_share"])
-course.pivot_table(index=["rival", "iteration"], columns="tail_endowment", values="vote_share", margins=True).round(3)
+columns = ["rival", "iteration", "tail_endowment", "vote_share"]
+course = pd.DataFrame(rows, columns=columns)
+axes = {"index": ["rival", "iteration"], "columns": "tail_endowment"}
+course.pivot_table(**axes, values="vote_share", margins=True).round(3)
 
 # %% [markdown]
 # ## The last election
@@ -219,12 +285,18 @@ course.pivot_table(index=["rival", "iteration"], columns="tail_endowment", value
 # HCRM met against liberal egalitarian, so that the two elections can be compared.
 
 # %%
-groups = experiments.plan(fraction=float(group_fraction)).query("experiment == 2 and rival == 'liberal_egalitarian'").reset_index(drop=True)
-contenders = {experiments.AGENT: rules[n_iterations], "liberal_egalitarian": mechanisms.liberal_egalitarian}
+groups = experiments.plan(fraction=float(group_fraction))
+groups = groups.query("experiment == 2 and rival == 'liberal_egalitarian'")
+groups = groups.reset_index(drop=True)
+contenders = {
+    experiments.AGENT: rules[n_iterations],
+    "liberal_egalitarian": mechanisms.liberal_egalitarian,
+}
 plays = experiments.play_experiment(key_play, population, groups, contenders)
 trials = experiments.trial_table(plays, pd.concat([groups] * 3), source="participants")
-trials, votes = experiments.validate(trials, experiments.collect_votes(key_vote, plays, groups))
-trials = trials.assign(mechanism=trials.mechanism.replace(experiments.AGENT, "hcmd_zero"))
+votes = experiments.collect_votes(key_vote, plays, groups)
+trials, votes = experiments.validate(trials, votes)
+trials["mechanism"] = trials.mechanism.replace(experiments.AGENT, "hcmd_zero")
 votes.groupby("tail_endowment").vote.agg(["mean", "size"]).round(3)
 
 # %%
@@ -241,6 +313,8 @@ store.write_table(here / "course.csv", course)
 store.write_table(here / "beach.csv", beach)
 store.write_table(here / "trials.parquet", trials)
 store.write_table(here / "votes.parquet", votes)
-store.write_json(here / "stop.json", {str(s): reason for s, reason in stop_reasons.items()})
-store.write_json(here / "made_by.json", store.provenance(seed=seed, record=json.loads(made_by.read_text())))
-store.save_parameters(here / "mechanism.safetensors", record["mechanism"][str(n_iterations)])
+reasons = {str(s): reason for s, reason in stop_reasons.items()}
+store.write_json(here / "stop.json", reasons)
+stamp = store.provenance(seed=seed, record=json.loads(made_by.read_text()))
+store.write_json(here / "made_by.json", stamp)
+store.save_parameters(here / "mechanism.safetensors", trained[n_iterations])

@@ -26,7 +26,8 @@ folder = "runs/paper/seed0/rational/theta1_sigma1"
 seed = 0
 theta = 1.0  # of the players trained with: scale of their learning rates
 sigma = 1.0  # and standard deviation of their first generosity
-clip = 5.0  # gradients longer than this are shortened to it: our addition (09, "Without human data")
+# gradients longer than this are shortened to it: our addition (09, "Without human data")
+clip = 5.0
 train_games = 64  # pairs of games for each of the eight tail endowments
 train_updates = 10000
 election_blocks = 20480  # for each tail endowment
@@ -41,7 +42,8 @@ from democratic_ai import figures, graphnet, mechanisms, metagame, rational, tra
 from democratic_ai.engine import runs, store
 
 here = runs.open_run(folder)
-key_training, *keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), 2700), 5)
+key = jax.random.fold_in(jax.random.key(seed), 2700)
+key_training, *keys = jax.random.split(key, 5)
 population = rational.Population(theta=float(theta), sigma=float(sigma))
 
 # %% [markdown]
@@ -51,12 +53,17 @@ population = rational.Population(theta=float(theta), sigma=float(sigma))
 # of players; all four trainings start from the same weights and see the same draws.
 
 # %%
-config = replace(training.Training(), games_per_endowment=train_games, updates=train_updates, clip=float(clip))
+size = {"games_per_endowment": train_games, "updates": train_updates}
+asked = {
+    "estimate": training.rational_gradient,
+    "config": replace(training.Training(), clip=float(clip), **size),
+    "checkpoint": here / "checkpoints",
+    "name": "rational mechanism",
+}
 opponent = mechanisms.liberal_egalitarian
-learned, history = training.fit(
-    key_training, population, opponent, estimate=training.rational_gradient, config=config, checkpoint=here / "checkpoints", name="rational mechanism"
-)
-figures.learning_curve(history, value="vote_share", label="expected share of the votes", reference=0.5, note="rational players");
+learned, history = training.fit(key_training, population, opponent, **asked)
+shown = {"value": "vote_share", "label": "expected share of the votes"}
+figures.learning_curve(history, **shown, reference=0.5, note="rational players");
 
 # %% [markdown]
 # ## How would it do elsewhere?
@@ -67,21 +74,33 @@ figures.learning_curve(history, value="vote_share", label="expected share of the
 
 # %%
 rm = graphnet.mechanism(learned)
-populations = [rational.Population(theta=t, sigma=s) for t in (1.0, 3.0) for s in (1.0, 3.0)]
-votes = pd.concat(
-    metagame.elect(k, rational.players(other), rm, {"liberal_egalitarian": opponent}, n_blocks=min(election_blocks, 4096)).assign(
-        trained_theta=population.theta, trained_sigma=population.sigma, evaluated_theta=other.theta, evaluated_sigma=other.sigma
-    )
-    for k, other in zip(keys, populations)
-)
-votes.pivot_table(index=["evaluated_theta", "evaluated_sigma"], columns="tail_endowment", values="vote_share", margins=True).round(3)
+settings = [(t, s) for t in (1.0, 3.0) for s in (1.0, 3.0)]
+populations = [rational.Population(theta=t, sigma=s) for t, s in settings]
+rivals, n_blocks = {"liberal_egalitarian": opponent}, min(election_blocks, 4096)
+votes = []
+for k, other in zip(keys, populations):
+    players = rational.players(other)
+    elected = metagame.elect(k, players, rm, rivals, n_blocks=n_blocks)
+    of = {
+        "trained_theta": population.theta,
+        "trained_sigma": population.sigma,
+        "evaluated_theta": other.theta,
+        "evaluated_sigma": other.sigma,
+    }
+    votes.append(elected.assign(**of))
+votes = pd.concat(votes)
+axes = {"index": ["evaluated_theta", "evaluated_sigma"], "columns": "tail_endowment"}
+votes.pivot_table(**axes, values="vote_share", margins=True).round(3)
 
 # %% [markdown]
 # And what does it do? The share of the fund that goes to the head player, as 24_elect draws it for
 # HCRM.
 
 # %%
-beach = pd.concat(graphnet.beach(rm, tail).assign(mechanism="rational", tail_endowment=tail) for tail in mechanisms.TAILS)
+beach = pd.concat(
+    graphnet.beach(rm, tail).assign(mechanism="rational", tail_endowment=tail)
+    for tail in mechanisms.TAILS
+)
 figures.beach_plot(beach, note="trained with rational players");
 
 # %%

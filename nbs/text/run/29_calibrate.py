@@ -23,7 +23,8 @@
 
 # %% tags=["parameters"]
 folder = "data/participants"  # below the repository
-losses = [1.0, 0.0, 0.5, 2.0]  # the first one becomes the default, the others are for comparison
+# the first one becomes the default, the others are for comparison
+losses = [1.0, 0.0, 0.5, 2.0]
 n_games = 1024  # per mechanism and tail endowment, while searching
 n_candidates = 16
 n_generations = 60
@@ -49,15 +50,22 @@ from democratic_ai.engine import runs, store
 
 there, logs = runs.open_run(folder), Path("runs") / "calibrate"
 started = time.process_time()
-sizes = {"n_games": n_games, "n_candidates": n_candidates, "n_generations": n_generations, "seed": seed}
+sizes = {
+    "n_games": n_games,
+    "n_candidates": n_candidates,
+    "n_generations": n_generations,
+    "seed": seed,
+}
 searches = [calibration.Search(loss=loss, **sizes) for loss in losses]
-found = [calibration.calibrate(search, log=logs / f"loss{search.loss}.json") for search in searches]
+log = lambda search: logs / f"loss{search.loss}.json"
+found = [calibration.calibrate(search, log=log(search)) for search in searches]
 
 # %%
 drawn = participants.fig1c_error(jax.random.key(seed), n_games=n_games)
 fresh = participants.fig1c_error(jax.random.key(seed + 1), n_games=fresh_games)
 rows = [
-    {"error_fitted_draw": drawn(population), "error_fresh_games": fresh(population)} | participants.as_dict(population)
+    {"error_fitted_draw": drawn(population), "error_fresh_games": fresh(population)}
+    | participants.as_dict(population)
     for population, _ in found
 ]
 table = pd.DataFrame(rows).set_index("loss")
@@ -69,21 +77,27 @@ table.round(4)
 
 # %%
 population = found[0][0]
-curves = participants.fig1c_curves(jax.random.key(seed + 1), participants.with_or_without_referee(population), n_games=fresh_games)
-fit = curves.rename(columns={"relative_contribution": "fitted"}).assign(published=participants.fig1c_published().ravel())
+players = participants.with_or_without_referee(population)
+key = jax.random.key(seed + 1)
+curves = participants.fig1c_curves(key, players, n_games=fresh_games)
+fit = curves.rename(columns={"relative_contribution": "fitted"})
+fit["published"] = participants.fig1c_published().ravel()
 error = np.abs(fit.fitted - fit.published)
 assert np.isclose(error.mean(), table.error_fresh_games.iloc[0], atol=1e-4)
 print(f"mean absolute error {error.mean():.4f}, largest {error.max():.3f}")
-error.groupby([fit.mechanism, fit.tail_endowment, fit.role], sort=False).mean().unstack().round(3)
+cells = error.groupby([fit.mechanism, fit.tail_endowment, fit.role], sort=False)
+cells.mean().unstack().round(3)
 
 # %%
 store.write_table(there / "fit.csv", fit.round(5))
+fitted_to = "data/published/fig1c_relative_contribution.csv"
+minutes = (time.process_time() - started) / 60
 content = {
     "population": participants.as_dict(population),
     "error_fitted_draw": rows[0]["error_fitted_draw"],
     "error_fresh_games": rows[0]["error_fresh_games"],
     "by_loss": rows,
-    "settings": {"n_games": n_games, "n_candidates": n_candidates, "n_generations": n_generations, "ridge": searches[0].ridge, "fresh_games": fresh_games, "seed": seed},
-    "made_by": store.provenance(fitted_to="data/published/fig1c_relative_contribution.csv", cpu_minutes=(time.process_time() - started) / 60),
+    "settings": sizes | {"ridge": searches[0].ridge, "fresh_games": fresh_games},
+    "made_by": store.provenance(fitted_to=fitted_to, cpu_minutes=minutes),
 }
 store.write_json(there / "calibration.json", content)
