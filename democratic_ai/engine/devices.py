@@ -51,6 +51,9 @@ def chunk(
 ) -> Array:
     """Cut a batch into chunks of one size that all devices can share.
 
+    What is missing in the last chunk repeats the last row ("edge"), the first rows
+    ("wrap") or is zero ("constant").
+
     Parameters
     ----------
     x : Array
@@ -58,9 +61,9 @@ def chunk(
     most : int
         rows of one chunk, over all devices
     mode : str, default: 'edge'
-        what fills the last chunk: the last row again; "wrap": the first rows; "constant": zeros
+        fills the last chunk: by the last row, "wrap", "constant"
     equal : bool, default: True
-        shrink all chunks alike, so that little is filled up; otherwise each has `most` rows
+        shrink all chunks alike; otherwise each has `most` rows
 
     Returns
     -------
@@ -69,7 +72,8 @@ def chunk(
     """
     n_chunks, devices = -(-len(x) // most), jax.device_count()
     size = -(-len(x) // (n_chunks * devices)) * devices if equal else most
-    filled = jnp.pad(x, [(0, n_chunks * size - len(x)), *[(0, 0)] * (x.ndim - 1)], mode=mode)
+    widths = [(0, n_chunks * size - len(x)), *[(0, 0)] * (x.ndim - 1)]
+    filled = jnp.pad(x, widths, mode=mode)
     return filled.reshape(n_chunks, size, *x.shape[1:])
 
 # %% ../../nbs/engine/devices.ipynb #991a3f1e
@@ -90,14 +94,15 @@ def rows_at_once(
     int
         over all devices
     """
-    return max(1, min(most, most * 12 // (n_players * (n_players - 1)))) * jax.device_count()
+    pairs = n_players * (n_players - 1)  # of four players: 12
+    return max(1, min(most, most * 12 // pairs)) * jax.device_count()
 
 # %% ../../nbs/engine/devices.ipynb #3b764728
 ROWS_PER_CHUNK = 512  # of `map_chunks`
 
 
 def map_chunks(
-    function: Callable[[Any, Array], Any],
+    function: Callable,
     keys: Any,
     x: Array,
     *,
@@ -107,7 +112,7 @@ def map_chunks(
 
     Parameters
     ----------
-    function : Callable[[Any, Array], Any]
+    function : Callable
         (keys, rows [size, ...]) -> pytree of [size, ...]
     keys : Any
         pytree of random keys, consumed: one part of each per chunk
@@ -130,8 +135,9 @@ def map_chunks(
 def as_pytree(
     functions: Any,
 ) -> Any:
-    """Turn the numbers that functions own (`Partial`) into data, and the functions themselves
-    into what is compiled.
+    """Turn the numbers that functions own (`Partial`) into data.
+
+    The functions themselves become what is compiled.
 
     Parameters
     ----------
@@ -141,10 +147,10 @@ def as_pytree(
     Returns
     -------
     Any
-        the same, to be passed to a compiled function as an argument; dictionaries are sorted, as by
-        all of JAX
+        the same, an argument of compiled functions; dictionaries are sorted
     """
-    return jax.tree.map(lambda leaf: Partial(leaf) if callable(leaf) else leaf, functions)
+    wrap = lambda leaf: Partial(leaf) if callable(leaf) else leaf
+    return jax.tree.map(wrap, functions)
 
 # %% ../../nbs/engine/devices.ipynb #a33d58f7
 def pad_like(

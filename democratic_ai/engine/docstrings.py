@@ -12,6 +12,7 @@ import re
 import textwrap
 import tokenize
 from collections import defaultdict
+from functools import partial
 from typing import NamedTuple
 
 # %% ../../nbs/engine/docstrings.ipynb #73827b78
@@ -164,7 +165,7 @@ def _summary(
             return text[: breaks[-1].start()] + ".", rest[0].upper() + rest[1:]
     return text, ""
 
-# %% ../../nbs/engine/docstrings.ipynb #770dfd98
+# %% ../../nbs/engine/docstrings.ipynb #14c713d9
 def _section(title, entries, width):
     """Write a section of (name, type or nothing, description)."""
     lines = [title, "-" * len(title)]
@@ -175,7 +176,7 @@ def _section(title, entries, width):
         lines += [f"    {line}" for line in wrapped]
     return "\n".join(lines)
 
-
+# %% ../../nbs/engine/docstrings.ipynb #8b10da58
 def _compose(
     written,
     sections,
@@ -196,7 +197,8 @@ def _compose(
     text, raised = _errors(text)
     first, *paragraphs = re.split(r"\n\s*\n", text)
     summary, rest = _summary(first, width - 6)
-    fill = lambda text: "\n".join(textwrap.wrap(text, width - 6, break_on_hyphens=False))
+    wrap = partial(textwrap.wrap, width=width - 6, break_on_hyphens=False)
+    fill = lambda text: "\n".join(wrap(text))
     further = [fill(rest)] if rest else []
     parts = [fill(summary), *further, *map(textwrap.dedent, paragraphs)]
     sections = sections | {"Raises": [(name, "", why) for name, why in raised]}
@@ -212,7 +214,7 @@ def _literal(text, indent):
     if "\n" not in text and not text.endswith('"') and indent + len(text) + 6 <= _WIDTH:
         return [f'{" " * indent}{prefix}"""{text}"""']
     lines = f'{prefix}"""{text}\n"""'.splitlines()
-    return [f'{" " * indent}{line}'.rstrip() for line in lines]
+    return [f"{' ' * indent}{line}".rstrip() for line in lines]
 
 # %% ../../nbs/engine/docstrings.ipynb #d3939d30
 def _described(node, comments, lines):

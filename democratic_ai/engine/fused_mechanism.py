@@ -20,49 +20,62 @@ from . import devices
 
 # %% ../../nbs/engine/fused_mechanism.ipynb #28ca3283
 def _split_layer(layer, *widths):
-    """Split a layer (kernel [inputs, outputs], bias) into a matrix [outputs, width] per part of
-    its input, and the bias [outputs, 1].
+    """Split a layer (kernel [inputs, outputs], bias) by the parts of its input.
+
+    Returns a matrix [outputs, width] per part, and the bias [outputs, 1].
     """
-    return [*jnp.split(layer["kernel"].T, np.cumsum(widths)[:-1], 1), layer["bias"][:, None]]
+    matrices = jnp.split(layer["kernel"].T, np.cumsum(widths)[:-1], 1)
+    return [*matrices, layer["bias"][:, None]]
 
 
 def _sum_incoming(edge):
     """Sum the edges (sender, receiver) -> [width, B] that arrive at each player.
 
-    A list of [width, B].
+    Returns a list of [width, B].
     """
     players = sorted({r for _, r in edge})
-    return [sum(message for (_, r), message in edge.items() if r == player) for player in players]
+    arriving = lambda player: [x for (_, r), x in edge.items() if r == player]
+    return [sum(arriving(player)) for player in players]
 
-# %% ../../nbs/engine/fused_mechanism.ipynb #30b676d8
+# %% ../../nbs/engine/fused_mechanism.ipynb #569695e8
 def _first_network(params, node):
-    """Compute edges {(sender, receiver).
+    """Compute edges, nodes and global vector from the players' features [F, B].
 
-    [width, B]}, nodes [width, B] and global [width, B] from the players' features [F, B].
+    Edges are {(sender, receiver): [width, B]}, nodes and global vector [width, B].
     """
     n_features, width = len(node[0]), len(params["edge1"]["bias"])
     by_sender, by_receiver, bias = _split_layer(params["edge1"], n_features, n_features)
-    send, receive = [by_sender @ v for v in node], [by_receiver @ v + bias for v in node]
-    edge = {(s, r): jnp.tanh(send[s] + receive[r]) for s, r in permutations(range(len(node)), 2)}
+    send = [by_sender @ v for v in node]
+    receive = [by_receiver @ v + bias for v in node]
+    pairs = permutations(range(len(node)), 2)
+    edge = {(s, r): jnp.tanh(send[s] + receive[r]) for s, r in pairs}
     incoming = _sum_incoming(edge)
     by_edges, by_node, bias = _split_layer(params["node1"], width, n_features)
     node = [jnp.tanh(by_edges @ x + by_node @ v + bias) for x, v in zip(incoming, node)]
     by_edges, by_nodes, bias = _split_layer(params["global1"], width, width)
     return edge, node, jnp.tanh(by_edges @ sum(incoming) + by_nodes @ sum(node) + bias)
 
-# %% ../../nbs/engine/fused_mechanism.ipynb #0d0a0371
+# %% ../../nbs/engine/fused_mechanism.ipynb #2cd7dc0f
 def _second_network(params, edge, node, table):
-    """Compute the players' scores [P, B] before the softmax from the first network's edges,
-    nodes and global vector.
+    """Compute the players' scores [P, B] before the softmax.
+
+    They follow from the first network's edges, nodes and global vector.
     """
     width = len(table)
-    by_edge, by_sender, by_receiver, by_table, bias = _split_layer(params["edge2"], *[width] * 4)
+    parts = _split_layer(params["edge2"], *[width] * 4)
+    by_edge, by_sender, by_receiver, by_table, bias = parts
     from_table = by_table @ table + bias
-    send, receive = [by_sender @ v for v in node], [by_receiver @ v + from_table for v in node]
-    incoming = _sum_incoming({(s, r): jnp.tanh(by_edge @ x + send[s] + receive[r]) for (s, r), x in edge.items()})
+    send = [by_sender @ v for v in node]
+    receive = [by_receiver @ v + from_table for v in node]
+    edge2 = {
+        (s, r): jnp.tanh(by_edge @ x + send[s] + receive[r])
+        for (s, r), x in edge.items()
+    }
     by_edges, by_node, by_table, bias = _split_layer(params["node2"], *[width] * 3)
     from_table = by_table @ table + bias
-    return jnp.concatenate([by_edges @ x + by_node @ v + from_table for x, v in zip(incoming, node)])
+    nodes = zip(_sum_incoming(edge2), node)
+    scores = [by_edges @ x + by_node @ v + from_table for x, v in nodes]
+    return jnp.concatenate(scores)
 
 # %% ../../nbs/engine/fused_mechanism.ipynb #bc95d5de
 def shares(
@@ -83,33 +96,44 @@ def shares(
     Array
         [..., P] fraction of the fund
     """
-    node = list(jnp.moveaxis(features.reshape(-1, *features.shape[-2:]), 0, -1))  # P times [F, B]
+    games = features.reshape(-1, *features.shape[-2:])
+    node = list(jnp.moveaxis(games, 0, -1))  # P times [F, B]
     score = _second_network(params, *_first_network(params, node))
     return jax.nn.softmax(score, 0).T.reshape(features.shape[:-1])
 
 # %% ../../nbs/engine/fused_mechanism.ipynb #fdf5fce1
 def _second_network_with_edges(params, edge, node, table):
-    """Compute second edges {(sender, receiver).
+    """Compute the second edges, and the scores as `_second_network` does.
 
-    [width, B]} and scores [P, B] as `_second_network` does.
+    Edges are {(sender, receiver): [width, B]}, scores [P, B].
     """
     width = len(table)
-    by_edge, by_sender, by_receiver, by_table, bias = _split_layer(params["edge2"], *[width] * 4)
-    from_table, both = by_table @ table + bias, jnp.concatenate([by_sender, by_receiver])
+    parts = _split_layer(params["edge2"], *[width] * 4)
+    by_edge, by_sender, by_receiver, by_table, bias = parts
+    from_table = by_table @ table + bias
+    both = jnp.concatenate([by_sender, by_receiver])
     from_node = [both @ v for v in node]
-    edge2 = {(s, r): jnp.tanh(by_edge @ x + from_node[s][:width] + from_node[r][width:] + from_table) for (s, r), x in edge.items()}
+    edge2 = {
+        (s, r): jnp.tanh(
+            by_edge @ x + from_node[s][:width] + from_node[r][width:] + from_table
+        )
+        for (s, r), x in edge.items()
+    }
     by_edges, by_node, by_table, bias = _split_layer(params["node2"], *[width] * 3)
     from_table = by_table @ table + bias
-    return edge2, jnp.concatenate([by_edges @ x + by_node @ v + from_table for x, v in zip(_sum_incoming(edge2), node)])
+    nodes = zip(_sum_incoming(edge2), node)
+    scores = [by_edges @ x + by_node @ v + from_table for x, v in nodes]
+    return edge2, jnp.concatenate(scores)
 
 # %% ../../nbs/engine/fused_mechanism.ipynb #0a82a29e
 def _score_gradients(params, edge2):
     """Differentiate the score of r in what the first network gives.
 
-    By edge (s, r), by node (j, r), by table r; [width, B] each.
+    Returns gradients by edge (s, r), by node (j, r) and by table r; [width, B] each.
     """
     width = len(params["edge1"]["bias"])
-    by_edge, by_sender, by_receiver, by_table, _ = _split_layer(params["edge2"], *[width] * 4)
+    parts = _split_layer(params["edge2"], *[width] * 4)
+    by_edge, by_sender, by_receiver, by_table, _ = parts
     by_edges, by_node, direct, _ = _split_layer(params["node2"], *[width] * 3)
     slope = {arrow: 1 - x**2 for arrow, x in edge2.items()}  # of the tanh
     back = jnp.concatenate([by_edge.T, by_sender.T]) * by_edges
@@ -128,7 +152,7 @@ def share_and_gradient(
     params: dict,
     endowment: Array,
     contribution: Array,
-    observe: Callable[[Array, Array], Array],
+    observe: Callable,
 ) -> tuple[Array, Array]:
     """Compute the shares, and differentiate each in its owner's contribution.
 
@@ -140,26 +164,29 @@ def share_and_gradient(
         [P, B] coins
     contribution : Array
         [P, B] coins
-    observe : Callable[[Array, Array], Array]
-        (endowment, contribution) [B] -> features of one player [B, F]
+    observe : Callable
+        (endowment, contribution) [B] -> features of a player [B, F]
 
     Returns
     -------
     tuple[Array, Array]
-        shares [P, B]; what one's own coin adds to one's own share [P, B]
+        shares; what one's own coin adds to one's own; [P, B]
     """
     seats = range(len(endowment))
-    node = lambda coins: [observe(e, c).T for e, c in zip([*endowment], coins)]
-    first, transpose = jax.vjp(lambda coins: _first_network(params, node(coins)), [*contribution])
+    node = lambda coins: [x.T for x in map(observe, [*endowment], coins)]
+    first_network = lambda coins: _first_network(params, node(coins))
+    first, transpose = jax.vjp(first_network, [*contribution])
     edge2, score = _second_network_with_edges(params, *first)
-    share = [*jax.nn.softmax(score, 0)]  # players in lists, here too: slices of an array cost more on the way back
+    # players in lists, here too: slices of an array cost more on the way back
+    share = [*jax.nn.softmax(score, 0)]
     by_edge, by_node, by_table = _score_gradients(params, edge2)
     mean_node = [sum(share[r] * by_node[j, r] for r in seats) for j in seats]
     mean_table = sum(share[r] * by_table[r] for r in seats)
 
     def gradient(i):
         edge = {(s, r): ((r == i) - share[r]) * x for (s, r), x in by_edge.items()}
-        (moved,) = transpose((edge, [by_node[j, i] - mean_node[j] for j in seats], by_table[i] - mean_table))
+        node = [by_node[j, i] - mean_node[j] for j in seats]
+        (moved,) = transpose((edge, node, by_table[i] - mean_table))
         return share[i] * moved[i]
 
     return jnp.stack(share), jnp.stack([gradient(i) for i in seats])
@@ -170,14 +197,12 @@ def rational_payouts(
     endowment: Array,
     generosity: Array,
     rate: Array,
-    observe: Callable[[Array, Array], Array],
+    observe: Callable,
     *,
     growth: float,
     n_rounds: int,
 ) -> Array:
-    """Play a block with rational players and sum their payouts.
-
-    Differentiable in the parameters, through the players' learning.
+    """Sum a block's payouts to rational players, differentiable through their learning.
 
     Parameters
     ----------
@@ -189,8 +214,8 @@ def rational_payouts(
         [P, B] logit of the relative contribution at the start
     rate : Array
         [P, B] of learning, logits per coin
-    observe : Callable[[Array, Array], Array]
-        (endowment, contribution) [B] -> features of one player [B, F]
+    observe : Callable
+        (endowment, contribution) [B] -> features of a player [B, F]
     growth : float
         factor on the public fund
     n_rounds : int
@@ -218,18 +243,17 @@ ROUNDS_PER_CHUNK = 640  # of four players, on each device
 
 
 def weighted_gradient(
-    payout: Callable[[Any, Array, Array], Array],
+    payout: Callable,
     params: Any,
     endowment: Array,
     contribution: Array,
     weight: Array,
 ) -> Any:
-    """Differentiate the weighted sum of all payouts in the parameters, in chunks that fit the
-    cache.
+    """Differentiate the weighted sum of all payouts in the parameters, in chunks.
 
     Parameters
     ----------
-    payout : Callable[[Any, Array, Array], Array]
+    payout : Callable
         (params, endowment, contribution) -> [..., P] coins
     params : Any
         pytree
@@ -245,7 +269,8 @@ def weighted_gradient(
     Any
         like `params`
     """
-    rounds = [x.reshape(-1, x.shape[-1]) for x in jnp.broadcast_arrays(endowment, contribution, weight)]
+    arrays = jnp.broadcast_arrays(endowment, contribution, weight)
+    rounds = [x.reshape(-1, x.shape[-1]) for x in arrays]
     modes = ("edge", "edge", "constant")  # what fills up weighs nothing
     most = devices.rows_at_once(ROUNDS_PER_CHUNK, rounds[0].shape[-1])
     chunks = [devices.chunk(x, most, mode=mode) for x, mode in zip(rounds, modes)]
@@ -259,8 +284,9 @@ def weighted_gradient(
 
 # %% ../../nbs/engine/fused_mechanism.ipynb #092ef0fa
 class RoundTable(NamedTuple):
-    """Every round that a head and three equal tails can play, tails in the order of what they
-    gave, and where to look one up.
+    """Every round that a head and three equal tails can play, and where to find it.
+
+    The tails are in the order of what they gave.
 
     Attributes
     ----------
@@ -299,7 +325,8 @@ class RoundTable(NamedTuple):
             [..., P] places
         """
         at = (endowment[..., 1, None] == self.tails).argmax(-1)
-        return jnp.asarray(self.place)[(at, *jnp.moveaxis(contribution.astype(int), -1, 0))]
+        given = jnp.moveaxis(contribution.astype(int), -1, 0)
+        return jnp.asarray(self.place)[at, *given]
 
 # %% ../../nbs/engine/fused_mechanism.ipynb #d47c5c06
 def round_table(
@@ -325,27 +352,30 @@ def round_table(
     coins = np.indices([most + 1] * n_players).reshape(n_players, -1).T  # [11 ** P, P]
     endowment, contribution, place = [], [], []
     for tail in tails:
-        given = np.minimum(coins[:, 1:], int(tail))  # what tails cannot give is looked up as all they have
+        # what tails cannot give is looked up as all they have
+        given = np.minimum(coins[:, 1:], int(tail))
         rank = given.argsort(1, kind="stable").argsort(1)
-        different, number = np.unique(np.c_[coins[:, 0], np.sort(given, 1)], axis=0, return_inverse=True)
+        ordered = np.c_[coins[:, 0], np.sort(given, 1)]
+        different, number = np.unique(ordered, axis=0, return_inverse=True)
         number = number.reshape(-1, 1) + sum(map(len, contribution))
         place.append(n_players * number + np.c_[0 * number, 1 + rank])
         contribution.append(different)
-        endowment.append(np.broadcast_to([most, *[tail] * (n_players - 1)], different.shape))
+        seats = [most, *[tail] * (n_players - 1)]
+        endowment.append(np.broadcast_to(seats, different.shape))
     place = np.stack(place).reshape(len(tails), *[most + 1] * n_players, n_players)
     rounds = (np.concatenate(x).astype(np.float32) for x in (endowment, contribution))
     return RoundTable(np.float32(tails), *rounds, place.astype(np.int32))
 
 # %% ../../nbs/engine/fused_mechanism.ipynb #4d58a1ac
 def table_shares(
-    shares: Callable[[Array, Array], Array],
+    shares: Callable,
     rounds: RoundTable,
 ) -> Array:
-    """Compute a mechanism's shares in every round there is, in chunks that fit the cache.
+    """Compute a mechanism's shares in every round there is, in chunks.
 
     Parameters
     ----------
-    shares : Callable[[Array, Array], Array]
+    shares : Callable
         (endowment, contribution) [N, P] -> [N, P]
     rounds : RoundTable
 
@@ -356,5 +386,6 @@ def table_shares(
     """
     most = devices.rows_at_once(ROUNDS_PER_CHUNK, rounds.contribution.shape[-1])
     chunks = [devices.chunk(x, most) for x in (rounds.endowment, rounds.contribution)]
-    share = jax.lax.map(lambda chunk: shares(*(devices.shard(x, 0) for x in chunk)), chunks)
+    of_chunk = lambda chunk: shares(*(devices.shard(x, 0) for x in chunk))
+    share = jax.lax.map(of_chunk, chunks)
     return share.ravel()[: rounds.contribution.size]

@@ -21,8 +21,9 @@ from . import devices
 def concatenate_weights(
     params: dict,
 ) -> dict:
-    """Join the LSTM's eight matrices and four biases into one of each, gates in the order input,
-    forget, cell, output.
+    """Join the LSTM's eight matrices and four biases into one of each.
+
+    The gates are in the order input, forget, cell, output.
 
     Parameters
     ----------
@@ -32,16 +33,16 @@ def concatenate_weights(
     Returns
     -------
     dict
-        embed [16, 64], embed_bias [64], gates [64 + 16, 4 * 16], gates_bias [64], choice [16, 11],
-        choice_bias [11]
+        embed [16, 64], gates [64 + 16, 4 * 16], choice [16, 11]; a bias of each
     """
     p = params["params"]
-    side = lambda name: jnp.concatenate([p["lstm"][name + gate]["kernel"] for gate in "ifgo"], 1)
+    of_gates = lambda side, name: [p["lstm"][side + gate][name] for gate in "ifgo"]
+    join = lambda side: jnp.concatenate(of_gates(side, "kernel"), 1)
     return {
         "embed": p["embed"]["kernel"],
         "embed_bias": p["embed"]["bias"],
-        "gates": jnp.concatenate([side("i"), side("h")]),
-        "gates_bias": jnp.concatenate([p["lstm"]["h" + gate]["bias"] for gate in "ifgo"]),
+        "gates": jnp.concatenate([join("i"), join("h")]),
+        "gates_bias": jnp.concatenate(of_gates("h", "bias")),
         "choice": p["choice"]["kernel"],
         "choice_bias": p["choice"]["bias"],
     }
@@ -50,7 +51,7 @@ def concatenate_weights(
 def feature_major(
     params: dict,
 ) -> dict:
-    """Transpose the weights for players along the last axis and a single tanh over all gates.
+    """Transpose the weights for players along the last axis, and one tanh for all gates.
 
     Parameters
     ----------
@@ -69,8 +70,9 @@ def feature_major(
 
 # %% ../../nbs/engine/fused_players.ipynb #ce78b29f
 def _split_gates(squashed):
-    """Split tanh of the gates [4 * hidden, N] into input, forget, cell, output and finish the
-    sigmoids.
+    """Split tanh of the gates [4 * hidden, N], and finish the sigmoids.
+
+    Returns input, forget, cell, output.
     """
     i, f, g, o = jnp.split(squashed, 4)
     return 0.5 * i + 0.5, 0.5 * f + 0.5, g, 0.5 * o + 0.5
@@ -79,7 +81,7 @@ def _split_gates(squashed):
 def _lstm_step(from_inputs, recurrent, h, cell):
     """Advance the LSTM of N players by one round.
 
-    Return h, cell and what the backward pass needs.
+    Returns h, cell and what the backward pass needs.
     """
     gates = jnp.tanh(from_inputs + recurrent @ h)
     i, f, g, o = _split_gates(gates)
@@ -87,11 +89,9 @@ def _lstm_step(from_inputs, recurrent, h, cell):
     squashed = jnp.tanh(new)
     return o * squashed, new, (gates, cell, squashed)
 
-# %% ../../nbs/engine/fused_players.ipynb #d3a6b64f
+# %% ../../nbs/engine/fused_players.ipynb #873fc5ba
 def _flatten_rounds(rounds):
-    """Put the rounds of [T, n, N] side by side, [n, T * N], so that one matrix product serves
-    all.
-    """
+    """Put the rounds of [T, n, N] side by side, [n, T * N], for one matrix product."""
     return jnp.swapaxes(rounds, 0, 1).reshape(rounds.shape[1], -1)
 
 
@@ -99,7 +99,7 @@ def lstm_forward(
     w: dict,
     features: Array,
 ) -> tuple[Array, tuple]:
-    """Compute the logits of T rounds of N players and keep what the backward pass needs.
+    """Compute the logits of T rounds of N players and what the backward pass needs.
 
     Parameters
     ----------
@@ -114,7 +114,8 @@ def lstm_forward(
         [T, 11, N] logits; residuals for `lstm_backward`
     """
     n_rounds, n_players, _ = features.shape
-    embedded = jnp.tanh(w["embed"] @ features.reshape(n_rounds * n_players, -1).T + w["embed_bias"])
+    rows = features.reshape(n_rounds * n_players, -1)
+    embedded = jnp.tanh(w["embed"] @ rows.T + w["embed_bias"])
     inputs, recurrent = jnp.split(w["gates"], [len(embedded)], 1)
     h = cell = jnp.zeros((w["choice"].shape[1], n_players))
     hidden, traces = [], []
@@ -124,7 +125,8 @@ def lstm_forward(
         traces.append(trace)
     hidden = jnp.concatenate(hidden, 1)
     logits = w["choice"] @ hidden + w["choice_bias"]
-    return jnp.swapaxes(logits.reshape(-1, n_rounds, n_players), 0, 1), (w, features, embedded, hidden, traces)
+    logits = jnp.swapaxes(logits.reshape(-1, n_rounds, n_players), 0, 1)
+    return logits, (w, features, embedded, hidden, traces)
 
 # %% ../../nbs/engine/fused_players.ipynb #b858cd75
 @jax.custom_vjp
@@ -134,7 +136,7 @@ def player_logits(
 ) -> Array:
     """Compute the logits of T rounds of N players.
 
-    Fastest for about 100 players at a time, whose arrays fit the cache.
+    It is fastest for about 100 players at a time, whose arrays fit the cache.
 
     Parameters
     ----------
@@ -152,9 +154,9 @@ def player_logits(
 
 # %% ../../nbs/engine/fused_players.ipynb #c9a37aa0
 def _gate_gradients(recurrent, traces, d_hidden):
-    """Backpropagate through time: gradients of the gates before tanh, [4 * hidden, T * N].
+    """Backpropagate through time, from `d_hidden` per round [hidden, N].
 
-    `d_hidden` per round [hidden, N].
+    Returns the gradients of the gates before tanh [4 * hidden, T * N].
     """
     d_h = d_cell = 0.0
     d_gates = []
@@ -162,7 +164,9 @@ def _gate_gradients(recurrent, traces, d_hidden):
         i, f, g, o = _split_gates(gates)
         d_h = d_h + from_choice
         d_cell = d_cell + d_h * o * (1 - squashed**2)
-        d_open = jnp.concatenate([0.5 * d_cell * g, 0.5 * d_cell * cell, d_cell * i, 0.5 * d_h * squashed])
+        d_open = jnp.concatenate(
+            [0.5 * d_cell * g, 0.5 * d_cell * cell, d_cell * i, 0.5 * d_h * squashed]
+        )
         d_gates.append(d_open * (1 - gates**2))
         d_h, d_cell = recurrent.T @ d_gates[-1], d_cell * f
     return jnp.concatenate(d_gates[::-1], 1)
@@ -173,8 +177,6 @@ def lstm_backward(
     d_logits: Array,
 ) -> tuple[dict, Array]:
     """Compute all gradients from those of the logits.
-
-    What the caller does not use, the compiler drops.
 
     Parameters
     ----------
@@ -191,9 +193,11 @@ def lstm_backward(
     w, features, embedded, hidden, traces = residuals
     inputs, recurrent = jnp.split(w["gates"], [len(embedded)], 1)
     d_choice = _flatten_rounds(d_logits)
-    d_gates = _gate_gradients(recurrent, traces, jnp.split(w["choice"].T @ d_choice, len(features), 1))
+    by_round = jnp.split(w["choice"].T @ d_choice, len(features), 1)
+    d_gates = _gate_gradients(recurrent, traces, by_round)
     d_embed = (inputs.T @ d_gates) * (1 - embedded**2)
-    before = jnp.pad(hidden, ((0, 0), (features.shape[1], 0)))[:, : hidden.shape[1]]  # of the round before; zeros at first
+    # of the round before; zeros at first
+    before = jnp.pad(hidden, ((0, 0), (features.shape[1], 0)))[:, : hidden.shape[1]]
     ones = jnp.ones((d_choice.shape[1], 1))
     d_w = {
         "embed": d_embed @ features.reshape(len(ones), -1),
@@ -225,7 +229,7 @@ def mean_over_players(
     Parameters
     ----------
     loss : Callable
-        (logits [T, 11, N], examples of N players, counted [N]) -> sum to differentiate, another sum
+        (logits [T, 11, N], examples, counted [N]) -> sum, another sum
     params : dict
         of `cloning.VirtualPlayer`
     features : Array
@@ -233,14 +237,14 @@ def mean_over_players(
     examples : tuple[Array, ...]
         [K, ...] each: whatever `loss` compares with
     at : tuple[Array, Array]
-        [S] rows of `features`, [S] rows of `examples`; S a multiple of a chunk
+        rows [S] of `features`, rows [S] of `examples`
     n_counted : Array
         [] how many of the S rows count
 
     Returns
     -------
     tuple[tuple[Array, Array], dict]
-        the two sums over n_counted; the gradient of the first
+        sums over n_counted; gradient of the first
     """
     size = PLAYERS_PER_CHUNK * jax.device_count()
     w, transpose = jax.vjp(feature_major, params)
@@ -249,8 +253,10 @@ def mean_over_players(
         there, here = (jax.lax.dynamic_slice(rows, (k * size,), (size,)) for rows in at)
         x = devices.shard(jnp.swapaxes(features[there], 0, 1), 1)
         counted = k * size + jnp.arange(size) < n_counted
-        of_weights = lambda w: loss(player_logits(w, x), tuple(each[here] for each in examples), counted)
-        return jax.tree.map(jnp.add, so_far, jax.value_and_grad(of_weights, has_aux=True)(w))
+        shown = tuple(each[here] for each in examples)
+        of_weights = lambda w: loss(player_logits(w, x), shown, counted)
+        sums = jax.value_and_grad(of_weights, has_aux=True)(w)
+        return jax.tree.map(jnp.add, so_far, sums)
 
     nothing = (jnp.zeros(()), jnp.zeros(())), jax.tree.map(jnp.zeros_like, w)
     sums = jax.lax.fori_loop(0, -(-n_counted // size), add, nothing)
@@ -263,6 +269,8 @@ def seat_weights(
 ) -> dict:
     """Rearrange the first layer for every seat, so that all players read one table.
 
+    `known` and `paid` are lists: a matrix per seat.
+
     Parameters
     ----------
     params : dict
@@ -271,31 +279,35 @@ def seat_weights(
     Returns
     -------
     dict
-        matrices [outputs, inputs], biases [outputs, 1]; `known` and `paid` once per seat
+        matrices [outputs, inputs], biases [outputs, 1]
     """
     w = concatenate_weights(params)
     width, seats = len(w["embed_bias"]), np.arange(len(w["embed"]) // 4)
-    embed = w["embed"].reshape(4, len(seats), width)  # endowment, contribution, ratio, payout; the own seat first
-    by_seat = [jnp.zeros_like(embed).at[:, np.r_[seat, np.delete(seats, seat)]].set(embed) for seat in seats]
+    # endowment, contribution, ratio, payout; the own seat first
+    embed = w["embed"].reshape(4, len(seats), width)
+    orders = [np.r_[seat, np.delete(seats, seat)] for seat in seats]
+    by_seat = [jnp.zeros_like(embed).at[:, order].set(embed) for order in orders]
     inputs, recurrent = jnp.split(w["gates"], [width])
-    return dict(
-        known=[rows[:3].reshape(-1, width).T for rows in by_seat],
-        paid=[rows[3].T for rows in by_seat],
-        inputs=inputs.T,
-        recurrent=recurrent.T,
-        choice=w["choice"].T,
-        **{name: w[name][:, None] for name in ("embed_bias", "gates_bias", "choice_bias")},
-    )
+    biases = ("embed_bias", "gates_bias", "choice_bias")
+    return {
+        "known": [rows[:3].reshape(-1, width).T for rows in by_seat],
+        "paid": [rows[3].T for rows in by_seat],
+        "inputs": inputs.T,
+        "recurrent": recurrent.T,
+        "choice": w["choice"].T,
+        **{name: w[name][:, None] for name in biases},
+    }
 
 # %% ../../nbs/engine/fused_players.ipynb #28dc44b6
 def _recurrent_step(weights, features, state):
     """Advance the LSTM of one player of each game.
 
-    `features` [64, B] before bias and tanh, `state` h and cell [16, B].
+    `features` [64, B] are before bias and tanh, `state` is h and cell [16, B].
     """
     h, cell = state
     from_inputs = weights["inputs"] @ jnp.tanh(features + weights["embed_bias"])
-    i, f, g, o = jnp.split(from_inputs + weights["recurrent"] @ h + weights["gates_bias"], 4)
+    gates = from_inputs + weights["recurrent"] @ h + weights["gates_bias"]
+    i, f, g, o = jnp.split(gates, 4)
     cell = jax.nn.sigmoid(f) * cell + jax.nn.sigmoid(i) * jnp.tanh(g)
     return jax.nn.sigmoid(o) * jnp.tanh(cell), cell
 
@@ -320,15 +332,17 @@ def observe(
     payout : Array
         [P, B] coins
     state : list[tuple[Array, Array]]
-        per player, h and cell of the LSTM, [16, B] each
+        per seat h and cell [hidden, B]
 
     Returns
     -------
     list[tuple[Array, Array]]
         the next state
     """
-    known = jnp.concatenate([endowment / 10, contribution / 10, contribution / endowment])
-    features = [k @ known + p @ (payout / 10) for k, p in zip(weights["known"], weights["paid"])]
+    rows = [endowment / 10, contribution / 10, contribution / endowment]
+    known = jnp.concatenate(rows)
+    seats = zip(weights["known"], weights["paid"])
+    features = [k @ known + p @ (payout / 10) for k, p in seats]
     return [_recurrent_step(weights, x, s) for x, s in zip(features, state)]
 
 # %% ../../nbs/engine/fused_players.ipynb #8be9eb01
@@ -337,8 +351,7 @@ def sample_contribution(
     logit: Array,
     endowment: Array,
 ) -> tuple[Array, Array]:
-    """Sample one affordable contribution by inverting the cumulative distribution at a uniform
-    number.
+    """Sample one affordable contribution by inverting the cumulative distribution.
 
     Parameters
     ----------
@@ -352,7 +365,7 @@ def sample_contribution(
     Returns
     -------
     tuple[Array, Array]
-        coins [N], never more than the endowment; their log-probability [N]
+        coins [N], never above the endowment; log-probability [N]
     """
     coin = jnp.arange(len(logit))[:, None]
     logit = jnp.where(coin <= endowment, logit, -1e9)
@@ -360,7 +373,8 @@ def sample_contribution(
     weight = jnp.exp(logit)
     passed = (uniform * weight.sum(0) >= jnp.cumsum(weight, 0)) & (coin < endowment)
     sampled = passed.sum(0)
-    return sampled.astype(uniform.dtype), jnp.where(coin == sampled, logit, 0).sum(0) - jnp.log(weight.sum(0))
+    log_p = jnp.where(coin == sampled, logit, 0).sum(0) - jnp.log(weight.sum(0))
+    return sampled.astype(uniform.dtype), log_p
 
 # %% ../../nbs/engine/fused_players.ipynb #1bbe2412
 def _games_last(coins):
@@ -389,8 +403,10 @@ def init(
     list[tuple[Array, Array]]
         per seat h and cell [hidden, B]
     """
-    seats = _games_last(jax.lax.optimization_barrier(endowment))  # or the compiler would work out known seats itself, slowly
-    nothing, zeros = jnp.zeros_like(seats), jnp.zeros((weights["recurrent"].shape[1], seats.shape[1]))
+    # without the barrier the compiler works out known seats itself, slowly
+    seats = _games_last(jax.lax.optimization_barrier(endowment))
+    nothing = jnp.zeros_like(seats)
+    zeros = jnp.zeros((weights["recurrent"].shape[1], seats.shape[1]))
     return observe(weights, seats, nothing, nothing, [(zeros, zeros)] * len(seats))
 
 # %% ../../nbs/engine/fused_players.ipynb #d3000727
@@ -420,7 +436,8 @@ def act(
     """
     uniform = _games_last(jax.random.uniform(key, endowment.shape))
     logits = [weights["choice"] @ h + weights["choice_bias"] for h, _ in state]
-    sampled = [sample_contribution(*each)[0] for each in zip(uniform, logits, _games_last(endowment))]
+    players = zip(uniform, logits, _games_last(endowment))
+    sampled = [sample_contribution(*player)[0] for player in players]
     return jnp.stack(sampled, -1).reshape(endowment.shape)
 
 
@@ -460,8 +477,8 @@ def update(
 def _rollout(weights, endowment, uniform, perturbation, pay):
     """Play a block [P, B].
 
-    Return contribution and payout [T, P, B] and the log-probability of the choices from round
-    2 on [B].
+    Returns contribution and payout [T, P, B], and the log-probability of the choices
+    from round 2 on [B].
     """
 
     def one_round(carried, inputs):
@@ -472,12 +489,14 @@ def _rollout(weights, endowment, uniform, perturbation, pay):
         payout = jax.lax.stop_gradient(pay(endowment.T, contribution.T).T) + inputs[1]
         return (state, contribution, payout), (contribution, payout, sum(log_p))
 
-    zeros, nothing = jnp.zeros((weights["recurrent"].shape[1], endowment.shape[1])), jnp.zeros_like(endowment)
+    zeros = jnp.zeros((weights["recurrent"].shape[1], endowment.shape[1]))
+    nothing = jnp.zeros_like(endowment)
     begin = [(zeros, zeros)] * len(endowment), nothing, nothing
-    _, (contribution, payout, log_p) = jax.lax.scan(one_round, begin, (uniform, perturbation))
+    rounds = (uniform, perturbation)
+    _, (contribution, payout, log_p) = jax.lax.scan(one_round, begin, rounds)
     return contribution, payout, log_p[1:].sum(0)
 
-# %% ../../nbs/engine/fused_players.ipynb #65326e2a
+# %% ../../nbs/engine/fused_players.ipynb #4ac66f5e
 GAMES_PER_CHUNK = 128  # of four players, on each device
 
 
@@ -487,7 +506,9 @@ def uniform_draws(
     *,
     n_rounds: int,
 ) -> Array:
-    """Draw at once what `game.play` with virtual players draws round by round from the same key.
+    """Draw at once what `game.play` draws round by round from the same key.
+
+    It does so for virtual players only.
 
     Parameters
     ----------
@@ -505,25 +526,30 @@ def uniform_draws(
     rounds = jax.random.split(jax.random.split(key)[1], n_rounds)
     return jax.vmap(lambda key: jax.random.uniform(key, shape))(rounds)
 
-
+# %% ../../nbs/engine/fused_players.ipynb #8c4f701f
 def _play_in_chunks(play_chunk, key, endowment, n_rounds):
-    """Play games in chunks, games last, by `play_chunk(endowment [P, B], uniform [T, P, B])`.
+    """Play games in chunks, games last.
 
-    Return its arrays as [G, T, P].
+    `play_chunk(endowment [P, B], uniform [T, P, B])` plays one; its arrays are returned
+    as [G, T, P].
     """
     n_groups, n_players = endowment.shape
     uniform = uniform_draws(key, endowment.shape, n_rounds=n_rounds).swapaxes(0, 1)
     most = devices.rows_at_once(GAMES_PER_CHUNK, n_players)
-    inputs = tuple(jnp.moveaxis(devices.chunk(x, most), 1, -1) for x in (endowment, uniform))
-    played = jax.lax.map(lambda chunk: play_chunk(*(devices.shard(x, -1) for x in chunk)), inputs)
-    return jax.tree.map(lambda x: jnp.moveaxis(x, -1, 1).reshape(-1, n_rounds, n_players)[:n_groups], played)
+    chunks = [devices.chunk(x, most) for x in (endowment, uniform)]
+    chunks = tuple(jnp.moveaxis(x, 1, -1) for x in chunks)
+    of_chunk = lambda chunk: play_chunk(*(devices.shard(x, -1) for x in chunk))
+    played = jax.lax.map(of_chunk, chunks)
+    shape = (-1, n_rounds, n_players)
+    games_first = lambda x: jnp.moveaxis(x, -1, 1).reshape(shape)[:n_groups]
+    return jax.tree.map(games_first, played)
 
 # %% ../../nbs/engine/fused_players.ipynb #1d82c6a3
 def play(
     key: Array,
     params: dict,
     endowment: Array,
-    pay: Callable[[Array, Array], Array],
+    pay: Callable,
     *,
     n_rounds: int,
 ) -> tuple[Array, Array]:
@@ -532,12 +558,12 @@ def play(
     Parameters
     ----------
     key : Array
-        consumed: the same key gives the same block as `game.play` with virtual players
+        consumed: the same key gives the same block as `game.play`
     params : dict
         of `cloning.VirtualPlayer`
     endowment : Array
         [G, P] coins
-    pay : Callable[[Array, Array], Array]
+    pay : Callable
         (endowment, contribution) [..., P] -> payout [..., P], coins
     n_rounds : int
 
@@ -547,20 +573,26 @@ def play(
         contribution, payout [G, T, P] coins
     """
     weights = seat_weights(params)
-    chunk = lambda endowment, uniform: _rollout(weights, endowment, uniform, jnp.zeros_like(uniform), pay)[:2]
+
+    def chunk(endowment, uniform):
+        perturbation = jnp.zeros_like(uniform)
+        return _rollout(weights, endowment, uniform, perturbation, pay)[:2]
+
     return _play_in_chunks(chunk, key, endowment, n_rounds)
 
-# %% ../../nbs/engine/fused_players.ipynb #dd504230
+# %% ../../nbs/engine/fused_players.ipynb #c6efd346
 def play_with_response(
     key: Array,
     params: dict,
     endowment: Array,
-    pay: Callable[[Array, Array], Array],
+    pay: Callable,
     *,
     n_rounds: int,
 ) -> tuple[Array, Array, Array]:
-    """Play, and differentiate the log-probability of a game's choices from round 2 on in each of
-    its payouts: the response.
+    """Play a block, and compute how the players respond to what they are paid.
+
+    The response is the gradient, per coin, of the log-probability of a game's choices
+    from round 2 on in each of its payouts.
 
     Parameters
     ----------
@@ -570,23 +602,24 @@ def play_with_response(
         of `cloning.VirtualPlayer`
     endowment : Array
         [G, P] coins
-    pay : Callable[[Array, Array], Array]
+    pay : Callable
         (endowment, contribution) [..., P] -> payout [..., P], coins
     n_rounds : int
 
     Returns
     -------
     tuple[Array, Array, Array]
-        contribution, payout [G, T, P] coins; response [G, T, P] per coin
+        contribution, payout (coins), response; [G, T, P]
     """
     weights = seat_weights(params)
 
     def chunk(endowment, uniform):
-        def log_probability(perturbation):
-            contribution, payout, log_p = _rollout(weights, endowment, uniform, perturbation, pay)
-            return log_p.sum(), (contribution, payout)
+        def log_probability(moved):
+            *played, log_p = _rollout(weights, endowment, uniform, moved, pay)
+            return log_p.sum(), played
 
-        response, played = jax.grad(log_probability, has_aux=True)(jnp.zeros_like(uniform))
+        gradient = jax.grad(log_probability, has_aux=True)
+        response, played = gradient(jnp.zeros_like(uniform))
         return *played, response
 
     return _play_in_chunks(chunk, key, endowment, n_rounds)

@@ -27,7 +27,7 @@ from . import store
 # %% ../../nbs/engine/loop.ipynb #9307b146
 @partial(jax.jit, static_argnames="optimiser")
 def train_steps(
-    estimate: Callable[[Any, Array], tuple[dict, Any]],
+    estimate: Callable,
     state: dict,
     steps: Array,
     *,
@@ -37,8 +37,8 @@ def train_steps(
 
     Parameters
     ----------
-    estimate : Callable[[Any, Array], tuple[dict, Any]]
-        (params, key) -> metrics, gradient to descend; a `Partial`
+    estimate : Callable
+        a `Partial`: (params, key) -> metrics, gradient to descend
     state : dict
         params, moments of the optimiser, key
     steps : Array
@@ -57,22 +57,27 @@ def train_steps(
         change, moments = optimiser.update(gradient, moments)
         return (optax.apply_updates(params, change), moments), metrics
 
-    (params, moments), metrics = jax.lax.scan(update, (state["params"], state["moments"]), steps)
+    begin = (state["params"], state["moments"])
+    (params, moments), metrics = jax.lax.scan(update, begin, steps)
     return state | {"params": params, "moments": moments}, metrics
 
 # %% ../../nbs/engine/loop.ipynb #64d47d65
 def _begin(estimate, state, steps, optimiser, updates, place, settings):
-    """Load what this training has left in `place`, a folder and a label, or start anew.
+    """Load what this training has left in `place` (folder, label), or start anew.
 
-    Return the file, and all of it.
+    Returns the file, and all of it.
     """
-    program, (_, metrics) = jax.make_jaxpr(partial(train_steps, optimiser=optimiser), return_shape=True)(estimate, state, steps)
+    trace = jax.make_jaxpr(partial(train_steps, optimiser=optimiser), return_shape=True)
+    program, (_, metrics) = trace(estimate, state, steps)
     history = {name: np.full(updates, np.nan, np.float32) for name in metrics}
-    whole, (folder, label) = {"state": state, "done": np.int32(0), "history": history}, place
+    whole = {"state": state, "done": np.int32(0), "history": history}
+    folder, label = place
     if folder is None:
         return None, whole
-    program = re.sub(r" at 0x\w+", "", str(program))  # where Python keeps a function differs from run to run
-    mark = store.hash_pytree((jax.tree.leaves(estimate), state), str((settings, updates, len(steps), program)))
+    # where Python keeps a function differs from run to run
+    program = re.sub(r" at 0x\w+", "", str(program))
+    text = str((settings, updates, len(steps), program))
+    mark = store.hash_pytree((jax.tree.leaves(estimate), state), text)
     file = Path(folder) / f"{label}-{mark}.safetensors"
     whole = store.load_parameters(file, whole) if file.exists() else whole
     return file, whole | {"history": jax.tree.map(np.array, whole["history"])}
@@ -89,9 +94,7 @@ class Progress:
     """Print how far a long computation is, and say when it is time to save."""
 
     def __init__(self, label, first, updates, every, unit="updates"):
-        """Begin at update `first`.
-
-        `every` is the number of seconds between two savings, at most.
+        """Begin at update `first`; `every`: seconds between two savings, at most.
 
         Parameters
         ----------
@@ -106,8 +109,9 @@ class Progress:
         self.begun = self.saved = self.shown = self.call = time.monotonic()
 
     def due(self, done):
-        """Report, and ask whether the next call might end later than `every` seconds after the
-        last saving.
+        """Report progress, and ask whether it is time to save.
+
+        It is, if after the next call it might be too late.
         """
         self.report(done)
         now = time.monotonic()
@@ -122,20 +126,23 @@ class Progress:
         if now - self.shown > 10 or done == self.updates:
             self.shown = now
             counted = done - self.first, self.updates - self.first, now - self.begun
-            line = tqdm.format_meter(*counted, prefix=self.label, unit=f" {self.unit}", ascii=".#", ncols=100)
+            look = {"unit": f" {self.unit}", "ascii": ".#", "ncols": 100}
+            line = tqdm.format_meter(*counted, prefix=self.label, **look)
             _print_on_terminal(line)
 
 # %% ../../nbs/engine/loop.ipynb #7919b2a3
 def _advance(estimate, whole, steps, optimiser):
     """Do the updates of some steps and note their metrics in the history."""
-    state, metrics = train_steps(estimate, whole["state"], jnp.asarray(steps), optimiser=optimiser)
+    asked = (whole["state"], jnp.asarray(steps))
+    state, metrics = train_steps(estimate, *asked, optimiser=optimiser)
     state, metrics = jax.block_until_ready((state, metrics))
     jax.tree.map(lambda kept, new: kept.put(steps, new), whole["history"], metrics)
-    return {"state": state, "done": np.int32(steps[-1] + 1), "history": whole["history"]}
+    done = np.int32(steps[-1] + 1)
+    return {"state": state, "done": done, "history": whole["history"]}
 
 # %% ../../nbs/engine/loop.ipynb #b4dcd691
 def fit(
-    estimate: Callable[[Any, Array], tuple[dict, Any]],
+    estimate: Callable,
     params: Any,
     *,
     key: Array,
@@ -147,12 +154,12 @@ def fit(
     settings: Any = None,
     every: float = 120.0,
 ) -> tuple[Any, dict[str, np.ndarray]]:
-    """Run a training to its end, from where an earlier run of the same was stopped, if it was.
+    """Run a training to its end, from where an earlier run of it was stopped.
 
     Parameters
     ----------
-    estimate : Callable[[Any, Array], tuple[dict, Any]]
-        (params, key) -> metrics, gradient to descend; a `Partial` with its data
+    estimate : Callable
+        a `Partial`: (params, key) -> metrics, gradient to descend
     params : Any
         pytree of arrays to begin with
     key : Array
@@ -167,9 +174,9 @@ def fit(
     checkpoint : Path | str | None, default: None
         folder; None keeps nothing
     settings : Any, default: None
-        texts that tell apart what neither the numbers nor the program of the estimate show
+        texts: what the estimate's numbers and program do not show
     every : float, default: 120.0
-        seconds between two savings, at most (a call is never interrupted)
+        seconds between two savings, at most; no call is cut short
 
     Returns
     -------

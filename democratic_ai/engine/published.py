@@ -15,16 +15,17 @@ from . import store
 
 # %% ../../nbs/engine/published.ipynb #a67094e7
 _PACKAGE = Path(democratic_ai.__file__).resolve().parent
-DATA = next(path for path in (_PACKAGE / "package_data", _PACKAGE.parent / "data") if path.is_dir())  # in a wheel, in a checkout
+_PLACES = (_PACKAGE / "package_data", _PACKAGE.parent / "data")  # wheel, checkout
+DATA = next(path for path in _PLACES if path.is_dir())
 
 TABLES = (
-    "fig1c_relative_contribution",  # people, Experiment 1: by mechanism, tail endowment, role and round
+    "fig1c_relative_contribution",  # people: mechanism, tail endowment, role, round
     "fig2_votes",  # people, Experiments 2-3: votes for HCRM, as in the released data
     "table_s1a_votes",  # the same, as the preprint prints it
     "table_s1b_virtual_votes",  # virtual players: share of votes for HCRM
     "table_s2_metagame",  # virtual players: nine mechanisms against one another
     "figure_s2_t",  # people: what votes depended on, t statistics of the regressions
-    "text_statistics",  # every test, share and count of the text and of Figure S6's caption
+    "text_statistics",  # tests, shares and counts of the text, Figure S6's caption
     "hcmd_zero",  # Balaguer et al.: the numbers of their text
 )
 
@@ -46,25 +47,25 @@ def read(
     Raises
     ------
     DataError
-        for a name that is not among them
+        for an unknown name
     """
     if name not in TABLES:
-        raise store.DataError(f"There are no published numbers called {name!r}; choose one of {', '.join(TABLES)}.")
+        raise store.DataError(
+            f"There are no published numbers called {name!r}; "
+            f"choose one of {', '.join(TABLES)}."
+        )
     return pd.read_csv(DATA / "published" / f"{name}.csv")
 
 # %% ../../nbs/engine/published.ipynb #888ca40b
 NETWORKS = ("players", "hcrm", "rm")
-_PARAMETERS = next(
-    path
-    for path in (_PACKAGE / "parameters", _PACKAGE.parent / "paper" / "results" / "parameters")
-    if path.is_dir()
-)
+_FOLDERS = (_PACKAGE / "parameters", _PACKAGE.parent / "paper/results/parameters")
+_PARAMETERS = next(path for path in _FOLDERS if path.is_dir())
 
 
 def network(
     name: str,
 ) -> Path:
-    """Find the parameters of a committed network.
+    """Find a committed network's parameters.
 
     Parameters
     ----------
@@ -79,10 +80,11 @@ def network(
     Raises
     ------
     DataError
-        for a name that is not among them
+        for an unknown name
     """
     if name not in NETWORKS:
         raise store.DataError(
-            f"There is no committed network called {name!r}; choose one of {', '.join(NETWORKS)}."
+            f"There is no committed network called {name!r}; "
+            f"choose one of {', '.join(NETWORKS)}."
         )
     return _PARAMETERS / f"{name}.safetensors"

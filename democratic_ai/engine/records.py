@@ -26,12 +26,13 @@ def _load(file, fingerprint):
     """
     if store.read_metadata(file).get("settings") != fingerprint:
         advice = "choose another folder, or remove the file to begin anew"
-        raise store.DataError(f"{file} was saved by a run with other settings: {advice}.")
+        why = f"{file} was saved by a run with other settings"
+        raise store.DataError(f"{why}: {advice}.")
     return unflatten_dict(load_file(file), sep="/")
 
 # %% ../../nbs/engine/records.ipynb #c31615e7
 class Record:
-    """Results of steps, in memory and, where a folder is given, in `record.safetensors` there."""
+    """Results of steps, in memory and in a folder's `record.safetensors`."""
 
     def __init__(
         self,
@@ -39,7 +40,7 @@ class Record:
         fingerprint: str,
         begin: dict,
     ):
-        """Load the record of an earlier run or begin one.
+        """Load an earlier record or begin one.
 
         Parameters
         ----------
@@ -48,12 +49,12 @@ class Record:
         fingerprint : str
             of the settings, such as `store.hash_pytree` makes
         begin : dict
-            step -> iteration -> dictionaries of arrays: what is there at first
+            step -> iteration -> arrays by name: what is there at first
 
         Raises
         ------
         DataError
-            if other settings made it
+            for other settings
         """
         self.file = None if folder is None else Path(folder) / "record.safetensors"
         self.fingerprint, self.steps = fingerprint, begin

@@ -41,9 +41,9 @@ class DataError(ValueError):
 def atomic_write(
     path: Path | str,
 ) -> Iterator[Path]:
-    """Give a temporary name in the same folder.
+    """Give a temporary name in the same folder, to write to.
 
-    On success it replaces `path` in one step, on failure it is removed.
+    On success that file replaces `path` in one step, on failure it is removed.
 
     Parameters
     ----------
@@ -83,7 +83,9 @@ def write_table(
     """
     write = {".csv": frame.to_csv, ".parquet": frame.to_parquet}.get(Path(path).suffix)
     if write is None:
-        raise DataError(f"{path}: tables are written as .csv or .parquet; change the suffix.")
+        raise DataError(
+            f"{path}: tables are written as .csv or .parquet; change the suffix."
+        )
     with atomic_write(path) as temporary:
         write(temporary, index=False)
 
@@ -178,12 +180,16 @@ def named_leaves(
         when two leaves would share a name
     """
     leaves, _ = jax.tree_util.tree_flatten_with_path(pytree)
-    named = {path_name(path): jax.random.key_data(leaf) if is_key(leaf) else jnp.asarray(leaf) for path, leaf in leaves}
+    plain = lambda x: jax.random.key_data(x) if is_key(x) else jnp.asarray(x)
+    named = {path_name(path): plain(leaf) for path, leaf in leaves}
     if len(named) != len(leaves):
-        raise DataError("Two leaves of the tree would be saved under one name; rename the one with a slash in its own.")
+        raise DataError(
+            "Two leaves of the tree would be saved under one name; "
+            "rename the one with a slash in its own."
+        )
     return named
 
-
+# %% ../../nbs/engine/store.ipynb #6ee22f36
 def save_parameters(
     path: Path | str,
     pytree: Any,
@@ -197,23 +203,59 @@ def save_parameters(
     pytree : Any
         parameters, an optimiser's state, random keys, numbers
     metadata : dict[str, str] | None, default: None
-        short texts kept in the file, e.g. a hash of the settings
+        short texts, e.g. a hash of the settings
     """
     with atomic_write(path) as temporary:
         save_file(named_leaves(pytree), temporary, metadata)
 
-# %% ../../nbs/engine/store.ipynb #8159883a
+# %% ../../nbs/engine/store.ipynb #9f888d53
+def _load_named_leaves(path):
+    """Load what `save_parameters` wrote.
+
+    Raises
+    ------
+    DataError
+        when it is no such file
+    """
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise DataError(
+            f"{path}: cannot be read as saved parameters ({error}); "
+            "make the file again."
+        ) from None
+
+
+def _check_leaves(path, found, wanted):
+    """.
+
+    Raises
+    ------
+    DataError
+        unless the leaves found have the names, types and shapes wanted
+    """
+    say = lambda leaf: f"{leaf.dtype}{list(leaf.shape)}"
+    for name in sorted(wanted.keys() | found.keys()):
+        has = say(found[name]) if name in found else "nothing"
+        needs = say(wanted[name]) if name in wanted else "nothing"
+        if has != needs:
+            raise DataError(
+                f"{path}: {has} is saved under {name!r} where {needs} is needed; "
+                "these are parameters of something else."
+            )
+
+# %% ../../nbs/engine/store.ipynb #d0e9233c
 def load_parameters(
     path: Path | str,
     template: Any,
 ) -> Any:
-    """Restore a tree that save_parameters wrote.
+    """Restore a tree that `save_parameters` wrote.
 
     Parameters
     ----------
     path : Path | str
     template : Any
-        a tree of the same form, shapes and types; its values do not matter
+        a tree of the same form, shapes and types, with any values
 
     Returns
     -------
@@ -223,21 +265,17 @@ def load_parameters(
     Raises
     ------
     DataError
-        when it does not fit the template
+        when the file does not fit the template
     """
-    try:
-        found = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise DataError(f"{path}: cannot be read as saved parameters ({error}); make the file again.") from None
-    wanted = jax.eval_shape(named_leaves, template)
-    for name in sorted(wanted.keys() | found.keys()):
-        has, needs = (f"{tree[name].dtype}{list(tree[name].shape)}" if name in tree else "nothing" for tree in (found, wanted))
-        if has != needs:
-            raise DataError(f"{path}: {has} is saved under {name!r} where {needs} is needed; these are parameters of something else.")
+    found = _load_named_leaves(path)
+    _check_leaves(path, found, jax.eval_shape(named_leaves, template))
 
     def restore(place, leaf):
         value = found[path_name(place)]
-        return jax.random.wrap_key_data(value, impl=jax.random.key_impl(jnp.empty((), leaf.dtype))) if is_key(leaf) else value
+        if not is_key(leaf):
+            return value
+        impl = jax.random.key_impl(jnp.empty((), leaf.dtype))
+        return jax.random.wrap_key_data(value, impl=impl)
 
     return jax.tree_util.tree_map_with_path(restore, template)
 
@@ -281,7 +319,8 @@ def hash_pytree(
     leaves, structure = jax.tree.flatten(pytree)
     digest = hashlib.sha256(f"{structure} {text}".encode())
     for name, leaf in named_leaves(leaves).items():
-        digest.update(f"{name} {leaf.dtype} {leaf.shape}".encode() + np.asarray(leaf).tobytes())
+        digest.update(f"{name} {leaf.dtype} {leaf.shape}".encode())
+        digest.update(np.asarray(leaf).tobytes())
     return digest.hexdigest()[:16]
 
 # %% ../../nbs/engine/store.ipynb #7dc8dc00
@@ -289,9 +328,9 @@ _ROOT = Path(democratic_ai.__file__).resolve().parent.parent  # of a checkout
 
 
 def git_state() -> dict[str, Any]:
-    """Name the commit of this repository and whether tracked files differ from it.
+    """Name the commit of this repository, and whether tracked files differ from it.
 
-    "unknown" outside git.
+    Outside git the commit is called "unknown".
 
     Returns
     -------
@@ -299,21 +338,25 @@ def git_state() -> dict[str, Any]:
     """
 
     def git(*arguments):
-        return subprocess.run(["git", "-C", _ROOT, *arguments], capture_output=True, text=True, check=True).stdout.strip()
+        command = ["git", "-C", _ROOT, *arguments]
+        return subprocess.check_output(command, text=True, stderr=subprocess.PIPE)
 
     try:
-        if Path(git("rev-parse", "--show-toplevel")).resolve() != _ROOT:
+        if Path(git("rev-parse", "--show-toplevel").strip()).resolve() != _ROOT:
             raise FileNotFoundError("this is a copy inside somebody else's repository")
+        commit = git("rev-parse", "HEAD").strip()
         changes = git("status", "--porcelain", "--untracked-files=no")
-        return {"commit": git("rev-parse", "HEAD"), "uncommitted_changes": bool(changes)}
+        return {"commit": commit, "uncommitted_changes": bool(changes)}
     except (OSError, subprocess.CalledProcessError):
         return {"commit": "unknown", "uncommitted_changes": None}
 
-
+# %% ../../nbs/engine/store.ipynb #d5bdc4bc
 def provenance(
     **extra: Any,
 ) -> dict[str, Any]:
-    """Say what made a result: commit, versions, time, machine, and whatever the caller adds.
+    """Say what made a result: commit, versions, time and machine.
+
+    Whatever the caller adds comes last.
 
     Parameters
     ----------
@@ -325,10 +368,16 @@ def provenance(
     dict[str, Any]
     """
     packages = ("jax", "flax", "optax", "numpy", "pandas")
+    versions = {name: version(name) for name in packages}
+    machine = {
+        "cores": os.cpu_count(),
+        "processor": platform.processor() or platform.machine(),
+        "system": platform.system(),
+    }
     return {
         **git_state(),
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in packages},
-        "machine": {"cores": os.cpu_count(), "processor": platform.processor() or platform.machine(), "system": platform.system()},
+        "versions": {"python": platform.python_version()} | versions,
+        "machine": machine,
         **extra,
     }

@@ -66,7 +66,8 @@ def shard(
 # %%
 tables = jnp.tile(jnp.array([10.0, 2, 2, 2]), (4096, 1))
 spread = shard(tables, 0)
-print(f"{len(tables):,} tables on {jax.device_count()} device: {len(spread.addressable_shards[0].data):,} on the first")
+first = len(spread.addressable_shards[0].data)
+print(f"{len(tables):,} tables on {jax.device_count()} device: {first:,} on the first")
 assert jnp.array_equal(spread, tables)
 
 
@@ -84,22 +85,30 @@ def chunk(
     x: Array,  # [N, ...]
     most: int,  # rows of one chunk, over all devices
     *,
-    mode: str = "edge",  # what fills the last chunk: the last row again; "wrap": the first rows; "constant": zeros
-    equal: bool = True,  # shrink all chunks alike, so that little is filled up; otherwise each has `most` rows
+    mode: str = "edge",  # fills the last chunk: by the last row, "wrap", "constant"
+    equal: bool = True,  # shrink all chunks alike; otherwise each has `most` rows
 ) -> Array:  # [K, size, ...]
-    "Cut a batch into chunks of one size that all devices can share."
+    """Cut a batch into chunks of one size that all devices can share.
+
+    What is missing in the last chunk repeats the last row ("edge"), the first rows
+    ("wrap") or is zero ("constant").
+    """
     n_chunks, devices = -(-len(x) // most), jax.device_count()
     size = -(-len(x) // (n_chunks * devices)) * devices if equal else most
-    filled = jnp.pad(x, [(0, n_chunks * size - len(x)), *[(0, 0)] * (x.ndim - 1)], mode=mode)
+    widths = [(0, n_chunks * size - len(x)), *[(0, 0)] * (x.ndim - 1)]
+    filled = jnp.pad(x, widths, mode=mode)
     return filled.reshape(n_chunks, size, *x.shape[1:])
 
 
 # %%
 seats = jnp.arange(1541)
 for most in (512, 1541, 4096):
-    print(f"at most {most}: {chunk(seats, most).shape[0]} chunks of {chunk(seats, most).shape[1]}")
-assert chunk(seats, 512).shape[0] == 4 and chunk(seats, 512).size - seats.size < 4 * jax.device_count()
-assert (chunk(seats, 512).ravel()[: len(seats)] == seats).all() and chunk(seats, 512, equal=False).shape == (4, 512)
+    n_chunks, size = chunk(seats, most).shape
+    print(f"at most {most}: {n_chunks} chunks of {size}")
+four = chunk(seats, 512)
+assert four.shape[0] == 4 and four.size - seats.size < 4 * jax.device_count()
+assert (four.ravel()[: len(seats)] == seats).all()
+assert chunk(seats, 512, equal=False).shape == (4, 512)
 
 
 # %% [markdown]
@@ -113,11 +122,13 @@ def rows_at_once(
     n_players: int,
 ) -> int:  # over all devices
     "Count how many rows of a table of players are computed side by side."
-    return max(1, min(most, most * 12 // (n_players * (n_players - 1)))) * jax.device_count()
+    pairs = n_players * (n_players - 1)  # of four players: 12
+    return max(1, min(most, most * 12 // pairs)) * jax.device_count()
 
 
 # %%
-assert rows_at_once(128, 4) == 128 * jax.device_count() and rows_at_once(128, 8) == 27 * jax.device_count()
+assert rows_at_once(128, 4) == 128 * jax.device_count()
+assert rows_at_once(128, 8) == 27 * jax.device_count()
 
 # %% [markdown]
 # A function that needs random numbers gets a part of the key with each chunk. Chunks are worked
@@ -130,7 +141,7 @@ ROWS_PER_CHUNK = 512  # of `map_chunks`
 
 
 def map_chunks(
-    function: Callable[[Any, Array], Any],  # (keys, rows [size, ...]) -> pytree of [size, ...]
+    function: Callable,  # (keys, rows [size, ...]) -> pytree of [size, ...]
     keys: Any,  # pytree of random keys, consumed: one part of each per chunk
     x: Array,  # [N, ...]
     *,
@@ -148,7 +159,8 @@ throw = lambda key, rows: rows + jax.random.uniform(key, rows.shape)
 thrown = map_chunks(throw, jax.random.key(0), seats)
 first = chunk(seats, ROWS_PER_CHUNK, mode="wrap")[0]
 assert thrown.shape == seats.shape and (jnp.floor(thrown) == seats).all()
-assert (thrown[: len(first)] == throw(jax.random.split(jax.random.key(0), 4)[0], first)).all()
+key_first = jax.random.split(jax.random.key(0), 4)[0]
+assert (thrown[: len(first)] == throw(key_first, first)).all()
 
 
 # %% [markdown]
@@ -163,9 +175,13 @@ assert (thrown[: len(first)] == throw(jax.random.split(jax.random.key(0), 4)[0],
 #| export
 def as_pytree(
     functions: Any,  # players, a mechanism, a referee, or a container of these
-) -> Any:  # the same, to be passed to a compiled function as an argument; dictionaries are sorted, as by all of JAX
-    "Turn the numbers that functions own (`Partial`) into data, and the functions themselves into what is compiled."
-    return jax.tree.map(lambda leaf: Partial(leaf) if callable(leaf) else leaf, functions)
+) -> Any:  # the same, an argument of compiled functions; dictionaries are sorted
+    """Turn the numbers that functions own (`Partial`) into data.
+
+    The functions themselves become what is compiled.
+    """
+    wrap = lambda leaf: Partial(leaf) if callable(leaf) else leaf
+    return jax.tree.map(wrap, functions)
 
 
 # %% [markdown]
@@ -177,13 +193,16 @@ def seat_of_honour(part, contribution):
     "Compiled once, for every `part`."
     compiled_for.append(part)
     first = (jnp.arange(contribution.shape[-1]) == 0).astype(float)
-    return 1.6 * contribution.sum(-1, keepdims=True) * (part * first + (1 - part) / contribution.shape[-1])
+    share = part * first + (1 - part) / contribution.shape[-1]
+    return 1.6 * contribution.sum(-1, keepdims=True) * share
 
 
 compiled_for, paid = [], jax.jit(lambda mechanism: mechanism(tables[0]))
 for part in (0.1, 0.2, 0.4):
-    print(f"{part} of the fund to Ann before the split:", np.asarray(paid(as_pytree(Partial(seat_of_honour, part)))).round(2))
-assert len(compiled_for) == 1 and jnp.allclose(paid(as_pytree(Partial(seat_of_honour, 0.0))), 6.4)
+    payout = np.asarray(paid(as_pytree(Partial(seat_of_honour, part))))
+    print(f"{part} of the fund to Ann before the split:", payout.round(2))
+equal = paid(as_pytree(Partial(seat_of_honour, 0.0)))
+assert len(compiled_for) == 1 and jnp.allclose(equal, 6.4)
 
 
 # %% [markdown]

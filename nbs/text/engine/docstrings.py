@@ -40,6 +40,7 @@ import re
 import textwrap
 import tokenize
 from collections import defaultdict
+from functools import partial
 from typing import NamedTuple
 
 # %%
@@ -50,7 +51,7 @@ import pydoc
 # Here is a function as our notebooks write it, and what Python knows of it: one sentence.
 
 # %%
-source = '''
+source = """
 def payout(
     endowment: "Array",  # [..., P] coins
     contribution: "Array",  # [..., P] coins, whole,
@@ -60,7 +61,7 @@ def payout(
 ) -> "Array":  # [..., P] coins
     "Pay an equal part (Koster et al., Figure 1A); raises ValueError for no player."
     return endowment - contribution + growth * contribution.mean(-1)
-'''
+"""
 
 
 def documented(source):
@@ -267,6 +268,8 @@ def _section(title, entries, width):
     return "\n".join(lines)
 
 
+# %%
+#| export
 def _compose(
     written,  # docstring as it is in the notebook
     sections,  # title -> entries: those of signature or fields
@@ -277,7 +280,8 @@ def _compose(
     text, raised = _errors(text)
     first, *paragraphs = re.split(r"\n\s*\n", text)
     summary, rest = _summary(first, width - 6)
-    fill = lambda text: "\n".join(textwrap.wrap(text, width - 6, break_on_hyphens=False))
+    wrap = partial(textwrap.wrap, width=width - 6, break_on_hyphens=False)
+    fill = lambda text: "\n".join(wrap(text))
     further = [fill(rest)] if rest else []
     parts = [fill(summary), *further, *map(textwrap.dedent, paragraphs)]
     sections = sections | {"Raises": [(name, "", why) for name, why in raised]}
@@ -295,7 +299,7 @@ def _literal(text, indent):
     if "\n" not in text and not text.endswith('"') and indent + len(text) + 6 <= _WIDTH:
         return [f'{" " * indent}{prefix}"""{text}"""']
     lines = f'{prefix}"""{text}\n"""'.splitlines()
-    return [f'{" " * indent}{line}'.rstrip() for line in lines]
+    return [f"{' ' * indent}{line}".rstrip() for line in lines]
 
 
 # %% [markdown]

@@ -63,24 +63,37 @@ import math
 # %%
 #| export
 def _split_layer(layer, *widths):
-    "Split a layer (kernel [inputs, outputs], bias) into a matrix [outputs, width] per part of its input, and the bias [outputs, 1]."
-    return [*jnp.split(layer["kernel"].T, np.cumsum(widths)[:-1], 1), layer["bias"][:, None]]
+    """Split a layer (kernel [inputs, outputs], bias) by the parts of its input.
+
+    Returns a matrix [outputs, width] per part, and the bias [outputs, 1].
+    """
+    matrices = jnp.split(layer["kernel"].T, np.cumsum(widths)[:-1], 1)
+    return [*matrices, layer["bias"][:, None]]
 
 
 def _sum_incoming(edge):
-    "Sum the edges (sender, receiver) -> [width, B] that arrive at each player; a list of [width, B]."
+    """Sum the edges (sender, receiver) -> [width, B] that arrive at each player.
+
+    Returns a list of [width, B].
+    """
     players = sorted({r for _, r in edge})
-    return [sum(message for (_, r), message in edge.items() if r == player) for player in players]
+    arriving = lambda player: [x for (_, r), x in edge.items() if r == player]
+    return [sum(arriving(player)) for player in players]
 
 
 # %%
 #| export
 def _first_network(params, node):
-    "Compute edges {(sender, receiver): [width, B]}, nodes [width, B] and global [width, B] from the players' features [F, B]."
+    """Compute edges, nodes and global vector from the players' features [F, B].
+
+    Edges are {(sender, receiver): [width, B]}, nodes and global vector [width, B].
+    """
     n_features, width = len(node[0]), len(params["edge1"]["bias"])
     by_sender, by_receiver, bias = _split_layer(params["edge1"], n_features, n_features)
-    send, receive = [by_sender @ v for v in node], [by_receiver @ v + bias for v in node]
-    edge = {(s, r): jnp.tanh(send[s] + receive[r]) for s, r in permutations(range(len(node)), 2)}
+    send = [by_sender @ v for v in node]
+    receive = [by_receiver @ v + bias for v in node]
+    pairs = permutations(range(len(node)), 2)
+    edge = {(s, r): jnp.tanh(send[s] + receive[r]) for s, r in pairs}
     incoming = _sum_incoming(edge)
     by_edges, by_node, bias = _split_layer(params["node1"], width, n_features)
     node = [jnp.tanh(by_edges @ x + by_node @ v + bias) for x, v in zip(incoming, node)]
@@ -91,15 +104,25 @@ def _first_network(params, node):
 # %%
 #| export
 def _second_network(params, edge, node, table):
-    "Compute the players' scores [P, B] before the softmax from the first network's edges, nodes and global vector."
+    """Compute the players' scores [P, B] before the softmax.
+
+    They follow from the first network's edges, nodes and global vector.
+    """
     width = len(table)
-    by_edge, by_sender, by_receiver, by_table, bias = _split_layer(params["edge2"], *[width] * 4)
+    parts = _split_layer(params["edge2"], *[width] * 4)
+    by_edge, by_sender, by_receiver, by_table, bias = parts
     from_table = by_table @ table + bias
-    send, receive = [by_sender @ v for v in node], [by_receiver @ v + from_table for v in node]
-    incoming = _sum_incoming({(s, r): jnp.tanh(by_edge @ x + send[s] + receive[r]) for (s, r), x in edge.items()})
+    send = [by_sender @ v for v in node]
+    receive = [by_receiver @ v + from_table for v in node]
+    edge2 = {
+        (s, r): jnp.tanh(by_edge @ x + send[s] + receive[r])
+        for (s, r), x in edge.items()
+    }
     by_edges, by_node, by_table, bias = _split_layer(params["node2"], *[width] * 3)
     from_table = by_table @ table + bias
-    return jnp.concatenate([by_edges @ x + by_node @ v + from_table for x, v in zip(incoming, node)])
+    nodes = zip(_sum_incoming(edge2), node)
+    scores = [by_edges @ x + by_node @ v + from_table for x, v in nodes]
+    return jnp.concatenate(scores)
 
 
 # %%
@@ -109,7 +132,8 @@ def shares(
     features: Array,  # [..., P, F] of the players
 ) -> Array:  # [..., P] fraction of the fund
     "Compute the shares of the public fund."
-    node = list(jnp.moveaxis(features.reshape(-1, *features.shape[-2:]), 0, -1))  # P times [F, B]
+    games = features.reshape(-1, *features.shape[-2:])
+    node = list(jnp.moveaxis(games, 0, -1))  # P times [F, B]
     score = _second_network(params, *_first_network(params, node))
     return jax.nn.softmax(score, 0).T.reshape(features.shape[:-1])
 
@@ -118,14 +142,27 @@ def shares(
 # Weights to show it on, of the sizes of the paper (three features, 32 units), and a hundred tables:
 
 # %%
-sizes = {"edge1": (6, 32), "node1": (35, 32), "global1": (64, 32), "edge2": (128, 32), "node2": (96, 1)}
+sizes = {
+    "edge1": (6, 32),
+    "node1": (35, 32),
+    "global1": (64, 32),
+    "edge2": (128, 32),
+    "node2": (96, 1),
+}
 keys = dict(zip(sizes, jax.random.split(jax.random.key(0), len(sizes))))
-params = {name: {"kernel": jax.random.normal(keys[name], size) / np.sqrt(size[0]), "bias": jnp.zeros(size[1])} for name, size in sizes.items()}
+params = {
+    name: {
+        "kernel": jax.random.normal(keys[name], size) / np.sqrt(size[0]),
+        "bias": jnp.zeros(size[1]),
+    }
+    for name, size in sizes.items()
+}
 features = jax.random.uniform(jax.random.key(1), (100, 4, 3))
 share = shares(params, features)
 assert share.shape == (100, 4) and jnp.allclose(share.sum(-1), 1, atol=1e-6)
 seating = np.array([3, 1, 0, 2])
-assert jnp.allclose(shares(params, features[:, seating]), share[:, seating], atol=1e-6), "shares follow the players to other seats"
+moved = shares(params, features[:, seating])
+assert jnp.allclose(moved, share[:, seating], atol=1e-6), "shares follow the players"
 share[:2].round(3)
 
 
@@ -145,23 +182,39 @@ share[:2].round(3)
 # %%
 #| export
 def _second_network_with_edges(params, edge, node, table):
-    "Compute second edges {(sender, receiver): [width, B]} and scores [P, B] as `_second_network` does."
+    """Compute the second edges, and the scores as `_second_network` does.
+
+    Edges are {(sender, receiver): [width, B]}, scores [P, B].
+    """
     width = len(table)
-    by_edge, by_sender, by_receiver, by_table, bias = _split_layer(params["edge2"], *[width] * 4)
-    from_table, both = by_table @ table + bias, jnp.concatenate([by_sender, by_receiver])
+    parts = _split_layer(params["edge2"], *[width] * 4)
+    by_edge, by_sender, by_receiver, by_table, bias = parts
+    from_table = by_table @ table + bias
+    both = jnp.concatenate([by_sender, by_receiver])
     from_node = [both @ v for v in node]
-    edge2 = {(s, r): jnp.tanh(by_edge @ x + from_node[s][:width] + from_node[r][width:] + from_table) for (s, r), x in edge.items()}
+    edge2 = {
+        (s, r): jnp.tanh(
+            by_edge @ x + from_node[s][:width] + from_node[r][width:] + from_table
+        )
+        for (s, r), x in edge.items()
+    }
     by_edges, by_node, by_table, bias = _split_layer(params["node2"], *[width] * 3)
     from_table = by_table @ table + bias
-    return edge2, jnp.concatenate([by_edges @ x + by_node @ v + from_table for x, v in zip(_sum_incoming(edge2), node)])
+    nodes = zip(_sum_incoming(edge2), node)
+    scores = [by_edges @ x + by_node @ v + from_table for x, v in nodes]
+    return edge2, jnp.concatenate(scores)
 
 
 # %%
 #| export
 def _score_gradients(params, edge2):
-    "Differentiate the score of r in what the first network gives: by edge (s, r), by node (j, r), by table r; [width, B] each."
+    """Differentiate the score of r in what the first network gives.
+
+    Returns gradients by edge (s, r), by node (j, r) and by table r; [width, B] each.
+    """
     width = len(params["edge1"]["bias"])
-    by_edge, by_sender, by_receiver, by_table, _ = _split_layer(params["edge2"], *[width] * 4)
+    parts = _split_layer(params["edge2"], *[width] * 4)
+    by_edge, by_sender, by_receiver, by_table, _ = parts
     by_edges, by_node, direct, _ = _split_layer(params["node2"], *[width] * 3)
     slope = {arrow: 1 - x**2 for arrow, x in edge2.items()}  # of the tanh
     back = jnp.concatenate([by_edge.T, by_sender.T]) * by_edges
@@ -182,21 +235,24 @@ def share_and_gradient(
     params: dict,  # of `graphnet.MechanismNetwork`
     endowment: Array,  # [P, B] coins
     contribution: Array,  # [P, B] coins
-    observe: Callable[[Array, Array], Array],  # (endowment, contribution) [B] -> features of one player [B, F]
-) -> tuple[Array, Array]:  # shares [P, B]; what one's own coin adds to one's own share [P, B]
+    observe: Callable,  # (endowment, contribution) [B] -> features of a player [B, F]
+) -> tuple[Array, Array]:  # shares; what one's own coin adds to one's own; [P, B]
     "Compute the shares, and differentiate each in its owner's contribution."
     seats = range(len(endowment))
-    node = lambda coins: [observe(e, c).T for e, c in zip([*endowment], coins)]
-    first, transpose = jax.vjp(lambda coins: _first_network(params, node(coins)), [*contribution])
+    node = lambda coins: [x.T for x in map(observe, [*endowment], coins)]
+    first_network = lambda coins: _first_network(params, node(coins))
+    first, transpose = jax.vjp(first_network, [*contribution])
     edge2, score = _second_network_with_edges(params, *first)
-    share = [*jax.nn.softmax(score, 0)]  # players in lists, here too: slices of an array cost more on the way back
+    # players in lists, here too: slices of an array cost more on the way back
+    share = [*jax.nn.softmax(score, 0)]
     by_edge, by_node, by_table = _score_gradients(params, edge2)
     mean_node = [sum(share[r] * by_node[j, r] for r in seats) for j in seats]
     mean_table = sum(share[r] * by_table[r] for r in seats)
 
     def gradient(i):
         edge = {(s, r): ((r == i) - share[r]) * x for (s, r), x in by_edge.items()}
-        (moved,) = transpose((edge, [by_node[j, i] - mean_node[j] for j in seats], by_table[i] - mean_table))
+        node = [by_node[j, i] - mean_node[j] for j in seats]
+        (moved,) = transpose((edge, node, by_table[i] - mean_table))
         return share[i] * moved[i]
 
     return jnp.stack(share), jnp.stack([gradient(i) for i in seats])
@@ -206,13 +262,18 @@ def share_and_gradient(
 # Automatic differentiation agrees:
 
 # %%
-observe = lambda endowment, contribution: jnp.stack([endowment / 10, contribution / 10, contribution / endowment], -1)
+observe = lambda endowment, contribution: jnp.stack(
+    [endowment / 10, contribution / 10, contribution / endowment], -1
+)
 endowment = jnp.tile(jnp.array([[10.0], [4], [4], [4]]), (1, 100))
 contribution = endowment * jax.random.uniform(jax.random.key(2), endowment.shape)
 share, gradient = share_and_gradient(params, endowment, contribution, observe)
 of_one = lambda e, c: shares(params, observe(e, c)[None])[0]
-automatic = jax.vmap(lambda e, c: jnp.diag(jax.jacfwd(of_one, 1)(e, c)), (1, 1), 1)(endowment, contribution)
-assert jnp.allclose(gradient, automatic, atol=1e-5) and jnp.allclose(share, jax.vmap(of_one, (1, 1), 1)(endowment, contribution), atol=1e-6)
+own = lambda e, c: jnp.diag(jax.jacfwd(of_one, 1)(e, c))
+automatic = jax.vmap(own, (1, 1), 1)(endowment, contribution)
+assert jnp.allclose(gradient, automatic, atol=1e-5)
+readable = jax.vmap(of_one, (1, 1), 1)(endowment, contribution)
+assert jnp.allclose(share, readable, atol=1e-6)
 gradient[:, 0].round(4)
 
 
@@ -229,12 +290,12 @@ def rational_payouts(
     endowment: Array,  # [P, B] coins
     generosity: Array,  # [P, B] logit of the relative contribution at the start
     rate: Array,  # [P, B] of learning, logits per coin
-    observe: Callable[[Array, Array], Array],  # (endowment, contribution) [B] -> features of one player [B, F]
+    observe: Callable,  # (endowment, contribution) [B] -> features of a player [B, F]
     *,
     growth: float,  # factor on the public fund
     n_rounds: int,
 ) -> Array:  # [P, B] coins, over all rounds
-    "Play a block with rational players and sum their payouts; differentiable in the parameters, through the players' learning."
+    "Sum a block's payouts to rational players, differentiable through their learning."
 
     def one_round(carried, _):
         generosity, received = carried
@@ -250,8 +311,12 @@ def rational_payouts(
 
 
 # %%
-received = rational_payouts(params, endowment, 0 * endowment, 0 * endowment, observe, growth=1.6, n_rounds=10)
-assert jnp.allclose(received.sum(0), 10 * 1.6 * 11, rtol=1e-5), "who learns nothing gives half in every round"
+received = rational_payouts(
+    params, endowment, 0 * endowment, 0 * endowment, observe, growth=1.6, n_rounds=10
+)
+assert jnp.allclose(received.sum(0), 10 * 1.6 * 11, rtol=1e-5), (
+    "who learns nothing gives half in every round"
+)
 
 # %% [markdown]
 # ## Payouts, differentiated many rounds at once
@@ -266,14 +331,15 @@ ROUNDS_PER_CHUNK = 640  # of four players, on each device
 
 
 def weighted_gradient(
-    payout: Callable[[Any, Array, Array], Array],  # (params, endowment, contribution) -> [..., P] coins
+    payout: Callable,  # (params, endowment, contribution) -> [..., P] coins
     params: Any,  # pytree
     endowment: Array,  # [..., P] coins
     contribution: Array,  # [..., P] coins
     weight: Array,  # [..., P] of each payout
 ) -> Any:  # like `params`
-    "Differentiate the weighted sum of all payouts in the parameters, in chunks that fit the cache."
-    rounds = [x.reshape(-1, x.shape[-1]) for x in jnp.broadcast_arrays(endowment, contribution, weight)]
+    "Differentiate the weighted sum of all payouts in the parameters, in chunks."
+    arrays = jnp.broadcast_arrays(endowment, contribution, weight)
+    rounds = [x.reshape(-1, x.shape[-1]) for x in arrays]
     modes = ("edge", "edge", "constant")  # what fills up weighs nothing
     most = devices.rows_at_once(ROUNDS_PER_CHUNK, rounds[0].shape[-1])
     chunks = [devices.chunk(x, most, mode=mode) for x, mode in zip(rounds, modes)]
@@ -287,9 +353,12 @@ def weighted_gradient(
 
 
 # %%
-of_size = lambda params, endowment, contribution: 1.6 * params * contribution.sum(-1, keepdims=True) / 4 + 0 * contribution
-gradient = weighted_gradient(of_size, jnp.array(1.0), jnp.ones((1541, 4)), jnp.ones((1541, 4)), jnp.ones((1541, 4)))
-assert jnp.allclose(gradient, 1541 * 4 * 1.6), "whatever fills the last chunk counts nothing"
+of_size = lambda params, endowment, contribution: (
+    1.6 * params * contribution.sum(-1, keepdims=True) / 4 + 0 * contribution
+)
+ones = jnp.ones((1541, 4))
+gradient = weighted_gradient(of_size, jnp.array(1.0), ones, ones, ones)
+assert jnp.allclose(gradient, ones.sum() * 1.6), "what fills the last chunk is nothing"
 
 
 # %% [markdown]
@@ -304,7 +373,10 @@ assert jnp.allclose(gradient, 1541 * 4 * 1.6), "whatever fills the last chunk co
 # %%
 #| export
 class RoundTable(NamedTuple):
-    "Every round that a head and three equal tails can play, tails in the order of what they gave, and where to look one up."
+    """Every round that a head and three equal tails can play, and where to find it.
+
+    The tails are in the order of what they gave.
+    """
 
     tails: np.ndarray  # [K] endowments, coins
     endowment: np.ndarray  # [N, P] coins
@@ -318,7 +390,8 @@ class RoundTable(NamedTuple):
     ) -> Array:  # [..., P] places
         "Look up rounds, with tails in any order."
         at = (endowment[..., 1, None] == self.tails).argmax(-1)
-        return jnp.asarray(self.place)[(at, *jnp.moveaxis(contribution.astype(int), -1, 0))]
+        given = jnp.moveaxis(contribution.astype(int), -1, 0)
+        return jnp.asarray(self.place)[at, *given]
 
 
 # %%
@@ -333,22 +406,27 @@ def round_table(
     coins = np.indices([most + 1] * n_players).reshape(n_players, -1).T  # [11 ** P, P]
     endowment, contribution, place = [], [], []
     for tail in tails:
-        given = np.minimum(coins[:, 1:], int(tail))  # what tails cannot give is looked up as all they have
+        # what tails cannot give is looked up as all they have
+        given = np.minimum(coins[:, 1:], int(tail))
         rank = given.argsort(1, kind="stable").argsort(1)
-        different, number = np.unique(np.c_[coins[:, 0], np.sort(given, 1)], axis=0, return_inverse=True)
+        ordered = np.c_[coins[:, 0], np.sort(given, 1)]
+        different, number = np.unique(ordered, axis=0, return_inverse=True)
         number = number.reshape(-1, 1) + sum(map(len, contribution))
         place.append(n_players * number + np.c_[0 * number, 1 + rank])
         contribution.append(different)
-        endowment.append(np.broadcast_to([most, *[tail] * (n_players - 1)], different.shape))
+        seats = [most, *[tail] * (n_players - 1)]
+        endowment.append(np.broadcast_to(seats, different.shape))
     place = np.stack(place).reshape(len(tails), *[most + 1] * n_players, n_players)
     rounds = (np.concatenate(x).astype(np.float32) for x in (endowment, contribution))
     return RoundTable(np.float32(tails), *rounds, place.astype(np.int32))
 
 
 # %%
-every = round_table((2, 4, 6, 8, 10), most=10, n_players=4)
-print(f"{len(every.contribution):,} different rounds, the tables of {every.place[..., 0].size:,} looked up among them")
-assert len(every.contribution) == sum(11 * math.comb(tail + 3, 3) for tail in (2, 4, 6, 8, 10))
+tails = (2, 4, 6, 8, 10)
+every = round_table(tails, most=10, n_players=4)
+n_rounds, n_tables = len(every.contribution), every.place[..., 0].size
+print(f"{n_rounds:,} different rounds, the tables of {n_tables:,} looked up among them")
+assert n_rounds == sum(11 * math.comb(tail + 3, 3) for tail in tails)
 here = every.find(jnp.array([10.0, 8, 8, 8]), jnp.array([3.0, 7, 0, 5]))
 np.testing.assert_array_equal(every.contribution.ravel()[here], [3, 7, 0, 5])
 
@@ -363,18 +441,21 @@ np.testing.assert_array_equal(every.contribution.ravel()[here], [3, 7, 0, 5])
 # %%
 #| export
 def table_shares(
-    shares: Callable[[Array, Array], Array],  # (endowment, contribution) [N, P] -> [N, P]
+    shares: Callable,  # (endowment, contribution) [N, P] -> [N, P]
     rounds: RoundTable,
 ) -> Array:  # [N * P]
-    "Compute a mechanism's shares in every round there is, in chunks that fit the cache."
+    "Compute a mechanism's shares in every round there is, in chunks."
     most = devices.rows_at_once(ROUNDS_PER_CHUNK, rounds.contribution.shape[-1])
     chunks = [devices.chunk(x, most) for x in (rounds.endowment, rounds.contribution)]
-    share = jax.lax.map(lambda chunk: shares(*(devices.shard(x, 0) for x in chunk)), chunks)
+    of_chunk = lambda chunk: shares(*(devices.shard(x, 0) for x in chunk))
+    share = jax.lax.map(of_chunk, chunks)
     return share.ravel()[: rounds.contribution.size]
 
 
 # %%
-relative = lambda endowment, contribution: (contribution + 1) / (contribution + 1).sum(-1, keepdims=True)
+relative = lambda endowment, contribution: (
+    (contribution + 1) / (contribution + 1).sum(-1, keepdims=True)
+)
 answers = table_shares(relative, every)
 assert jnp.allclose(answers[here], relative(None, jnp.array([3.0, 7, 0, 5])), atol=1e-6)
 answers[here].round(3)

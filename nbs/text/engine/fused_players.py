@@ -67,15 +67,19 @@ import flax.linen as nn
 #| export
 def concatenate_weights(
     params: dict,  # of `cloning.VirtualPlayer`
-) -> dict:  # embed [16, 64], embed_bias [64], gates [64 + 16, 4 * 16], gates_bias [64], choice [16, 11], choice_bias [11]
-    "Join the LSTM's eight matrices and four biases into one of each, gates in the order input, forget, cell, output."
+) -> dict:  # embed [16, 64], gates [64 + 16, 4 * 16], choice [16, 11]; a bias of each
+    """Join the LSTM's eight matrices and four biases into one of each.
+
+    The gates are in the order input, forget, cell, output.
+    """
     p = params["params"]
-    side = lambda name: jnp.concatenate([p["lstm"][name + gate]["kernel"] for gate in "ifgo"], 1)
+    of_gates = lambda side, name: [p["lstm"][side + gate][name] for gate in "ifgo"]
+    join = lambda side: jnp.concatenate(of_gates(side, "kernel"), 1)
     return {
         "embed": p["embed"]["kernel"],
         "embed_bias": p["embed"]["bias"],
-        "gates": jnp.concatenate([side("i"), side("h")]),
-        "gates_bias": jnp.concatenate([p["lstm"]["h" + gate]["bias"] for gate in "ifgo"]),
+        "gates": jnp.concatenate([join("i"), join("h")]),
+        "gates_bias": jnp.concatenate(of_gates("h", "bias")),
         "choice": p["choice"]["kernel"],
         "choice_bias": p["choice"]["bias"],
     }
@@ -84,7 +88,7 @@ def concatenate_weights(
 def feature_major(
     params: dict,  # of `cloning.VirtualPlayer`
 ) -> dict:  # matrices [out, in], biases [out, 1], the three sigmoid gates halved
-    "Transpose the weights for players along the last axis and a single tanh over all gates."
+    "Transpose the weights for players along the last axis, and one tanh for all gates."
     w = concatenate_weights(params)
     halved = np.repeat(np.float32([0.5, 0.5, 1, 0.5]), w["choice"].shape[0])
     w = w | {"gates": w["gates"] * halved, "gates_bias": w["gates_bias"] * halved}
@@ -101,15 +105,17 @@ class Network(nn.Module):
     @nn.compact
     def __call__(self, x):
         x = nn.tanh(nn.Dense(64, name="embed")(x))
-        return nn.Dense(11, name="choice")(nn.RNN(nn.OptimizedLSTMCell(16, name="lstm"))(x))
+        hidden = nn.RNN(nn.OptimizedLSTMCell(16, name="lstm"))(x)
+        return nn.Dense(11, name="choice")(hidden)
 
 
 features = jax.random.normal(jax.random.key(1), (6, 10, 16))  # six players, ten rounds
 params = jax.tree.map(lambda x: 1.5 * x, Network().init(jax.random.key(0), features))
-assert {name: x.shape for name, x in concatenate_weights(params).items()} == {
-    "embed": (16, 64), "embed_bias": (64,), "gates": (80, 64), "gates_bias": (64,), "choice": (16, 11), "choice_bias": (11,),
-}
-assert sum(x.size for x in concatenate_weights(params).values()) == 6459, "a rearrangement loses nothing"
+joined = concatenate_weights(params)
+sizes = {name: joined[name].shape for name in ("embed", "gates", "choice")}
+assert sizes == {"embed": (16, 64), "gates": (80, 64), "choice": (16, 11)}
+assert all(joined[f"{name}_bias"].shape == size[1:] for name, size in sizes.items())
+assert sum(x.size for x in joined.values()) == 6459, "a rearrangement loses nothing"
 
 
 # %% [markdown]
@@ -122,13 +128,19 @@ assert sum(x.size for x in concatenate_weights(params).values()) == 6459, "a rea
 # %%
 #| export
 def _split_gates(squashed):
-    "Split tanh of the gates [4 * hidden, N] into input, forget, cell, output and finish the sigmoids."
+    """Split tanh of the gates [4 * hidden, N], and finish the sigmoids.
+
+    Returns input, forget, cell, output.
+    """
     i, f, g, o = jnp.split(squashed, 4)
     return 0.5 * i + 0.5, 0.5 * f + 0.5, g, 0.5 * o + 0.5
 
 
 def _lstm_step(from_inputs, recurrent, h, cell):
-    "Advance the LSTM of N players by one round; return h, cell and what the backward pass needs."
+    """Advance the LSTM of N players by one round.
+
+    Returns h, cell and what the backward pass needs.
+    """
     gates = jnp.tanh(from_inputs + recurrent @ h)
     i, f, g, o = _split_gates(gates)
     new = f * cell + i * g
@@ -143,7 +155,7 @@ def _lstm_step(from_inputs, recurrent, h, cell):
 # %%
 #| export
 def _flatten_rounds(rounds):
-    "Put the rounds of [T, n, N] side by side, [n, T * N], so that one matrix product serves all."
+    "Put the rounds of [T, n, N] side by side, [n, T * N], for one matrix product."
     return jnp.swapaxes(rounds, 0, 1).reshape(rounds.shape[1], -1)
 
 
@@ -151,9 +163,10 @@ def lstm_forward(
     w: dict,  # from `feature_major`
     features: Array,  # [T, N, 16]
 ) -> tuple[Array, tuple]:  # [T, 11, N] logits; residuals for `lstm_backward`
-    "Compute the logits of T rounds of N players and keep what the backward pass needs."
+    "Compute the logits of T rounds of N players and what the backward pass needs."
     n_rounds, n_players, _ = features.shape
-    embedded = jnp.tanh(w["embed"] @ features.reshape(n_rounds * n_players, -1).T + w["embed_bias"])
+    rows = features.reshape(n_rounds * n_players, -1)
+    embedded = jnp.tanh(w["embed"] @ rows.T + w["embed_bias"])
     inputs, recurrent = jnp.split(w["gates"], [len(embedded)], 1)
     h = cell = jnp.zeros((w["choice"].shape[1], n_players))
     hidden, traces = [], []
@@ -163,7 +176,8 @@ def lstm_forward(
         traces.append(trace)
     hidden = jnp.concatenate(hidden, 1)
     logits = w["choice"] @ hidden + w["choice_bias"]
-    return jnp.swapaxes(logits.reshape(-1, n_rounds, n_players), 0, 1), (w, features, embedded, hidden, traces)
+    logits = jnp.swapaxes(logits.reshape(-1, n_rounds, n_players), 0, 1)
+    return logits, (w, features, embedded, hidden, traces)
 
 
 # %%
@@ -173,7 +187,10 @@ def player_logits(
     w: dict,  # from `feature_major`
     features: Array,  # [T, N, 16]
 ) -> Array:  # [T, 11, N] of 0..10 coins, not masked
-    "Compute the logits of T rounds of N players; fastest for about 100 players at a time, whose arrays fit the cache."
+    """Compute the logits of T rounds of N players.
+
+    It is fastest for about 100 players at a time, whose arrays fit the cache.
+    """
     return lstm_forward(w, features)[0]
 
 
@@ -189,14 +206,19 @@ def player_logits(
 # %%
 #| export
 def _gate_gradients(recurrent, traces, d_hidden):
-    "Backpropagate through time: gradients of the gates before tanh, [4 * hidden, T * N]; `d_hidden` per round [hidden, N]."
+    """Backpropagate through time, from `d_hidden` per round [hidden, N].
+
+    Returns the gradients of the gates before tanh [4 * hidden, T * N].
+    """
     d_h = d_cell = 0.0
     d_gates = []
     for (gates, cell, squashed), from_choice in zip(traces[::-1], d_hidden[::-1]):
         i, f, g, o = _split_gates(gates)
         d_h = d_h + from_choice
         d_cell = d_cell + d_h * o * (1 - squashed**2)
-        d_open = jnp.concatenate([0.5 * d_cell * g, 0.5 * d_cell * cell, d_cell * i, 0.5 * d_h * squashed])
+        d_open = jnp.concatenate(
+            [0.5 * d_cell * g, 0.5 * d_cell * cell, d_cell * i, 0.5 * d_h * squashed]
+        )
         d_gates.append(d_open * (1 - gates**2))
         d_h, d_cell = recurrent.T @ d_gates[-1], d_cell * f
     return jnp.concatenate(d_gates[::-1], 1)
@@ -204,7 +226,7 @@ def _gate_gradients(recurrent, traces, d_hidden):
 
 # %% [markdown]
 # With the gates' gradients in hand, everything else is one product over all rounds and players at
-# once.
+# once. What the caller does not use, the compiler drops.
 
 # %%
 #| export
@@ -212,13 +234,15 @@ def lstm_backward(
     residuals: tuple,  # of `lstm_forward`
     d_logits: Array,  # [T, 11, N]
 ) -> tuple[dict, Array]:  # gradient of the weights, and of the features [T, N, 16]
-    "Compute all gradients from those of the logits; what the caller does not use, the compiler drops."
+    "Compute all gradients from those of the logits."
     w, features, embedded, hidden, traces = residuals
     inputs, recurrent = jnp.split(w["gates"], [len(embedded)], 1)
     d_choice = _flatten_rounds(d_logits)
-    d_gates = _gate_gradients(recurrent, traces, jnp.split(w["choice"].T @ d_choice, len(features), 1))
+    by_round = jnp.split(w["choice"].T @ d_choice, len(features), 1)
+    d_gates = _gate_gradients(recurrent, traces, by_round)
     d_embed = (inputs.T @ d_gates) * (1 - embedded**2)
-    before = jnp.pad(hidden, ((0, 0), (features.shape[1], 0)))[:, : hidden.shape[1]]  # of the round before; zeros at first
+    # of the round before; zeros at first
+    before = jnp.pad(hidden, ((0, 0), (features.shape[1], 0)))[:, : hidden.shape[1]]
     ones = jnp.ones((d_choice.shape[1], 1))
     d_w = {
         "embed": d_embed @ features.reshape(len(ones), -1),
@@ -239,18 +263,30 @@ player_logits.defvjp(lstm_forward, lstm_backward)
 # %%
 weight = jax.random.normal(jax.random.key(2), (6, 10, 11))
 readable = lambda params, x: (weight * Network().apply(params, x)).sum()
-fused = lambda params, x: (weight * jnp.moveaxis(player_logits(feature_major(params), x.swapaxes(0, 1)), -1, 0)).sum()
-(value, gradient), (value_fused, gradient_fused) = (jax.value_and_grad(f, (0, 1))(params, features) for f in (readable, fused))
-apart = jax.tree.map(lambda a, b: float(jnp.abs(a - b).max() / (jnp.abs(a).max() + 1e-6)), gradient, gradient_fused)
-print(f"values {value:.5f} and {value_fused:.5f}; gradients differ by at most {max(jax.tree.leaves(apart)):.1e}")
-assert abs(value - value_fused) < 1e-4 * abs(value) and max(jax.tree.leaves(apart)) < 1e-4
+
+
+def fused(params, x):
+    "Weigh the logits as `readable` does."
+    logits = player_logits(feature_major(params), x.swapaxes(0, 1))
+    return (weight * jnp.moveaxis(logits, -1, 0)).sum()
+
+
+differentiate = lambda f: jax.value_and_grad(f, (0, 1))(params, features)
+(value, gradient), (value_fused, gradient_fused) = map(differentiate, (readable, fused))
+relative = lambda a, b: float(jnp.abs(a - b).max() / (jnp.abs(a).max() + 1e-6))
+apart = max(jax.tree.leaves(jax.tree.map(relative, gradient, gradient_fused)))
+print(
+    f"values {value:.5f} and {value_fused:.5f}; gradients differ by at most {apart:.1e}"
+)
+assert abs(value - value_fused) < 1e-4 * abs(value) and apart < 1e-4
 
 # %% [markdown]
 # ## A loss over many players
 #
 # A batch of 512 blocks holds some 1,730 players with ten answers. They are taken 112 at a time, so
 # that their arrays stay in the second-level cache of a core. How many there are is known only when
-# the batch is drawn, so the number of chunks is part of the computation.
+# the batch is drawn, so the number of chunks is part of the computation. The rows that are asked
+# for fill whole chunks, and those after the first `n_counted` do not count.
 
 # %%
 #| export
@@ -258,13 +294,13 @@ PLAYERS_PER_CHUNK = 112  # on each device
 
 
 def mean_over_players(
-    loss: Callable,  # (logits [T, 11, N], examples of N players, counted [N]) -> sum to differentiate, another sum
+    loss: Callable,  # (logits [T, 11, N], examples, counted [N]) -> sum, another sum
     params: dict,  # of `cloning.VirtualPlayer`
     features: Array,  # [M, T, 16] of all players that could be asked for
     examples: tuple[Array, ...],  # [K, ...] each: whatever `loss` compares with
-    at: tuple[Array, Array],  # [S] rows of `features`, [S] rows of `examples`; S a multiple of a chunk
+    at: tuple[Array, Array],  # rows [S] of `features`, rows [S] of `examples`
     n_counted: Array,  # [] how many of the S rows count
-) -> tuple[tuple[Array, Array], dict]:  # the two sums over n_counted; the gradient of the first
+) -> tuple[tuple[Array, Array], dict]:  # sums over n_counted; gradient of the first
     "Average a loss and its gradient over players, in chunks that fit the cache."
     size = PLAYERS_PER_CHUNK * jax.device_count()
     w, transpose = jax.vjp(feature_major, params)
@@ -273,8 +309,10 @@ def mean_over_players(
         there, here = (jax.lax.dynamic_slice(rows, (k * size,), (size,)) for rows in at)
         x = devices.shard(jnp.swapaxes(features[there], 0, 1), 1)
         counted = k * size + jnp.arange(size) < n_counted
-        of_weights = lambda w: loss(player_logits(w, x), tuple(each[here] for each in examples), counted)
-        return jax.tree.map(jnp.add, so_far, jax.value_and_grad(of_weights, has_aux=True)(w))
+        shown = tuple(each[here] for each in examples)
+        of_weights = lambda w: loss(player_logits(w, x), shown, counted)
+        sums = jax.value_and_grad(of_weights, has_aux=True)(w)
+        return jax.tree.map(jnp.add, so_far, sums)
 
     nothing = (jnp.zeros(()), jnp.zeros(())), jax.tree.map(jnp.zeros_like, w)
     sums = jax.lax.fori_loop(0, -(-n_counted // size), add, nothing)
@@ -295,30 +333,40 @@ def mean_over_players(
 #| export
 def seat_weights(
     params: dict,  # of `cloning.VirtualPlayer`
-) -> dict:  # matrices [outputs, inputs], biases [outputs, 1]; `known` and `paid` once per seat
-    "Rearrange the first layer for every seat, so that all players read one table."
+) -> dict:  # matrices [outputs, inputs], biases [outputs, 1]
+    """Rearrange the first layer for every seat, so that all players read one table.
+
+    `known` and `paid` are lists: a matrix per seat.
+    """
     w = concatenate_weights(params)
     width, seats = len(w["embed_bias"]), np.arange(len(w["embed"]) // 4)
-    embed = w["embed"].reshape(4, len(seats), width)  # endowment, contribution, ratio, payout; the own seat first
-    by_seat = [jnp.zeros_like(embed).at[:, np.r_[seat, np.delete(seats, seat)]].set(embed) for seat in seats]
+    # endowment, contribution, ratio, payout; the own seat first
+    embed = w["embed"].reshape(4, len(seats), width)
+    orders = [np.r_[seat, np.delete(seats, seat)] for seat in seats]
+    by_seat = [jnp.zeros_like(embed).at[:, order].set(embed) for order in orders]
     inputs, recurrent = jnp.split(w["gates"], [width])
-    return dict(
-        known=[rows[:3].reshape(-1, width).T for rows in by_seat],
-        paid=[rows[3].T for rows in by_seat],
-        inputs=inputs.T,
-        recurrent=recurrent.T,
-        choice=w["choice"].T,
-        **{name: w[name][:, None] for name in ("embed_bias", "gates_bias", "choice_bias")},
-    )
+    biases = ("embed_bias", "gates_bias", "choice_bias")
+    return {
+        "known": [rows[:3].reshape(-1, width).T for rows in by_seat],
+        "paid": [rows[3].T for rows in by_seat],
+        "inputs": inputs.T,
+        "recurrent": recurrent.T,
+        "choice": w["choice"].T,
+        **{name: w[name][:, None] for name in biases},
+    }
 
 
 # %%
 #| export
 def _recurrent_step(weights, features, state):
-    "Advance the LSTM of one player of each game; `features` [64, B] before bias and tanh, `state` h and cell [16, B]."
+    """Advance the LSTM of one player of each game.
+
+    `features` [64, B] are before bias and tanh, `state` is h and cell [16, B].
+    """
     h, cell = state
     from_inputs = weights["inputs"] @ jnp.tanh(features + weights["embed_bias"])
-    i, f, g, o = jnp.split(from_inputs + weights["recurrent"] @ h + weights["gates_bias"], 4)
+    gates = from_inputs + weights["recurrent"] @ h + weights["gates_bias"]
+    i, f, g, o = jnp.split(gates, 4)
     cell = jax.nn.sigmoid(f) * cell + jax.nn.sigmoid(i) * jnp.tanh(g)
     return jax.nn.sigmoid(o) * jnp.tanh(cell), cell
 
@@ -328,11 +376,13 @@ def observe(
     endowment: Array,  # [P, B] coins
     contribution: Array,  # [P, B] coins of the last round, zeros before the first
     payout: Array,  # [P, B] coins
-    state: list[tuple[Array, Array]],  # per player, h and cell of the LSTM, [16, B] each
+    state: list[tuple[Array, Array]],  # per seat h and cell [hidden, B]
 ) -> list[tuple[Array, Array]]:  # the next state
     "Update the state of all players by the results of a round."
-    known = jnp.concatenate([endowment / 10, contribution / 10, contribution / endowment])
-    features = [k @ known + p @ (payout / 10) for k, p in zip(weights["known"], weights["paid"])]
+    rows = [endowment / 10, contribution / 10, contribution / endowment]
+    known = jnp.concatenate(rows)
+    seats = zip(weights["known"], weights["paid"])
+    features = [k @ known + p @ (payout / 10) for k, p in seats]
     return [_recurrent_step(weights, x, s) for x, s in zip(features, state)]
 
 
@@ -347,21 +397,25 @@ def sample_contribution(
     uniform: Array,  # [N] between 0 and 1
     logit: Array,  # [11, N] of 0..10 coins
     endowment: Array,  # [N] coins
-) -> tuple[Array, Array]:  # coins [N], never more than the endowment; their log-probability [N]
-    "Sample one affordable contribution by inverting the cumulative distribution at a uniform number."
+) -> tuple[Array, Array]:  # coins [N], never above the endowment; log-probability [N]
+    "Sample one affordable contribution by inverting the cumulative distribution."
     coin = jnp.arange(len(logit))[:, None]
     logit = jnp.where(coin <= endowment, logit, -1e9)
     logit = logit - jax.lax.stop_gradient(logit.max(0))
     weight = jnp.exp(logit)
     passed = (uniform * weight.sum(0) >= jnp.cumsum(weight, 0)) & (coin < endowment)
     sampled = passed.sum(0)
-    return sampled.astype(uniform.dtype), jnp.where(coin == sampled, logit, 0).sum(0) - jnp.log(weight.sum(0))
+    log_p = jnp.where(coin == sampled, logit, 0).sum(0) - jnp.log(weight.sum(0))
+    return sampled.astype(uniform.dtype), log_p
 
 
 # %%
-logit, endowment = jnp.broadcast_to(jnp.linspace(-1.0, 1.0, 11)[:, None], (11, 50_000)), jnp.full(50_000, 4.0)
-coins, log_p = sample_contribution(jax.random.uniform(jax.random.key(3), (50_000,)), logit, endowment)
-counted, expected = np.bincount(np.asarray(coins, int), minlength=5) / 50_000, jax.nn.softmax(logit[:5, 0])
+n = 50_000
+logit = jnp.broadcast_to(jnp.linspace(-1.0, 1.0, 11)[:, None], (11, n))
+uniform = jax.random.uniform(jax.random.key(3), (n,))
+coins, log_p = sample_contribution(uniform, logit, jnp.full(n, 4.0))
+counted = np.bincount(np.asarray(coins, int), minlength=5) / n
+expected = jax.nn.softmax(logit[:5, 0])
 print("sampled", counted.round(3), "expected", expected.round(3))
 assert np.abs(counted - expected).max() < 0.01 and coins.max() == 4
 assert np.allclose(jnp.exp(log_p), expected[coins.astype(int)], atol=1e-6)
@@ -383,9 +437,12 @@ def init(
     endowment: Array,  # [..., P] coins
 ) -> list[tuple[Array, Array]]:  # per seat h and cell [hidden, B]
     "Begin the state of all players, who know the endowments."
-    seats = _games_last(jax.lax.optimization_barrier(endowment))  # or the compiler would work out known seats itself, slowly
-    nothing, zeros = jnp.zeros_like(seats), jnp.zeros((weights["recurrent"].shape[1], seats.shape[1]))
+    # without the barrier the compiler works out known seats itself, slowly
+    seats = _games_last(jax.lax.optimization_barrier(endowment))
+    nothing = jnp.zeros_like(seats)
+    zeros = jnp.zeros((weights["recurrent"].shape[1], seats.shape[1]))
     return observe(weights, seats, nothing, nothing, [(zeros, zeros)] * len(seats))
+
 
 # %%
 #| export
@@ -398,7 +455,8 @@ def act(
     "Sample the contributions of one round."
     uniform = _games_last(jax.random.uniform(key, endowment.shape))
     logits = [weights["choice"] @ h + weights["choice_bias"] for h, _ in state]
-    sampled = [sample_contribution(*each)[0] for each in zip(uniform, logits, _games_last(endowment))]
+    players = zip(uniform, logits, _games_last(endowment))
+    sampled = [sample_contribution(*player)[0] for player in players]
     return jnp.stack(sampled, -1).reshape(endowment.shape)
 
 
@@ -425,7 +483,11 @@ def update(
 # %%
 #| export
 def _rollout(weights, endowment, uniform, perturbation, pay):
-    "Play a block [P, B]; return contribution and payout [T, P, B] and the log-probability of the choices from round 2 on [B]."
+    """Play a block [P, B].
+
+    Returns contribution and payout [T, P, B], and the log-probability of the choices
+    from round 2 on [B].
+    """
 
     def one_round(carried, inputs):
         state = observe(weights, endowment, carried[1], carried[2], carried[0])
@@ -435,9 +497,11 @@ def _rollout(weights, endowment, uniform, perturbation, pay):
         payout = jax.lax.stop_gradient(pay(endowment.T, contribution.T).T) + inputs[1]
         return (state, contribution, payout), (contribution, payout, sum(log_p))
 
-    zeros, nothing = jnp.zeros((weights["recurrent"].shape[1], endowment.shape[1])), jnp.zeros_like(endowment)
+    zeros = jnp.zeros((weights["recurrent"].shape[1], endowment.shape[1]))
+    nothing = jnp.zeros_like(endowment)
     begin = [(zeros, zeros)] * len(endowment), nothing, nothing
-    _, (contribution, payout, log_p) = jax.lax.scan(one_round, begin, (uniform, perturbation))
+    rounds = (uniform, perturbation)
+    _, (contribution, payout, log_p) = jax.lax.scan(one_round, begin, rounds)
     return contribution, payout, log_p[1:].sum(0)
 
 
@@ -457,34 +521,51 @@ def uniform_draws(
     *,
     n_rounds: int,
 ) -> Array:  # [T, ...] between 0 and 1
-    "Draw at once what `game.play` with virtual players draws round by round from the same key."
+    """Draw at once what `game.play` draws round by round from the same key.
+
+    It does so for virtual players only.
+    """
     rounds = jax.random.split(jax.random.split(key)[1], n_rounds)
     return jax.vmap(lambda key: jax.random.uniform(key, shape))(rounds)
 
 
+# %%
+#| export
 def _play_in_chunks(play_chunk, key, endowment, n_rounds):
-    "Play games in chunks, games last, by `play_chunk(endowment [P, B], uniform [T, P, B])`; return its arrays as [G, T, P]."
+    """Play games in chunks, games last.
+
+    `play_chunk(endowment [P, B], uniform [T, P, B])` plays one; its arrays are returned
+    as [G, T, P].
+    """
     n_groups, n_players = endowment.shape
     uniform = uniform_draws(key, endowment.shape, n_rounds=n_rounds).swapaxes(0, 1)
     most = devices.rows_at_once(GAMES_PER_CHUNK, n_players)
-    inputs = tuple(jnp.moveaxis(devices.chunk(x, most), 1, -1) for x in (endowment, uniform))
-    played = jax.lax.map(lambda chunk: play_chunk(*(devices.shard(x, -1) for x in chunk)), inputs)
-    return jax.tree.map(lambda x: jnp.moveaxis(x, -1, 1).reshape(-1, n_rounds, n_players)[:n_groups], played)
+    chunks = [devices.chunk(x, most) for x in (endowment, uniform)]
+    chunks = tuple(jnp.moveaxis(x, 1, -1) for x in chunks)
+    of_chunk = lambda chunk: play_chunk(*(devices.shard(x, -1) for x in chunk))
+    played = jax.lax.map(of_chunk, chunks)
+    shape = (-1, n_rounds, n_players)
+    games_first = lambda x: jnp.moveaxis(x, -1, 1).reshape(shape)[:n_groups]
+    return jax.tree.map(games_first, played)
 
 
 # %%
 #| export
 def play(
-    key: Array,  # consumed: the same key gives the same block as `game.play` with virtual players
+    key: Array,  # consumed: the same key gives the same block as `game.play`
     params: dict,  # of `cloning.VirtualPlayer`
     endowment: Array,  # [G, P] coins
-    pay: Callable[[Array, Array], Array],  # (endowment, contribution) [..., P] -> payout [..., P], coins
+    pay: Callable,  # (endowment, contribution) [..., P] -> payout [..., P], coins
     *,
     n_rounds: int,
 ) -> tuple[Array, Array]:  # contribution, payout [G, T, P] coins
     "Play one block with virtual players."
     weights = seat_weights(params)
-    chunk = lambda endowment, uniform: _rollout(weights, endowment, uniform, jnp.zeros_like(uniform), pay)[:2]
+
+    def chunk(endowment, uniform):
+        perturbation = jnp.zeros_like(uniform)
+        return _rollout(weights, endowment, uniform, perturbation, pay)[:2]
+
     return _play_in_chunks(chunk, key, endowment, n_rounds)
 
 
@@ -494,19 +575,24 @@ def play_with_response(
     key: Array,  # consumed as in `play`
     params: dict,  # of `cloning.VirtualPlayer`
     endowment: Array,  # [G, P] coins
-    pay: Callable[[Array, Array], Array],  # (endowment, contribution) [..., P] -> payout [..., P], coins
+    pay: Callable,  # (endowment, contribution) [..., P] -> payout [..., P], coins
     *,
     n_rounds: int,
-) -> tuple[Array, Array, Array]:  # contribution, payout [G, T, P] coins; response [G, T, P] per coin
-    "Play, and differentiate the log-probability of a game's choices from round 2 on in each of its payouts: the response."
+) -> tuple[Array, Array, Array]:  # contribution, payout (coins), response; [G, T, P]
+    """Play a block, and compute how the players respond to what they are paid.
+
+    The response is the gradient, per coin, of the log-probability of a game's choices
+    from round 2 on in each of its payouts.
+    """
     weights = seat_weights(params)
 
     def chunk(endowment, uniform):
-        def log_probability(perturbation):
-            contribution, payout, log_p = _rollout(weights, endowment, uniform, perturbation, pay)
-            return log_p.sum(), (contribution, payout)
+        def log_probability(moved):
+            *played, log_p = _rollout(weights, endowment, uniform, moved, pay)
+            return log_p.sum(), played
 
-        response, played = jax.grad(log_probability, has_aux=True)(jnp.zeros_like(uniform))
+        gradient = jax.grad(log_probability, has_aux=True)
+        response, played = gradient(jnp.zeros_like(uniform))
         return *played, response
 
     return _play_in_chunks(chunk, key, endowment, n_rounds)
@@ -518,12 +604,17 @@ def play_with_response(
 
 # %%
 seats = jnp.tile(jnp.array([10.0, 4, 4, 4]), (300, 1))
-equal = lambda endowment, contribution: jnp.broadcast_to(0.4 * contribution.sum(-1, keepdims=True), contribution.shape)
-contribution, payout, response = jax.jit(partial(play_with_response, pay=equal, n_rounds=10))(jax.random.key(4), params, seats)
+equal = lambda endowment, contribution: jnp.broadcast_to(
+    0.4 * contribution.sum(-1, keepdims=True), contribution.shape
+)
+respond = jax.jit(partial(play_with_response, pay=equal, n_rounds=10))
+contribution, payout, response = respond(jax.random.key(4), params, seats)
 assert contribution.shape == (300, 10, 4) and (contribution <= seats[:, None]).all()
-assert (contribution == play(jax.random.key(4), params, seats, equal, n_rounds=10)[0]).all()
+again, _ = play(jax.random.key(4), params, seats, equal, n_rounds=10)
+assert (contribution == again).all()
 assert (response[:, -1] == 0).all() and (jnp.abs(response[:, 0]).max() > 0)
-print("mean absolute response per coin, by round:", jnp.abs(response).mean((0, 2)).round(4))
+size = jnp.abs(response).mean((0, 2)).round(4)
+print("mean absolute response per coin, by round:", size)
 
 # %% [markdown]
 # ## Recap

@@ -76,7 +76,7 @@ from jax.tree_util import Partial
 #| export
 @partial(jax.jit, static_argnames="optimiser")
 def train_steps(
-    estimate: Callable[[Any, Array], tuple[dict, Any]],  # (params, key) -> metrics, gradient to descend; a `Partial`
+    estimate: Callable,  # a `Partial`: (params, key) -> metrics, gradient to descend
     state: dict,  # params, moments of the optimiser, key
     steps: Array,  # [k] numbers of the updates
     *,
@@ -90,7 +90,8 @@ def train_steps(
         change, moments = optimiser.update(gradient, moments)
         return (optax.apply_updates(params, change), moments), metrics
 
-    (params, moments), metrics = jax.lax.scan(update, (state["params"], state["moments"]), steps)
+    begin = (state["params"], state["moments"])
+    (params, moments), metrics = jax.lax.scan(update, begin, steps)
     return state | {"params": params, "moments": moments}, metrics
 
 
@@ -103,14 +104,21 @@ def train_steps(
 # %%
 #| export
 def _begin(estimate, state, steps, optimiser, updates, place, settings):
-    "Load what this training has left in `place`, a folder and a label, or start anew; return the file, and all of it."
-    program, (_, metrics) = jax.make_jaxpr(partial(train_steps, optimiser=optimiser), return_shape=True)(estimate, state, steps)
+    """Load what this training has left in `place` (folder, label), or start anew.
+
+    Returns the file, and all of it.
+    """
+    trace = jax.make_jaxpr(partial(train_steps, optimiser=optimiser), return_shape=True)
+    program, (_, metrics) = trace(estimate, state, steps)
     history = {name: np.full(updates, np.nan, np.float32) for name in metrics}
-    whole, (folder, label) = {"state": state, "done": np.int32(0), "history": history}, place
+    whole = {"state": state, "done": np.int32(0), "history": history}
+    folder, label = place
     if folder is None:
         return None, whole
-    program = re.sub(r" at 0x\w+", "", str(program))  # where Python keeps a function differs from run to run
-    mark = store.hash_pytree((jax.tree.leaves(estimate), state), str((settings, updates, len(steps), program)))
+    # where Python keeps a function differs from run to run
+    program = re.sub(r" at 0x\w+", "", str(program))
+    text = str((settings, updates, len(steps), program))
+    mark = store.hash_pytree((jax.tree.leaves(estimate), state), text)
     file = Path(folder) / f"{label}-{mark}.safetensors"
     whole = store.load_parameters(file, whole) if file.exists() else whole
     return file, whole | {"history": jax.tree.map(np.array, whole["history"])}
@@ -137,13 +145,16 @@ class Progress:
     "Print how far a long computation is, and say when it is time to save."
 
     def __init__(self, label, first, updates, every, unit="updates"):
-        "Begin at update `first`; `every` is the number of seconds between two savings, at most."
+        "Begin at update `first`; `every`: seconds between two savings, at most."
         self.label, self.first, self.updates, self.every = label, first, updates, every
         self.unit = unit
         self.begun = self.saved = self.shown = self.call = time.monotonic()
 
     def due(self, done):
-        "Report, and ask whether the next call might end later than `every` seconds after the last saving."
+        """Report progress, and ask whether it is time to save.
+
+        It is, if after the next call it might be too late.
+        """
         self.report(done)
         now = time.monotonic()
         self.call, took = now, now - self.call
@@ -157,7 +168,8 @@ class Progress:
         if now - self.shown > 10 or done == self.updates:
             self.shown = now
             counted = done - self.first, self.updates - self.first, now - self.begun
-            line = tqdm.format_meter(*counted, prefix=self.label, unit=f" {self.unit}", ascii=".#", ncols=100)
+            look = {"unit": f" {self.unit}", "ascii": ".#", "ncols": 100}
+            line = tqdm.format_meter(*counted, prefix=self.label, **look)
             _print_on_terminal(line)
 
 
@@ -168,16 +180,18 @@ class Progress:
 #| export
 def _advance(estimate, whole, steps, optimiser):
     "Do the updates of some steps and note their metrics in the history."
-    state, metrics = train_steps(estimate, whole["state"], jnp.asarray(steps), optimiser=optimiser)
+    asked = (whole["state"], jnp.asarray(steps))
+    state, metrics = train_steps(estimate, *asked, optimiser=optimiser)
     state, metrics = jax.block_until_ready((state, metrics))
     jax.tree.map(lambda kept, new: kept.put(steps, new), whole["history"], metrics)
-    return {"state": state, "done": np.int32(steps[-1] + 1), "history": whole["history"]}
+    done = np.int32(steps[-1] + 1)
+    return {"state": state, "done": done, "history": whole["history"]}
 
 
 # %%
 #| export
 def fit(
-    estimate: Callable[[Any, Array], tuple[dict, Any]],  # (params, key) -> metrics, gradient to descend; a `Partial` with its data
+    estimate: Callable,  # a `Partial`: (params, key) -> metrics, gradient to descend
     params: Any,  # pytree of arrays to begin with
     *,
     key: Array,  # consumed: one part per update
@@ -186,10 +200,10 @@ def fit(
     per_call: int = 200,  # updates in one compiled call
     label: str = "training",  # in front of the bar and of the file's name
     checkpoint: Path | str | None = None,  # folder; None keeps nothing
-    settings: Any = None,  # texts that tell apart what neither the numbers nor the program of the estimate show
-    every: float = 120.0,  # seconds between two savings, at most (a call is never interrupted)
+    settings: Any = None,  # texts: what the estimate's numbers and program do not show
+    every: float = 120.0,  # seconds between two savings, at most; no call is cut short
 ) -> tuple[Any, dict[str, np.ndarray]]:  # the last parameters; metrics [updates]
-    "Run a training to its end, from where an earlier run of the same was stopped, if it was."
+    "Run a training to its end, from where an earlier run of it was stopped."
     state = {"params": params, "moments": optimiser.init(params), "key": key}
     steps = np.arange(updates)
     known = steps[:per_call], optimiser, updates, (checkpoint, label), settings
@@ -215,7 +229,9 @@ def push(params, key, depth):
 
 
 begin, bowl = jnp.array([3.0, -2.0]), Partial(push, depth=0.5)
-rolling = partial(fit, bowl, begin, key=jax.random.key(5), optimiser=optax.sgd(0.01), updates=1000, per_call=100, label="ball", every=0)
+settings = {"updates": 1000, "per_call": 100, "label": "ball", "every": 0}
+rolling = partial(fit, bowl, begin, optimiser=optax.sgd(0.01), **settings)
+rolling = partial(rolling, key=jax.random.key(5))
 unbroken, course = rolling()
 with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
 
@@ -230,7 +246,8 @@ with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as pa
     print("stopped; left behind:", [file.name for file in Path(folder).iterdir()])
     patch.undo()
     resumed, course_again = rolling(checkpoint=folder)
-assert (resumed == unbroken).all() and (course["height"] == course_again["height"]).all(), "to the last bit"
+assert (resumed == unbroken).all(), "to the last bit"
+assert (course["height"] == course_again["height"]).all()
 print("both end at", resumed)
 
 # %%

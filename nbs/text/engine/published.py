@@ -44,16 +44,17 @@ import pytest
 # %%
 #| export
 _PACKAGE = Path(democratic_ai.__file__).resolve().parent
-DATA = next(path for path in (_PACKAGE / "package_data", _PACKAGE.parent / "data") if path.is_dir())  # in a wheel, in a checkout
+_PLACES = (_PACKAGE / "package_data", _PACKAGE.parent / "data")  # wheel, checkout
+DATA = next(path for path in _PLACES if path.is_dir())
 
 TABLES = (
-    "fig1c_relative_contribution",  # people, Experiment 1: by mechanism, tail endowment, role and round
+    "fig1c_relative_contribution",  # people: mechanism, tail endowment, role, round
     "fig2_votes",  # people, Experiments 2-3: votes for HCRM, as in the released data
     "table_s1a_votes",  # the same, as the preprint prints it
     "table_s1b_virtual_votes",  # virtual players: share of votes for HCRM
     "table_s2_metagame",  # virtual players: nine mechanisms against one another
     "figure_s2_t",  # people: what votes depended on, t statistics of the regressions
-    "text_statistics",  # every test, share and count of the text and of Figure S6's caption
+    "text_statistics",  # tests, shares and counts of the text, Figure S6's caption
     "hcmd_zero",  # Balaguer et al.: the numbers of their text
 )
 
@@ -61,9 +62,12 @@ TABLES = (
 def read(
     name: str,  # one of TABLES
 ) -> pd.DataFrame:
-    "Read one table of published numbers; raises DataError for a name that is not among them."
+    "Read one table of published numbers; raises DataError for an unknown name."
     if name not in TABLES:
-        raise store.DataError(f"There are no published numbers called {name!r}; choose one of {', '.join(TABLES)}.")
+        raise store.DataError(
+            f"There are no published numbers called {name!r}; "
+            f"choose one of {', '.join(TABLES)}."
+        )
     return pd.read_csv(DATA / "published" / f"{name}.csv")
 
 
@@ -73,15 +77,20 @@ def read(
 
 # %%
 people = read("fig1c_relative_contribution")
-assert len(people) == 3 * 3 * 2 * 10 and people.relative_contribution.between(0, 1).all()
-last = people[(people["round"] == 10) & (people.tail_endowment == 2)].set_index(["mechanism", "role"]).relative_contribution
-assert last["libertarian", "head"] > 0.6 and last["liberal_egalitarian", "tail"] > 0.8 and last["strict_egalitarian"].max() < 0.45
+assert len(people) == 3 * 3 * 2 * 10
+assert people.relative_contribution.between(0, 1).all()
+unequal = people[people.tail_endowment == 2]
+last = unequal[unequal["round"] == 10].set_index(["mechanism", "role"])
+last = last.relative_contribution
+assert last["libertarian", "head"] > 0.6 and last["liberal_egalitarian", "tail"] > 0.8
+assert last["strict_egalitarian"].max() < 0.45
 fig, axes = plt.subplots(1, 3, figsize=(7.5, 2.4), sharey=True)
-for ax, (mechanism, cell) in zip(axes, people[people.tail_endowment == 2].groupby("mechanism", sort=False)):
+for ax, (mechanism, cell) in zip(axes, unequal.groupby("mechanism", sort=False)):
     for role, marker in (("head", "o"), ("tail", "^")):
         mine = cell[cell.role == role]
         ax.plot(mine["round"], mine.relative_contribution, marker, ms=4, label=role)
-    ax.set(title=mechanism.replace("_", " "), xlabel="round", xticks=(1, 5, 10), ylim=(0, 1))
+    ax.set(title=mechanism.replace("_", " "), xlabel="round")
+    ax.set(xticks=(1, 5, 10), ylim=(0, 1))
 axes[0].set_ylabel("mean contribution\n(fraction of endowment)")
 axes[0].legend(frameon=False)
 fig.tight_layout()
@@ -96,10 +105,13 @@ fig.tight_layout()
 # the learned mechanism (HCRM) to each of its rivals.
 
 # %%
-sums = [read(name).groupby("rival", sort=False)[["votes_for_hcrm", "votes_cast"]].sum() for name in ("fig2_votes", "table_s1a_votes")]
+counted, names = ["votes_for_hcrm", "votes_cast"], ("fig2_votes", "table_s1a_votes")
+sums = [read(name).groupby("rival", sort=False)[counted].sum() for name in names]
 side_by_side = pd.concat(sums, axis=1, keys=["released data", "Table S1a"])
 assert (sums[0].votes_for_hcrm == sums[1].votes_for_hcrm).all()
-assert (sums[1] - sums[0]).votes_cast.to_dict() == {"strict_egalitarian": 0, "libertarian": 24, "liberal_egalitarian": 24, "rational": 0}
+more = (sums[1] - sums[0]).votes_cast
+assert more[["libertarian", "liberal_egalitarian"]].tolist() == [24, 24]
+assert more[["strict_egalitarian", "rational"]].tolist() == [0, 0]
 side_by_side
 
 # %% [markdown]
@@ -111,7 +123,8 @@ side_by_side
 # A name that is none is answered with all there are:
 
 # %%
-with pytest.raises(store.DataError, match="no published numbers called 'fig9'") as refused:
+why = "no published numbers called 'fig9'"
+with pytest.raises(store.DataError, match=why) as refused:
     read("fig9")
 print(refused.value)
 
@@ -123,20 +136,18 @@ print(refused.value)
 # %%
 #| export
 NETWORKS = ("players", "hcrm", "rm")
-_PARAMETERS = next(
-    path
-    for path in (_PACKAGE / "parameters", _PACKAGE.parent / "paper" / "results" / "parameters")
-    if path.is_dir()
-)
+_FOLDERS = (_PACKAGE / "parameters", _PACKAGE.parent / "paper/results/parameters")
+_PARAMETERS = next(path for path in _FOLDERS if path.is_dir())
 
 
 def network(
     name: str,  # one of NETWORKS
 ) -> Path:  # for `store.load_parameters`, with a template from the network's `init`
-    "Find the parameters of a committed network; raises DataError for a name that is not among them."
+    "Find a committed network's parameters; raises DataError for an unknown name."
     if name not in NETWORKS:
         raise store.DataError(
-            f"There is no committed network called {name!r}; choose one of {', '.join(NETWORKS)}."
+            f"There is no committed network called {name!r}; "
+            f"choose one of {', '.join(NETWORKS)}."
         )
     return _PARAMETERS / f"{name}.safetensors"
 
@@ -157,7 +168,8 @@ with pytest.raises(store.DataError, match="players, hcrm, rm"):
 # Of 1744 votes 951 were for HCRM; a tie needs 872.
 
 # %%
-total = read("fig2_votes").query("rival == 'liberal_egalitarian'")[["votes_for_hcrm", "votes_cast"]].sum()
+met = read("fig2_votes").query("rival == 'liberal_egalitarian'")
+total = met[["votes_for_hcrm", "votes_cast"]].sum()
 flips = total.votes_for_hcrm - total.votes_cast / 2
 assert flips == 79
 print(f"{flips:.0f} of {total.votes_cast} votes, one in {total.votes_cast / flips:.0f}")

@@ -61,22 +61,23 @@ def _load(file, fingerprint):
     "Load a record; raises DataError for one with another fingerprint."
     if store.read_metadata(file).get("settings") != fingerprint:
         advice = "choose another folder, or remove the file to begin anew"
-        raise store.DataError(f"{file} was saved by a run with other settings: {advice}.")
+        why = f"{file} was saved by a run with other settings"
+        raise store.DataError(f"{why}: {advice}.")
     return unflatten_dict(load_file(file), sep="/")
 
 
 # %%
 #| export
 class Record:
-    "Results of steps, in memory and, where a folder is given, in `record.safetensors` there."
+    "Results of steps, in memory and in a folder's `record.safetensors`."
 
     def __init__(
         self,
         folder: Path | str | None,  # None keeps nothing
         fingerprint: str,  # of the settings, such as `store.hash_pytree` makes
-        begin: dict,  # step -> iteration -> dictionaries of arrays: what is there at first
+        begin: dict,  # step -> iteration -> arrays by name: what is there at first
     ):
-        "Load the record of an earlier run or begin one; raises DataError if other settings made it."
+        "Load an earlier record or begin one; raises DataError for other settings."
         self.file = None if folder is None else Path(folder) / "record.safetensors"
         self.fingerprint, self.steps = fingerprint, begin
         if self.file and self.file.exists():
@@ -122,7 +123,9 @@ with tempfile.TemporaryDirectory() as folder:
         procedure(Record(folder, "3fd1", {}), before, interrupted=("fit", 1))
     steps = procedure(Record(folder, "3fd1", {}), after)
     assert (before, after) == ([0], [1, 2, 3]), "no step was computed twice"
-    assert {name: [int(x["number"]) for x in found.values()] for name, found in steps.items()} == {"play": [0, 2], "fit": [1, 3]}
+    number = lambda found: [int(x["number"]) for x in found.values()]
+    numbers = {name: number(found) for name, found in steps.items()}
+    assert numbers == {"play": [0, 2], "fit": [1, 3]}
     with pytest.raises(store.DataError, match="other settings") as refused:
         Record(folder, "77a0", {})
     print(str(refused.value).replace(folder, "..."))

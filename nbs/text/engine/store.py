@@ -71,7 +71,10 @@ os.chdir(workshop.name)  # the examples below write files; nothing of them stays
 # %%
 #| export
 class DataError(ValueError):
-    "A file that cannot be used as it is; the message names the file and, where there is one, the row and the column."
+    """A file that cannot be used as it is.
+
+    The message names the file and, where there is one, the row and the column.
+    """
 
 
 # %% [markdown]
@@ -105,7 +108,10 @@ assert pd.read_csv("votes.csv").vote_share.item() == 0.5
 def atomic_write(
     path: Path | str,  # what shall be there in the end
 ) -> Iterator[Path]:
-    "Give a temporary name in the same folder; on success it replaces `path` in one step, on failure it is removed."
+    """Give a temporary name in the same folder, to write to.
+
+    On success that file replaces `path` in one step, on failure it is removed.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -123,7 +129,8 @@ def atomic_write(
 Path("votes.csv").write_text("mechanism,vote_share\nhcrm,0.61\n")
 with contextlib.suppress(KeyboardInterrupt), atomic_write("votes.csv") as temporary:
     killed_half_way(temporary)
-assert Path("votes.csv").read_text().endswith("0.61\n") and not list(Path().glob(".votes*"))
+assert Path("votes.csv").read_text().endswith("0.61\n")
+assert not list(Path().glob(".votes*"))
 print(Path("votes.csv").read_text())
 
 
@@ -141,7 +148,9 @@ def write_table(
     "Write a table, whole or not at all; raises DataError for another suffix."
     write = {".csv": frame.to_csv, ".parquet": frame.to_parquet}.get(Path(path).suffix)
     if write is None:
-        raise DataError(f"{path}: tables are written as .csv or .parquet; change the suffix.")
+        raise DataError(
+            f"{path}: tables are written as .csv or .parquet; change the suffix."
+        )
     with atomic_write(path) as temporary:
         write(temporary, index=False)
 
@@ -156,7 +165,10 @@ def write_table(
 def to_plain(
     value: Any,  # nested dictionaries, lists, arrays, numbers, texts, None
 ) -> Any:
-    "Turn arrays and numbers of any library into what JSON knows; a number that is not finite becomes null."
+    """Turn arrays and numbers of any library into what JSON knows.
+
+    A number that is not finite becomes null.
+    """
     if isinstance(value, dict):
         return {str(key): to_plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -183,13 +195,15 @@ def write_json(
 sizes = {}
 for n in (480, 1440, 5760, 28800):
     rng = np.random.default_rng(0)
-    rows = pd.DataFrame({"contribution": rng.integers(0, 11, n), "payout": rng.random(n).round(3), "mechanism": "libertarian"})
+    rows = {"contribution": rng.integers(0, 11, n), "payout": rng.random(n).round(3)}
+    rows = pd.DataFrame(rows | {"mechanism": "libertarian"})
     for suffix in (".csv", ".parquet"):
         write_table(f"plays{suffix}", rows)
         sizes[suffix, n] = Path(f"plays{suffix}").stat().st_size / 1024
 fig, ax = plt.subplots(figsize=(4, 2.6))
 for suffix in (".csv", ".parquet"):
-    ax.loglog(*zip(*((n, size) for (s, n), size in sizes.items() if s == suffix)), "o-", label=suffix)
+    of_suffix = {n: size for (s, n), size in sizes.items() if s == suffix}
+    ax.loglog(of_suffix.keys(), of_suffix.values(), "o-", label=suffix)
 ax.set(xlabel="rows", ylabel="size on disk (KiB)")
 ax.legend(frameon=False)
 assert sizes[".parquet", 28800] < sizes[".csv", 28800] / 4
@@ -223,18 +237,27 @@ def path_name(path: tuple) -> str:
 def named_leaves(
     pytree: Any,  # parameters, an optimiser's state, random keys, numbers
 ) -> dict[str, Array]:  # "params/Dense_0/kernel" -> array
-    "Lay a tree out as a new flat dictionary of plain arrays; raises DataError when two leaves would share a name."
+    """Lay a tree out as a new flat dictionary of plain arrays.
+
+    Raises DataError when two leaves would share a name.
+    """
     leaves, _ = jax.tree_util.tree_flatten_with_path(pytree)
-    named = {path_name(path): jax.random.key_data(leaf) if is_key(leaf) else jnp.asarray(leaf) for path, leaf in leaves}
+    plain = lambda x: jax.random.key_data(x) if is_key(x) else jnp.asarray(x)
+    named = {path_name(path): plain(leaf) for path, leaf in leaves}
     if len(named) != len(leaves):
-        raise DataError("Two leaves of the tree would be saved under one name; rename the one with a slash in its own.")
+        raise DataError(
+            "Two leaves of the tree would be saved under one name; "
+            "rename the one with a slash in its own."
+        )
     return named
 
 
+# %%
+#| export
 def save_parameters(
     path: Path | str,
     pytree: Any,  # parameters, an optimiser's state, random keys, numbers
-    metadata: dict[str, str] | None = None,  # short texts kept in the file, e.g. a hash of the settings
+    metadata: dict[str, str] | None = None,  # short texts, e.g. a hash of the settings
 ) -> None:
     "Save a tree of arrays as safetensors, whole or not at all."
     with atomic_write(path) as temporary:
@@ -248,24 +271,49 @@ def save_parameters(
 
 # %%
 #| export
+def _load_named_leaves(path):
+    "Load what `save_parameters` wrote; raises DataError when it is no such file."
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise DataError(
+            f"{path}: cannot be read as saved parameters ({error}); "
+            "make the file again."
+        ) from None
+
+
+def _check_leaves(path, found, wanted):
+    "Raise DataError unless the leaves found have the names, types and shapes wanted."
+    say = lambda leaf: f"{leaf.dtype}{list(leaf.shape)}"
+    for name in sorted(wanted.keys() | found.keys()):
+        has = say(found[name]) if name in found else "nothing"
+        needs = say(wanted[name]) if name in wanted else "nothing"
+        if has != needs:
+            raise DataError(
+                f"{path}: {has} is saved under {name!r} where {needs} is needed; "
+                "these are parameters of something else."
+            )
+
+
+# %%
+#| export
 def load_parameters(
     path: Path | str,
-    template: Any,  # a tree of the same form, shapes and types; its values do not matter
+    template: Any,  # a tree of the same form, shapes and types, with any values
 ) -> Any:  # like the template
-    "Restore a tree that save_parameters wrote; raises DataError when it does not fit the template."
-    try:
-        found = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise DataError(f"{path}: cannot be read as saved parameters ({error}); make the file again.") from None
-    wanted = jax.eval_shape(named_leaves, template)
-    for name in sorted(wanted.keys() | found.keys()):
-        has, needs = (f"{tree[name].dtype}{list(tree[name].shape)}" if name in tree else "nothing" for tree in (found, wanted))
-        if has != needs:
-            raise DataError(f"{path}: {has} is saved under {name!r} where {needs} is needed; these are parameters of something else.")
+    """Restore a tree that `save_parameters` wrote.
+
+    Raises DataError when the file does not fit the template.
+    """
+    found = _load_named_leaves(path)
+    _check_leaves(path, found, jax.eval_shape(named_leaves, template))
 
     def restore(place, leaf):
         value = found[path_name(place)]
-        return jax.random.wrap_key_data(value, impl=jax.random.key_impl(jnp.empty((), leaf.dtype))) if is_key(leaf) else value
+        if not is_key(leaf):
+            return value
+        impl = jax.random.key_impl(jnp.empty((), leaf.dtype))
+        return jax.random.wrap_key_data(value, impl=impl)
 
     return jax.tree_util.tree_map_with_path(restore, template)
 
@@ -284,19 +332,24 @@ def read_metadata(
 # bit.
 
 # %%
-weights = {"params": {"Dense_0": {"kernel": jax.random.normal(jax.random.key(0), (6, 4)), "bias": jnp.zeros(4)}}}
+kernel = jax.random.normal(jax.random.key(0), (6, 4))
+weights = {"params": {"Dense_0": {"kernel": kernel, "bias": jnp.zeros(4)}}}
 optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(1e-3))
 _, memory = optimiser.update(weights, optimiser.init(weights))
-state = {"params": weights, "memory": memory, "key": jax.random.key(7), "step": jnp.int32(120)}
+state = {"params": weights, "memory": memory}
+state |= {"key": jax.random.key(7), "step": jnp.int32(120)}
 save_parameters("state.safetensors", state, {"settings": "3fd1"})
-blank = {"params": weights, "memory": optimiser.init(weights), "key": jax.random.key(0), "step": jnp.int32(0)}
+blank = {"params": weights, "memory": optimiser.init(weights)}
+blank |= {"key": jax.random.key(0), "step": jnp.int32(0)}
 restored = load_parameters("state.safetensors", blank)
 assert jax.tree.structure(restored) == jax.tree.structure(state)
 assert jax.tree.all(jax.tree.map(lambda a, b: (a == b).all(), restored, state))
-assert jax.random.normal(restored["key"]) == jax.random.normal(jax.random.key(7)), "the same dice, at the same point"
+dice = jax.random.normal(restored["key"])
+assert dice == jax.random.normal(jax.random.key(7)), "the same dice, at the same point"
 assert read_metadata("state.safetensors") == {"settings": "3fd1"}
+wider = {"Dense_0": {"kernel": jnp.zeros((6, 5)), "bias": jnp.zeros(4)}}
 with pytest.raises(DataError, match="parameters of something else") as refused:
-    load_parameters("state.safetensors", blank | {"params": {"params": {"Dense_0": {"kernel": jnp.zeros((6, 5)), "bias": jnp.zeros(4)}}}})
+    load_parameters("state.safetensors", blank | {"params": {"params": wider}})
 print(*sorted(named_leaves(state)), refused.value, sep="\n")
 
 
@@ -314,13 +367,15 @@ def hash_pytree(
     leaves, structure = jax.tree.flatten(pytree)
     digest = hashlib.sha256(f"{structure} {text}".encode())
     for name, leaf in named_leaves(leaves).items():
-        digest.update(f"{name} {leaf.dtype} {leaf.shape}".encode() + np.asarray(leaf).tobytes())
+        digest.update(f"{name} {leaf.dtype} {leaf.shape}".encode())
+        digest.update(np.asarray(leaf).tobytes())
     return digest.hexdigest()[:16]
 
 
 # %%
 same = hash_pytree(state, "seed 0")
-assert same == hash_pytree(restored, "seed 0") and same != hash_pytree(state, "seed 1") and same != hash_pytree(blank, "seed 0")
+assert same == hash_pytree(restored, "seed 0")
+assert same not in (hash_pytree(state, "seed 1"), hash_pytree(blank, "seed 0"))
 same
 
 # %% [markdown]
@@ -341,30 +396,46 @@ _ROOT = Path(democratic_ai.__file__).resolve().parent.parent  # of a checkout
 
 
 def git_state() -> dict[str, Any]:
-    "Name the commit of this repository and whether tracked files differ from it; \"unknown\" outside git."
+    """Name the commit of this repository, and whether tracked files differ from it.
+
+    Outside git the commit is called "unknown".
+    """
 
     def git(*arguments):
-        return subprocess.run(["git", "-C", _ROOT, *arguments], capture_output=True, text=True, check=True).stdout.strip()
+        command = ["git", "-C", _ROOT, *arguments]
+        return subprocess.check_output(command, text=True, stderr=subprocess.PIPE)
 
     try:
-        if Path(git("rev-parse", "--show-toplevel")).resolve() != _ROOT:
+        if Path(git("rev-parse", "--show-toplevel").strip()).resolve() != _ROOT:
             raise FileNotFoundError("this is a copy inside somebody else's repository")
+        commit = git("rev-parse", "HEAD").strip()
         changes = git("status", "--porcelain", "--untracked-files=no")
-        return {"commit": git("rev-parse", "HEAD"), "uncommitted_changes": bool(changes)}
+        return {"commit": commit, "uncommitted_changes": bool(changes)}
     except (OSError, subprocess.CalledProcessError):
         return {"commit": "unknown", "uncommitted_changes": None}
 
 
+# %%
+#| export
 def provenance(
     **extra: Any,  # profile, seed, minutes, ...
 ) -> dict[str, Any]:
-    "Say what made a result: commit, versions, time, machine, and whatever the caller adds."
+    """Say what made a result: commit, versions, time and machine.
+
+    Whatever the caller adds comes last.
+    """
     packages = ("jax", "flax", "optax", "numpy", "pandas")
+    versions = {name: version(name) for name in packages}
+    machine = {
+        "cores": os.cpu_count(),
+        "processor": platform.processor() or platform.machine(),
+        "system": platform.system(),
+    }
     return {
         **git_state(),
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in packages},
-        "machine": {"cores": os.cpu_count(), "processor": platform.processor() or platform.machine(), "system": platform.system()},
+        "versions": {"python": platform.python_version()} | versions,
+        "machine": machine,
         **extra,
     }
 
@@ -374,7 +445,8 @@ made_by = provenance(profile="smoke", seed=0)
 write_json("provenance.json", made_by | {"loss": jnp.array([0.5, jnp.nan])})
 assert json.loads(Path("provenance.json").read_text())["loss"] == [0.5, None]
 assert len(made_by["commit"]) == 40 or made_by["commit"] == "unknown"
-assert platform.node() not in json.dumps(made_by).replace(made_by["machine"]["processor"], "") or not platform.node()
+written = json.dumps(made_by).replace(made_by["machine"]["processor"], "")
+assert not platform.node() or platform.node() not in written
 print({key: made_by[key] for key in ("versions", "machine", "profile", "seed")})
 
 # %% [markdown]
