@@ -85,14 +85,14 @@ publish: setup  ## take over finished runs (paper profile, sensitivity): paper/r
 stale: setup  ## list which committed results other code, settings or published tables would make otherwise
 	@$(BIN)/python paper/publish.py stale
 
-test: setup  ## notebooks' own examples, then tests/
-	@$(BIN)/nbdev-test --n-workers 2 --skip-folder-re '^(run|results|questions)$$'
+test: setup  ## lint, notebooks' own examples, then tests/
 	@$(MAKE) --no-print-directory lint
+	@$(BIN)/nbdev-test --n-workers 2 --skip-folder-re '^(run|results|questions)$$'
 	@$(BIN)/pytest
 
-lint: setup  ## what ruff says of package, notebooks and tests; it lists, but does not ask for, shorter lines
+lint: setup  ## what ruff says of package, notebooks and tests, and of their form
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/ruff check --exit-zero --statistics --quiet --select E501,W505 .
+	@$(BIN)/ruff format --check --quiet .
 
 bench: setup  ## time every expensive step against PyTorch eager and the machine's limit: benchmarks/results.csv; wants a quiet machine and PyTorch
 	@$(BIN)/python -c 'import torch' 2>/dev/null || { echo "make: the comparison needs PyTorch; install its CPU build into .venv with pip, as its own site says." >&2; exit 1; }

@@ -161,7 +161,14 @@ class VirtualPlayer(nn.Module):
     hidden: int = Cloning.hidden
 
     @nn.compact
-    def __call__(self, features, state=None):  # [..., T, 16] -> state, [..., T, 11]
+    def __call__(self, features, state=None):
+        """Compute state and logits [..., T, 11] of T rounds of features [..., T, 16].
+
+        Parameters
+        ----------
+        features
+        state : default: None
+        """
         embedded = nn.tanh(nn.Dense(self.embed, name="embed")(features))
         lstm = nn.RNN(nn.OptimizedLSTMCell(self.hidden, name="lstm"), return_carry=True)
         state, hidden = lstm(embedded, initial_carry=state)
@@ -426,7 +433,7 @@ def batch_gradient(
     blocks = jax.random.randint(key_blocks, (config.batch,), 0, examples.n_blocks)
     batch = examples, blocks, key_orders
     values, gradient = imitation_gradient(params, *batch, config=config)
-    return dict(zip(("loss", "cross_entropy"), values)), gradient
+    return dict(zip(("loss", "cross_entropy"), values, strict=True)), gradient
 
 # %% ../nbs/method/04_cloning.ipynb #1cda1d7f
 @cache
@@ -516,7 +523,7 @@ def log_probability(
 
 # %% ../nbs/method/04_cloning.ipynb #d1a6f4bf
 def _observe(params, state, endowment, contribution, payout):
-    """Update every player's LSTM by a round; return its state and log_p [..., 11, P]."""
+    """Update every player's LSTM by a round: its state, and log_p [..., 11, P]."""
     known = observation(endowment, contribution, payout)  # [..., P, 16]
     state, logits = _network(params).apply(params, known[..., None, :], state)
     return state, masked_log_softmax(jnp.swapaxes(logits[..., 0, :], -1, -2), endowment)

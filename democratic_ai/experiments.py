@@ -47,13 +47,14 @@ def _cells():
     columns = ["experiment", "rival", "tail_endowment", "n"]
     return pd.DataFrame(cells, columns=columns).sort_values("experiment", kind="stable")
 
-
+# %% ../nbs/method/14_experiments.ipynb #3c6b2105
 def plan(
     *,
     fraction: float = 1.0,
 ) -> pd.DataFrame:
-    """Recruit as many groups as Koster et al. (Figure 1c, Table S1a, "Human referee
-    experiments"), a row each, every other one with HCRM first.
+    """Recruit as many groups as were published, a row each.
+
+    Every other group meets HCRM first.
 
     Parameters
     ----------
@@ -64,6 +65,10 @@ def plan(
     -------
     pd.DataFrame
         experiment, group, rival, tail_endowment, agent_first
+
+    Notes
+    -----
+    Source: Koster et al., Figure 1c, Table S1a, "Human referee experiments".
     """
     rows = _cells()
     n = (rows.n * fraction).round().clip(lower=2).astype(int)
@@ -83,10 +88,11 @@ class HumanReferee:
     Attributes
     ----------
     departure : tuple[float, float], default: (0.2, 0.8)
-        range of the part of the way from the equal split to a rule by contribution: nobody leaves
-        the screen as it was, and overall they respond less than HCRM
+        range of the part of the way from the equal split to a rule by contribution:
+        nobody leaves the screen as it was, and overall they respond less than HCRM
     relative : tuple[float, float], default: (0.0, 1.0)
-        range of the weight of ratios against coins: the screen shows coins, some compare
+        range of the weight of ratios against coins: the screen shows coins, some
+        compare
     memory : float, default: 0.5
         part of the record that is left a round later; HCRM has none
     tremble : float, default: 0.15
@@ -147,8 +153,9 @@ def _tremble(person, key, endowment):
 def human_referee(
     person: HumanReferee = HumanReferee(),
 ) -> game.Referee:
-    """Make stand-in referees, one for every group, in the place of the people of Koster et al.,
-    Exp. 4 (this project's model).
+    """Make stand-in referees, one for every group (this project's model).
+
+    They are in the place of the people of Koster et al., Exp. 4.
 
     Parameters
     ----------
@@ -331,8 +338,7 @@ def trial_table(
 def debriefing_features(
     block: game.Block,
 ) -> Array:
-    """Measure what the seven questions ask about (this project's reading of Koster et al.,
-    "Debriefing").
+    """Measure what the seven questions ask about, as this project reads them.
 
     Parameters
     ----------
@@ -342,6 +348,10 @@ def debriefing_features(
     -------
     Array
         [7, ..., P], one row per question
+
+    Notes
+    -----
+    Source: Koster et al., "Debriefing".
     """
     own = (block.returns / block.endowment[..., None, :]).mean(-2)
     fair = -game.gini(block.returns.sum(-2))
@@ -503,7 +513,8 @@ def collect_votes(
     cast = np.asarray(plays.answered[2 * n : 3 * n]).ravel()
     rows = groups.loc[groups.index.repeat(n_players)].reset_index(drop=True)
     rows.insert(4, "player", np.tile(np.arange(n_players), n))
-    for name, value in zip(("vote", *QUESTIONS), np.asarray(marked, float)):
+    marks = zip(("vote", *QUESTIONS), np.asarray(marked, float), strict=True)
+    for name, value in marks:
         rows[name] = np.where(cast, value.ravel(), np.nan)
     return rows.assign(source="participants")
 

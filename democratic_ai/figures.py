@@ -236,15 +236,15 @@ def panels(
     shared = {"sharex": True, "sharey": True, "squeeze": False}
     figure, axes = plt.subplots(len(rows), len(columns), figsize=size, **shared)
     alone, low = above and len(columns) == 1, height <= 1.2  # low: one word a line
-    for ax, name in zip(axes[0], columns):
+    for ax, name in zip(axes[0], columns, strict=True):
         words = label(name)
         ax.set_title(f"{above}: {words}" if alone else heading.format(words))
     if above and not alone:
         figure.suptitle(above, fontsize=8)
-    for ax, name in zip(axes[:, 0], rows):
+    for ax, name in zip(axes[:, 0], rows, strict=True):
         words = label(name).replace(" ", "\n") if low else label(name)
         ax.set_ylabel(words, weight="bold", fontsize=7 if low else 8)
-    return figure, dict(zip(product(rows, columns), axes.flat))
+    return figure, dict(zip(product(rows, columns), axes.flat, strict=True))
 
 # %% ../nbs/method/13_figures.ipynb #a08a3f54
 def _name_axes(figure: Figure, x: str, y: str) -> None:
@@ -563,7 +563,7 @@ def vote_bars(
     size = (np.clip(0.7 + 2.1 * n, COLUMN, FULL), 2.4 + 0.2 * (n == 1))
     with style():
         figure, axes = plt.subplots(1, n, figsize=size, sharey=True, squeeze=False)
-        for ax, rival in zip(axes[0], rivals):
+        for ax, rival in zip(axes[0], rivals, strict=True):
             _bars(ax, frame[frame["rival"] == rival], tails)
             ax.set(title=f"against {label(rival)}", ylim=(0, 1), xlabel=_TAIL_COINS)
         axes[0, 0].set_ylabel(f"share of the votes for {agent}")
@@ -807,7 +807,7 @@ def manifold_map(
     _require_columns(frame, "manifold_map", ["w_bin", "v", "mds_x", "mds_y"])
     # up to 0.6: the palest yellow would not show
     colors = mpl.colormaps[_SHADES](0.6 * frame["v"].to_numpy(float))
-    digits = zip(frame["w_bin"], colors, frame["mds_x"], frame["mds_y"])
+    digits = zip(frame["w_bin"], colors, frame["mds_x"], frame["mds_y"], strict=True)
     for bin_of_w, color, x, y in digits:
         look = {"color": color, "ms": 5.5 if bin_of_w < 10 else 8, "mew": 0}
         ax.plot(x, y, marker=f"${bin_of_w}$", **look, ls="none")

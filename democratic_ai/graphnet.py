@@ -82,7 +82,18 @@ class MechanismNetwork(nn.Module):
     width: int = 32
 
     @nn.compact
-    def __call__(self, endowment: Array, contribution: Array) -> Array:  # [..., P] each
+    def __call__(self, endowment: Array, contribution: Array) -> Array:
+        """Compute the shares [..., P] from endowments and contributions [..., P].
+
+        Parameters
+        ----------
+        endowment : Array
+        contribution : Array
+
+        Returns
+        -------
+        Array
+        """
         start = {"kernel_init": _truncated_normal}
         layer = lambda name, n=self.width: nn.Dense(n, name=name, **start)
         join = lambda *parts: jnp.concatenate(parts, -1)

@@ -37,8 +37,8 @@ def block_origins(
         [blocks] iteration, group
     """
     n_groups = [len(data_set["vote"]) for data_set in data_sets.values()]
-    before = np.cumsum([0, *n_groups])
-    groups = [start + np.tile(np.arange(n), 2) for start, n in zip(before, n_groups)]
+    sizes = zip(np.cumsum([0, *n_groups[:-1]]), n_groups, strict=True)
+    groups = [before + np.tile(np.arange(n), 2) for before, n in sizes]
     iteration = np.repeat(list(map(int, data_sets)), np.multiply(2, n_groups))
     return iteration, np.concatenate(groups)
 
@@ -138,8 +138,8 @@ def cross_validate_sizes(
         so_far = np.unique(group_of[iteration_of <= s])
         key_s = jax.random.fold_in(key, s)
         parts = hcmd_zero.random_splits(key_s, splits).split(so_far)
-        for split, (kept, left) in enumerate(parts):
-            kept, left = (np.isin(group_of, so_far[part]) for part in (kept, left))
+        for split, halves in enumerate(parts):
+            kept, left = (np.isin(group_of, so_far[half]) for half in halves)
             for embed, hidden in sizes:
                 size = replace(config.imitation, embed=embed, hidden=hidden)
                 loss = _fit_to_some(jax.random.fold_in(key_s, split), plays, kept, size)
@@ -264,7 +264,8 @@ def vote_information(
         iteration, rule, unordered, taste: thousandths of a nat per vote
     """
     rows = []
-    for (s, data_of), key_s in zip(groups.items(), jax.random.split(key, len(groups))):
+    keys = jax.random.split(key, len(groups))
+    for (s, data_of), key_s in zip(groups.items(), keys, strict=True):
         key_rule, key_unordered = jax.random.split(key_s)
         blocks = hcmd_zero.split_blocks(data_of)
         rule = np.asarray(_vote_frequency(key_rule, *blocks))
@@ -279,7 +280,9 @@ def vote_information(
 def worst_returns(
     record: Mapping,
 ) -> pd.DataFrame:
-    """Measure what people were left with; 1 is what keeping everything is sure to bring.
+    """Measure what people were left with.
+
+    1 is what keeping everything is sure to bring.
 
     Parameters
     ----------

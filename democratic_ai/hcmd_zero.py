@@ -195,7 +195,7 @@ def split_blocks(
     -------
     tuple[game.Block, game.Block]
     """
-    played = zip(data_set["contribution"], data_set["payout"])
+    played = zip(data_set["contribution"], data_set["payout"], strict=True)
     first, second = (game.Block(data_set["endowment"], *both) for both in played)
     return first, second
 
@@ -724,7 +724,8 @@ def converge(
     candidates = [record["mechanism"][str(s)] for s in range(iteration + 1)]
     simulate = partial(_simulate_utility, utility_function=utility_function)
     keys = jax.random.split(key, len(candidates))
-    utilities = [simulate(k, fitted, x, endowment) for k, x in zip(keys, candidates)]
+    keyed = zip(keys, candidates, strict=True)
+    utilities = [simulate(k, fitted, x, endowment) for k, x in keyed]
     votes = metagame.pair_blocks(jnp.stack(utilities), slope=1.0)
     return {"win": jnp.asarray(votes.win), "error": jnp.asarray(votes.error)}
 

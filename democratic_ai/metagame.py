@@ -167,7 +167,7 @@ def _list_mechanisms(candidates):
         for none
     """
     if isinstance(candidates, Grid):
-        points = zip(*map(jnp.asarray, candidates))
+        points = zip(*map(jnp.asarray, candidates), strict=True)
         candidates = [mechanisms.manifold(w, v) for w, v in points]
     if not len(candidates):
         raise ValueError(
@@ -180,7 +180,7 @@ def _play_each(key, players, candidates, endowment, summary, rules):
     """Play every mechanism's blocks once and stack `summary(block)`."""
     listed, players = _list_mechanisms(candidates), devices.as_pytree(players)
     play = partial(_summarise, summary=summary, rules=rules)
-    own = zip(jax.random.split(key, len(listed)), listed)
+    own = zip(jax.random.split(key, len(listed)), listed, strict=True)
     return jnp.stack([play(k, players, mechanism, endowment) for k, mechanism in own])
 
 # %% ../nbs/method/10_metagame.ipynb #67992669

@@ -592,7 +592,8 @@ def read_experiments(
     DataError
         naming file, row and column of a fault
     """
-    trials, votes = zip(*(_read_experiment(Path(folder), number) for number in _FILES))
+    tables = [_read_experiment(Path(folder), number) for number in _FILES]
+    trials, votes = zip(*tables, strict=True)
     seat = ["experiment", "group", "player"]
     trials = pd.concat(trials).sort_values(experiments.ROW_KEY, ignore_index=True)
     votes = pd.concat(votes).sort_values(seat, ignore_index=True)
@@ -656,5 +657,5 @@ def write_experiments(
         for name, table in ((play, mine), (who, players)):
             if name:
                 with store.atomic_write(Path(folder) / name) as temporary:
-                    table = table[list(FORMS[name].columns)]
-                    table.to_csv(temporary, header=False, index=False)
+                    columns = list(FORMS[name].columns)
+                    table[columns].to_csv(temporary, header=False, index=False)

@@ -21,7 +21,7 @@ def shard(
     x: Array,
     axis: int,
 ) -> Array:
-    """Spread an axis over all devices that JAX finds, if it can be cut into equal parts.
+    """Spread an axis over all devices of JAX, if it can be cut into equal parts.
 
     Parameters
     ----------
@@ -171,5 +171,9 @@ def pad_like(
     Any
         like `template`
     """
-    widths = lambda x, like: [(0, n - m) for m, n in zip(x.shape, like.shape)]
-    return jax.tree.map(lambda x, like: jnp.pad(x, widths(x, like)), arrays, template)
+
+    def pad(x, like):
+        sizes = zip(x.shape, like.shape, strict=True)
+        return jnp.pad(x, [(0, n - m) for m, n in sizes])
+
+    return jax.tree.map(pad, arrays, template)

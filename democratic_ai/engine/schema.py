@@ -174,7 +174,8 @@ def _read_lines(
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file)
-            return {reader.line_num: cells for cells in reader if cells}
+            numbered = ((reader.line_num, cells) for cells in reader)
+            return {number: cells for number, cells in numbered if cells}
     except FileNotFoundError:
         problem = "there is no such file; make it, or put it there by hand"
     except (OSError, UnicodeDecodeError, csv.Error) as error:

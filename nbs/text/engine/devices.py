@@ -54,7 +54,7 @@ def shard(
     x: Array,  # games along `axis`
     axis: int,
 ) -> Array:  # the same numbers
-    "Spread an axis over all devices that JAX finds, if it can be cut into equal parts."
+    "Spread an axis over all devices of JAX, if it can be cut into equal parts."
     n_devices = jax.device_count()
     if n_devices == 1 or x.shape[axis] % n_devices:
         return x
@@ -217,8 +217,12 @@ def pad_like(
     template: Any,  # the same tree of arrays or shapes (`jax.eval_shape`), none smaller
 ) -> Any:  # like `template`
     "Fill up every array with zeros at its ends to the shape that the template has."
-    widths = lambda x, like: [(0, n - m) for m, n in zip(x.shape, like.shape)]
-    return jax.tree.map(lambda x, like: jnp.pad(x, widths(x, like)), arrays, template)
+
+    def pad(x, like):
+        sizes = zip(x.shape, like.shape, strict=True)
+        return jnp.pad(x, [(0, n - m) for m, n in sizes])
+
+    return jax.tree.map(pad, arrays, template)
 
 
 # %%

@@ -108,7 +108,8 @@ def _comments(source):
     found = [token for token in tokens if token.type == tokenize.COMMENT]
     alone = [not token.line[: token.start[1]].strip() for token in found]
     text = [token.string.lstrip("# ") for token in found]
-    return {t.start[0]: (t.start[1], *rest) for t, *rest in zip(found, text, alone)}
+    comments = zip(found, text, alone, strict=True)
+    return {token.start[0]: (token.start[1], *rest) for token, *rest in comments}
 
 
 # %%
@@ -145,9 +146,11 @@ def _parameters(function):
     a = function.args
     positional = a.posonlyargs + a.args
     defaults = [None] * (len(positional) - len(a.defaults)) + a.defaults
-    listed = [(arg.arg, arg, default) for arg, default in zip(positional, defaults)]
+    pairs = zip(positional, defaults, strict=True)
+    listed = [(arg.arg, arg, default) for arg, default in pairs]
     listed += [(f"*{a.vararg.arg}", a.vararg, None)] if a.vararg else []
-    listed += [(arg.arg, arg, value) for arg, value in zip(a.kwonlyargs, a.kw_defaults)]
+    pairs = zip(a.kwonlyargs, a.kw_defaults, strict=True)
+    listed += [(arg.arg, arg, default) for arg, default in pairs]
     listed += [(f"**{a.kwarg.arg}", a.kwarg, None)] if a.kwarg else []
     return [
         _item(name, arg.annotation, default, arg)
@@ -187,7 +190,7 @@ def _yields(function):
 
 # %%
 #| export
-_SOURCE = re.compile(r"\s*\(([^()]*\bet al\.[^()]*(?:\([^()]*\)[^()]*)*)\)")
+_SOURCE = re.compile(r"\s*\(([^()]*\bet\s+al\.[^()]*(?:\([^()]*\)[^()]*)*)\)")
 _ERRORS = r"[A-Z]\w*(?:Error|Exception)"
 _RAISES = re.compile(
     rf"(?:[;,]\s|\s|^)(?:[Rr]aises?|and)(?: an?)? "
@@ -195,13 +198,13 @@ _RAISES = re.compile(
     r"(.*?)(?=[;.](?:\s|$)|, and [A-Z]\w*Error|$)",
     re.DOTALL,
 )
-_WIDTH = 100  # columns
+_WIDTH = 88  # columns
 _SECTIONS = ("Examples", "Notes", "References")  # a type of that name is no section
 
 
 def _sources(text):
     "Take the sources out of a text: text, sources."
-    return _SOURCE.sub("", text), _SOURCE.findall(text)
+    return _SOURCE.sub("", text), [" ".join(s.split()) for s in _SOURCE.findall(text)]
 
 
 def _errors(text):
@@ -244,6 +247,8 @@ text, sources = _sources(sentence)
 text, raised = _errors(text)
 assert (text, sources) == ("Pay an equal part.", ["Koster et al., Figure 1A"])
 assert raised == [("ValueError", "for no player")]
+broken = "Pay (Koster et\n    al., Figure 1)."
+assert _sources(broken) == ("Pay.", ["Koster et al., Figure 1"])
 both = [("OSError", ""), ("DataError", "")]
 assert _errors("Read; raises OSError or DataError.") == ("Read.", both)
 assert _errors("It raises the fund.") == ("It raises the fund.", [])
@@ -279,8 +284,8 @@ def _compose(
     text, sources = _sources(written)
     text, raised = _errors(text)
     first, *paragraphs = re.split(r"\n\s*\n", text)
-    summary, rest = _summary(first, width - 6)
-    wrap = partial(textwrap.wrap, width=width - 6, break_on_hyphens=False)
+    summary, rest = _summary(first, width - 3)
+    wrap = partial(textwrap.wrap, width=width - 3, break_on_hyphens=False)
     fill = lambda text: "\n".join(wrap(text))
     further = [fill(rest)] if rest else []
     parts = [fill(summary), *further, *map(textwrap.dedent, paragraphs)]
@@ -310,7 +315,7 @@ def _literal(text, indent):
 # %%
 #| export
 def _described(node, comments, lines):
-    "Find what a function or class says of its items: lines of the comments, sections."
+    "Find what a function or class says of its items: lines of comments, sections."
     if isinstance(node, ast.ClassDef):
         fields = [f for f in node.body if isinstance(f, ast.AnnAssign)]
         listed = [_item(f.target.id, f.annotation, f.value, f) for f in fields]

@@ -17,8 +17,7 @@
 # %% [markdown]
 # # Imitation, fused
 #
-# > What players knew and did goes in, and a loss; the mean loss over a batch of blocks and its
-# > gradient come out.
+# > What players knew and did goes in, and a loss; the mean loss over a batch of blocks and its gradient come out.
 
 # %%
 #| default_exp engine.fused_imitation

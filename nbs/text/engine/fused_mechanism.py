@@ -96,7 +96,8 @@ def _first_network(params, node):
     edge = {(s, r): jnp.tanh(send[s] + receive[r]) for s, r in pairs}
     incoming = _sum_incoming(edge)
     by_edges, by_node, bias = _split_layer(params["node1"], width, n_features)
-    node = [jnp.tanh(by_edges @ x + by_node @ v + bias) for x, v in zip(incoming, node)]
+    nodes = zip(incoming, node, strict=True)
+    node = [jnp.tanh(by_edges @ x + by_node @ v + bias) for x, v in nodes]
     by_edges, by_nodes, bias = _split_layer(params["global1"], width, width)
     return edge, node, jnp.tanh(by_edges @ sum(incoming) + by_nodes @ sum(node) + bias)
 
@@ -120,7 +121,7 @@ def _second_network(params, edge, node, table):
     }
     by_edges, by_node, by_table, bias = _split_layer(params["node2"], *[width] * 3)
     from_table = by_table @ table + bias
-    nodes = zip(_sum_incoming(edge2), node)
+    nodes = zip(_sum_incoming(edge2), node, strict=True)
     scores = [by_edges @ x + by_node @ v + from_table for x, v in nodes]
     return jnp.concatenate(scores)
 
@@ -149,7 +150,7 @@ sizes = {
     "edge2": (128, 32),
     "node2": (96, 1),
 }
-keys = dict(zip(sizes, jax.random.split(jax.random.key(0), len(sizes))))
+keys = dict(zip(sizes, jax.random.split(jax.random.key(0), len(sizes)), strict=True))
 params = {
     name: {
         "kernel": jax.random.normal(keys[name], size) / np.sqrt(size[0]),
@@ -200,7 +201,7 @@ def _second_network_with_edges(params, edge, node, table):
     }
     by_edges, by_node, by_table, bias = _split_layer(params["node2"], *[width] * 3)
     from_table = by_table @ table + bias
-    nodes = zip(_sum_incoming(edge2), node)
+    nodes = zip(_sum_incoming(edge2), node, strict=True)
     scores = [by_edges @ x + by_node @ v + from_table for x, v in nodes]
     return edge2, jnp.concatenate(scores)
 
@@ -342,7 +343,8 @@ def weighted_gradient(
     rounds = [x.reshape(-1, x.shape[-1]) for x in arrays]
     modes = ("edge", "edge", "constant")  # what fills up weighs nothing
     most = devices.rows_at_once(ROUNDS_PER_CHUNK, rounds[0].shape[-1])
-    chunks = [devices.chunk(x, most, mode=mode) for x, mode in zip(rounds, modes)]
+    batch = zip(rounds, modes, strict=True)
+    chunks = [devices.chunk(x, most, mode=mode) for x, mode in batch]
 
     def add(total, chunk):
         endowment, contribution, weight = (devices.shard(x, 0) for x in chunk)

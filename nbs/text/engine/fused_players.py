@@ -88,7 +88,7 @@ def concatenate_weights(
 def feature_major(
     params: dict,  # of `cloning.VirtualPlayer`
 ) -> dict:  # matrices [out, in], biases [out, 1], the three sigmoid gates halved
-    "Transpose the weights for players along the last axis, and one tanh for all gates."
+    "Transpose the weights: players along the last axis, one tanh for all gates."
     w = concatenate_weights(params)
     halved = np.repeat(np.float32([0.5, 0.5, 1, 0.5]), w["choice"].shape[0])
     w = w | {"gates": w["gates"] * halved, "gates_bias": w["gates_bias"] * halved}
@@ -212,7 +212,8 @@ def _gate_gradients(recurrent, traces, d_hidden):
     """
     d_h = d_cell = 0.0
     d_gates = []
-    for (gates, cell, squashed), from_choice in zip(traces[::-1], d_hidden[::-1]):
+    backwards = zip(traces[::-1], d_hidden[::-1], strict=True)
+    for (gates, cell, squashed), from_choice in backwards:
         i, f, g, o = _split_gates(gates)
         d_h = d_h + from_choice
         d_cell = d_cell + d_h * o * (1 - squashed**2)
@@ -381,9 +382,10 @@ def observe(
     "Update the state of all players by the results of a round."
     rows = [endowment / 10, contribution / 10, contribution / endowment]
     known = jnp.concatenate(rows)
-    seats = zip(weights["known"], weights["paid"])
-    features = [k @ known + p @ (payout / 10) for k, p in seats]
-    return [_recurrent_step(weights, x, s) for x, s in zip(features, state)]
+    parts = zip(weights["known"], weights["paid"], strict=True)
+    features = [k @ known + p @ (payout / 10) for k, p in parts]
+    seats = zip(features, state, strict=True)
+    return [_recurrent_step(weights, x, s) for x, s in seats]
 
 
 # %% [markdown]
@@ -455,7 +457,7 @@ def act(
     "Sample the contributions of one round."
     uniform = _games_last(jax.random.uniform(key, endowment.shape))
     logits = [weights["choice"] @ h + weights["choice_bias"] for h, _ in state]
-    players = zip(uniform, logits, _games_last(endowment))
+    players = zip(uniform, logits, _games_last(endowment), strict=True)
     sampled = [sample_contribution(*player)[0] for player in players]
     return jnp.stack(sampled, -1).reshape(endowment.shape)
 
@@ -492,7 +494,8 @@ def _rollout(weights, endowment, uniform, perturbation, pay):
     def one_round(carried, inputs):
         state = observe(weights, endowment, carried[1], carried[2], carried[0])
         logits = [weights["choice"] @ h + weights["choice_bias"] for h, _ in state]
-        sampled, log_p = zip(*map(sample_contribution, inputs[0], logits, endowment))
+        choices = map(sample_contribution, inputs[0], logits, endowment)
+        sampled, log_p = zip(*choices, strict=True)
         contribution = jnp.stack(sampled)
         payout = jax.lax.stop_gradient(pay(endowment.T, contribution.T).T) + inputs[1]
         return (state, contribution, payout), (contribution, payout, sum(log_p))

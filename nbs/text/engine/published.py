@@ -85,7 +85,8 @@ last = last.relative_contribution
 assert last["libertarian", "head"] > 0.6 and last["liberal_egalitarian", "tail"] > 0.8
 assert last["strict_egalitarian"].max() < 0.45
 fig, axes = plt.subplots(1, 3, figsize=(7.5, 2.4), sharey=True)
-for ax, (mechanism, cell) in zip(axes, unequal.groupby("mechanism", sort=False)):
+panels = zip(axes, unequal.groupby("mechanism", sort=False), strict=True)
+for ax, (mechanism, cell) in panels:
     for role, marker in (("head", "o"), ("tail", "^")):
         mine = cell[cell.role == role]
         ax.plot(mine["round"], mine.relative_contribution, marker, ms=4, label=role)

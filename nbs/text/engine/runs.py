@@ -17,8 +17,7 @@
 # %% [markdown]
 # # Where a run keeps its files
 #
-# > The number of a seed, an iteration or a population goes in; the place of its files in a run
-# > comes out, and what each step writes there.
+# > The number of a seed, an iteration or a population goes in; the place of its files in a run comes out, and what each step writes there.
 
 # %%
 #| default_exp engine.runs
@@ -354,7 +353,7 @@ for k in range(2):
     store.write_table(seed(k) / "votes.csv", pd.DataFrame(votes))
 seeds = read_seeds(".", "votes.csv", 2)
 assert seeds["source"].value_counts().to_dict() == {"participants": 2, "people": 1}
-with pytest.raises(store.DataError, match="seed2/votes.csv: there is no such file"):
+with pytest.raises(store.DataError, match=r"seed2/votes\.csv: there is no such file"):
     read_seeds(".", "votes.csv", 3)
 seeds
 

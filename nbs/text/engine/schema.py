@@ -189,7 +189,8 @@ def _read_lines(
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file)
-            return {reader.line_num: cells for cells in reader if cells}
+            numbered = ((reader.line_num, cells) for cells in reader)
+            return {number: cells for number, cells in numbered if cells}
     except FileNotFoundError:
         problem = "there is no such file; make it, or put it there by hand"
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -345,7 +346,7 @@ places = (
     "row 3, column 'contribution'",
     "row 4, column 'contribution'",
 )
-for place, (wrong, right) in zip(places, mendings):
+for place, (wrong, right) in zip(places, mendings, strict=True):
     assert refusal().startswith(f"coins.csv, {place}")
     print(refusal())
     Path("coins.csv").write_text(Path("coins.csv").read_text().replace(wrong, right))

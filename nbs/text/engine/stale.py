@@ -17,8 +17,7 @@
 # %% [markdown]
 # # What is stale
 #
-# > A notebook and its settings go in; a short text comes out that changes when, and only when,
-# > the notebook might compute something else.
+# > A notebook and its settings go in; a short text comes out that changes when, and only when, the notebook might compute something else.
 
 # %%
 #| default_exp engine.stale
@@ -375,7 +374,7 @@ def _code_cells(path: Path | str) -> list[tuple[str, bool]]:
     tags = [cell.metadata.get("tags", []) for cell in cells]
     return [
         ("" if cell.source.startswith("%") else cell.source, "parameters" in tag)
-        for cell, tag in zip(cells, tags)
+        for cell, tag in zip(cells, tags, strict=True)
         if "injected-parameters" not in tag
     ]
 
@@ -590,10 +589,10 @@ def _tables(module: _Module, statement: ast.stmt) -> Iterator[str]:
 def _files(module: _Module, statement: ast.stmt) -> Iterator[Path]:
     "Name the files below `published.DATA` that a statement spells."
     for node in ast.walk(statement):
-        parts = []
-        while isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
-            parts, node = [*_texts(node.right), *parts], node.left
-        if parts and _full(module, _dotted(node)) == f"{_PUBLISHED}.DATA":
+        root, parts = node, []
+        while isinstance(root, ast.BinOp) and isinstance(root.op, ast.Div):
+            parts, root = [*_texts(root.right), *parts], root.left
+        if parts and _full(module, _dotted(root)) == f"{_PUBLISHED}.DATA":
             yield Path("data", *parts)
 
 
@@ -662,7 +661,7 @@ reads("reads.beside(), reads.neither()")
 def normalise(
     setting: str,  # one or more words
 ) -> str:
-    "Write the numbers among some words in one way, `1.0` as `1` and `1e-3` as `0.001`."
+    "Write numbers among some words in one way, `1.0` as `1`, `1e-3` as `0.001`."
 
     def word(text):
         try:
@@ -692,7 +691,7 @@ Path("settings.ini").write_text(
     "[DEFAULT]\nloss = 1.0\n[smoke]\nupdates = 3e2\n[laptop]\n"
 )
 with pytest.raises(
-    store.DataError, match="no profile 'desktop' in settings.ini; choose"
+    store.DataError, match=r"no profile 'desktop' in settings\.ini; choose"
 ):
     read_settings("settings.ini", "desktop")
 read_settings("settings.ini", "smoke")
@@ -745,7 +744,7 @@ assert parameters(checkout, "21_clone", {"updates": "3000"}) == {
     "updates": 3000,
 }
 with pytest.raises(
-    store.DataError, match="21_clone.ipynb declares no parameter 'update'; add it"
+    store.DataError, match=r"21_clone\.ipynb declares no parameter 'update'; add it"
 ):
     parameters(checkout, "21_clone", {"update": 3000})
 made = recipe(checkout, "25_experiments", {"loss": "1"})

@@ -17,8 +17,7 @@
 # %% [markdown]
 # # One step of the pipeline
 #
-# > A notebook, its place and its settings go in; what its jobs read, write and are given come out,
-# > and one sentence for a job that failed.
+# > A notebook, its place and its settings go in; what its jobs read, write and are given come out, and one sentence for a job that failed.
 
 # %%
 #| default_exp engine.steps
@@ -82,7 +81,7 @@ assert forgotten.count("21_clone") == 3, (
 def meaning(
     wildcards: Mapping[str, str],  # of a job
 ) -> dict[str, Any]:
-    "Add to a job's wildcards its seed, and its `loss` where that is not the profile's."
+    "Add to a job's wildcards its seed, and its `loss` if not the profile's."
     found = dict(wildcards.items())
     if "run" in found:
         loss, found["seed"] = runs.loss_and_seed(found["run"])

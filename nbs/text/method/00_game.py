@@ -17,8 +17,7 @@
 # %% [markdown]
 # # The investment game
 #
-# > Endowments, contributions and a sharing rule go in; payouts, returns and whole sessions of play
-# > come out.
+# > Endowments, contributions and a sharing rule go in; payouts, returns and whole sessions of play come out.
 
 # %%
 #| default_exp game
@@ -269,7 +268,7 @@ def _play_round(players, referee, endowment, growth, states, key):
 
 
 def _next_round(players, referee, endowment, growth, carried, key):
-    "Show everybody the last round, then play one: what is carried on, and the round."
+    "Show everybody the last round, then play one: what goes on, and the round."
     (state, referee_state), *seen = carried
     mechanism = partial(referee.share, referee_state)
     state = players.update(state, endowment, *seen, mechanism)
@@ -280,7 +279,8 @@ def _next_round(players, referee, endowment, growth, carried, key):
 
 def _as_block(endowment, first, later):
     "Join the first round and the later ones [T - 1, ..., P] to a block."
-    rounds = (jnp.concatenate([one[None], rest]) for one, rest in zip(first, later))
+    pairs = zip(first, later, strict=True)
+    rounds = (jnp.concatenate([one[None], rest]) for one, rest in pairs)
     return Block(endowment, *(jnp.moveaxis(amount, 0, -2) for amount in rounds))
 
 
@@ -413,7 +413,7 @@ print("mean contribution, coins, rounds 1 to 5:", *gave[:5], sep="\n")
 rich = Game(growth=2.0)
 doubled = play(jax.random.key(0), random_bots(), groups, equal_split, game=rich)
 assert jnp.allclose(doubled.payout, bots.payout * 2 / 1.6)
-with pytest.raises(ValueError, match="game.growth is 2.0") as refused:
+with pytest.raises(ValueError, match=r"game\.growth is 2\.0") as refused:
     play(
         jax.random.key(0),
         random_bots()._replace(game=Game()),
@@ -475,17 +475,17 @@ def mechanism_by_group(
 
     def init(key, endowment):
         keys = jax.random.split(key, len(referees))
-        return [referee.init(k, endowment) for referee, k in zip(referees, keys)]
+        return [r.init(k, endowment) for r, k in zip(referees, keys, strict=True)]
 
     def share(states, *seen):
         shares = jnp.stack(
-            [r.share(state, *seen) for r, state in zip(referees, states)]
+            [r.share(state, *seen) for r, state in zip(referees, states, strict=True)]
         )
         index = which.reshape(1, *(1,) * (shares.ndim - 3), -1, 1)
         return jnp.take_along_axis(shares, index, 0)[0]
 
     def update(states, *seen):
-        return [r.update(state, *seen) for r, state in zip(referees, states)]
+        return [r.update(s, *seen) for r, s in zip(referees, states, strict=True)]
 
     return Referee(init, share, update)
 
@@ -554,7 +554,7 @@ assert jnp.allclose(fraction, 0.5, atol=0.01), (
 
 fig, axes = plt.subplots(1, 2, figsize=(7, 2.4))
 for ax, value, label in zip(
-    axes, (coins, fraction), ("coins a round", "fraction of endowment")
+    axes, (coins, fraction), ("coins a round", "fraction of endowment"), strict=True
 ):
     colors = ["#b5651d", "#4c78a8", "#4c78a8", "#4c78a8"]
     ax.bar(["Ann", "Bob", "Cem", "Dee"], value, color=colors)
@@ -643,9 +643,8 @@ def session(
     key_people, *keys, key_vote, key_lottery, key_bonus = jax.random.split(key, 7)
     alone, under = (same_participants(p, key_people) for p in (unrefereed, refereed))
     parts = (alone, equal_split), (under, a), (under, b)
-    tutorial, block_a, block_b = (
-        play(k, who, endowment, m, game=game) for k, (who, m) in zip(keys, parts)
-    )
+    play_part = lambda k, part: play(k, part[0], endowment, part[1], game=game)
+    tutorial, block_a, block_b = map(play_part, keys, parts)
     votes = vote(key_vote, block_a, block_b)
     a_wins = jax.random.uniform(key_lottery, votes.shape[:-1]) < votes.mean(-1)
     bonus_under = lambda m: play(
@@ -707,8 +706,11 @@ def surplus(
 def gini(
     amount: Array,  # [..., P] coins, non-negative, not all zero
 ) -> Array:  # [...] 0 = equal
-    """Compute the Gini coefficient, half the relative mean absolute difference of all
-    pairs (population form; Koster et al., "Data pre-processing and analysis")."""
+    """Compute the Gini coefficient in its population form (Koster et al., "Data
+    pre-processing and analysis").
+
+    It is half the relative mean absolute difference of all pairs.
+    """
     difference = jnp.abs(amount[..., :, None] - amount[..., None, :])
     return difference.mean((-2, -1)) / (2 * amount.mean(-1))
 

@@ -17,8 +17,7 @@
 # %% [markdown]
 # # Mechanisms: from strict egalitarian to libertarian
 #
-# > Endowments and contributions go in; who gets which fraction of the fund comes out, for every
-# > point of a plane of ideologies.
+# > Endowments and contributions go in; who gets which fraction of the fund comes out, for every point of a plane of ideologies.
 
 # %%
 #| default_exp mechanisms
@@ -162,9 +161,9 @@ assert jnp.allclose(
 # line giving pays.
 
 # %%
-COLORS = dict(zip(BASELINES, ("#4c78a8", "#b5651d", "#3a7d44")))
+COLORS = dict(zip(BASELINES, ("#4c78a8", "#b5651d", "#3a7d44"), strict=True))
 gives = jnp.linspace(0.0, 10, 41)
-round_where_ann_gives = lambda c: endowment.at[0].set(c)
+round_where_ann_gives = endowment.at[0].set
 share_of_ann = lambda mechanism, c: mechanism(endowment, round_where_ann_gives(c))[0]
 payout_of_ann = lambda mechanism, c: game.payout(
     endowment, round_where_ann_gives(c), mechanism
@@ -178,7 +177,7 @@ fig, axes = plt.subplots(1, 2, figsize=(8, 2.8))
 for name, mechanism in BASELINES.items():
     axes[0].plot(
         gives,
-        jax.vmap(lambda c: share_of_ann(mechanism, c))(gives),
+        jax.vmap(lambda c, m=mechanism: share_of_ann(m, c))(gives),
         color=COLORS[name],
         label=name.replace("_", " "),
     )
@@ -206,9 +205,8 @@ fig.tight_layout()
 # %%
 brings = {}
 for name, mechanism in BASELINES.items():
-    brings[name] = np.diag(
-        jax.jacobian(lambda c: game.payout(endowment, c, mechanism))(endowment / 2)
-    )
+    paid = lambda c, m=mechanism: game.payout(endowment, c, m)
+    brings[name] = np.diag(jax.jacobian(paid)(endowment / 2))
     print(
         f"{name:20s} one more coin brings Ann {brings[name][0]:.2f}, "
         f"one from Bob brings him {brings[name][1]:.2f}"
@@ -481,7 +479,7 @@ def early_hcrm(
 
 
 def _mixture(point, mix, weights, endowment, contribution):
-    "Hand out a part `mix` of the fund by the softmax of a score, the rest by `point`."
+    "Hand out a part `mix` of the fund by a score's softmax, the rest by `point`."
     by_endowment, by_coins, by_ratio = weights
     coins = by_endowment * endowment + by_coins * contribution
     score = coins / game.Game.most_coins + by_ratio * contribution / endowment
@@ -571,7 +569,7 @@ def _check_shares(share, endowment, contribution, name, tolerance):
     ):
         if wrong.any():
             i = np.unravel_index(wrong.argmax(), wrong.shape)
-            show = lambda x: np.array2string(x[i], precision=3, separator=", ")
+            show = lambda x, i=i: np.array2string(x[i], precision=3, separator=", ")
             raise MechanismError(
                 f"mechanism {name!r} at endowments {show(endowment)} and contributions "
                 f"{show(contribution)} gives shares {show(share)}, which {advice}"

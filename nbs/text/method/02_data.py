@@ -231,7 +231,7 @@ assert len(table) == 36 * 10 * 4 and table["round"].min() == 1
 role = table.player.map(lambda player: "tail" if player else "head")
 paid = table.groupby([table.mechanism, role, "round"]).payout.mean()
 fig, axes = plt.subplots(1, 3, figsize=(7.5, 2.4), sharey=True)
-for ax, name in zip(axes, plays.names):
+for ax, name in zip(axes, plays.names, strict=True):
     for who, style in (("head", "o-"), ("tail", "^-")):
         ax.plot(paid[name, who], style, ms=4, label=who)
     ax.set(title=name.replace("_", " "), xlabel="round", xticks=(1, 5, 10))

@@ -17,8 +17,7 @@
 # %% [markdown]
 # # Stand-in participants
 #
-# > A stated model of how people play goes in, fitted to one published figure; whole data sets of
-# > stand-in play come out.
+# > A stated model of how people play goes in, fitted to one published figure; whole data sets of stand-in play come out.
 
 # %%
 #| default_exp participants
@@ -217,23 +216,22 @@ def act(
     *,
     rules: game.Game = game.Game(),
 ) -> Array:  # [..., P] coins, whole
-    """Draw coins near the inclination, nothing, half and all being favoured (this
-    project's model)."""
+    "Draw coins near the inclination or zero, half, all (this project's model)."
     target = jax.nn.sigmoid(inclination)
     coins = range(rules.most_coins + 1)
     round_answer = [(c == 0) | (2 * c == endowment) | (c == endowment) for c in coins]
     score = [
         population.focal * focal
         - ((c / endowment - target) / population.width) ** 2 / 2
-        for c, focal in zip(coins, round_answer)
+        for c, focal in zip(coins, round_answer, strict=True)
     ]
-    score = [jnp.where(c <= endowment, s, -jnp.inf) for c, s in zip(coins, score)]
+    scored = zip(coins, score, strict=True)
+    score = [jnp.where(c <= endowment, s, -jnp.inf) for c, s in scored]
     best = jnp.stack(score).max(0)
     *below, total = accumulate(jnp.exp(s - best) for s in score)
     drawn = jax.random.uniform(key, endowment.shape) * total
-    return jnp.minimum(
-        sum((drawn >= b).astype(endowment.dtype) for b in below), endowment
-    )
+    steps = [(drawn >= b).astype(endowment.dtype) for b in below]
+    return jnp.minimum(sum(steps), endowment)
 
 
 # %% [markdown]
@@ -250,13 +248,13 @@ assert (given >= 0).all() and (given <= have).all() and (given == np.round(given
 assert len(np.unique(naive[:, 0])) == 1, "rounding: ten thousand people, one answer"
 frequency = [
     np.bincount(g.astype(int), minlength=c + 1) / len(g)
-    for c, g in zip((10, 5, 2), given.T)
+    for c, g in zip((10, 5, 2), given.T, strict=True)
 ]
 assert frequency[0][5] > frequency[0][4], (
     "half is liked better than the coin that is nearer"
 )
 fig, axes = plt.subplots(1, 3, figsize=(7, 2), sharey=True)
-for ax, coins, height in zip(axes, (10, 5, 2), frequency):
+for ax, coins, height in zip(axes, (10, 5, 2), frequency, strict=True):
     ax.bar(range(coins + 1), height, color="#4c78a8")
     ax.axvline(0.43 * coins, color="#b5651d", lw=1)
     ax.set(xlabel=f"coins given, of {coins}")
@@ -291,8 +289,10 @@ def marginal_return(
     *,
     growth: float = game.Game.growth,  # factor on the public fund
 ) -> Array:  # [..., P] coins gained per coin given
-    """Compute what one more coin would have gained, or one less for those who gave all
-    (this project's model)."""
+    """Compute what one more coin would have gained (this project's model).
+
+    For those who gave all it is what one coin less would have lost.
+    """
     n_players = endowment.shape[-1]
     step = jnp.where(contribution < endowment, 1.0, -1.0)
     # one alternative per player, along a new axis in front
@@ -350,11 +350,11 @@ def _success_of_peers(
     payout: Array,  # [..., P] coins
     *,
     rules: game.Game = game.Game(),
-) -> (
-    Array
-):  # [..., P] difference in ratio times difference in gain, in largest endowments
-    """Compute the direction of proportional imitation, players of like endowment
-    counting most (Schlag 1998)."""
+) -> Array:  # [..., P] difference in ratio times that in gain, in largest endowments
+    """Compute the direction of proportional imitation (Schlag 1998).
+
+    Players of like endowment count most.
+    """
     # [..., focal, other]: what the other has more
     more = lambda amount: amount[..., None, :] - amount[..., :, None]
     # the smaller endowment divided by the larger
@@ -429,8 +429,10 @@ def players(
     referee: bool | Array = True,  # is one present? False: the tutorial block
     rules: game.Game = game.Game(),
 ) -> game.Players:
-    """Make stand-in participants, in the place of the people of Koster et al. (this
-    project's model)."""
+    """Make stand-in participants (this project's model).
+
+    They are in the place of the people of Koster et al.
+    """
 
     def learn(state, endowment, contribution, payout, mechanism):
         seen = contribution, payout, mechanism
@@ -492,7 +494,7 @@ assert abs(late["referee, trust fades"] - late["tutorial"]) < 0.04, (
 
 # %%
 fig, ax = plt.subplots(figsize=(4.2, 2.6))
-for (label, c), style in zip(curve.items(), ("k-", "C0-o", "C3--")):
+for (label, c), style in zip(curve.items(), ("k-", "C0-o", "C3--"), strict=True):
     ax.plot(range(1, 11), c, style, label=label, ms=3)
 ax.set(
     xlabel="round",
@@ -520,8 +522,7 @@ fig.tight_layout()
 def with_or_without_referee(
     population: Population,
 ) -> Callable[[bool], game.Players]:  # is a referee present? -> players
-    """Make the same stand-in participants with or without a referee, as fig1c_curves
-    asks for."""
+    "Make the same stand-in participants with or without a referee."
     return lambda referee: players(population, referee=referee)
 
 
@@ -537,8 +538,7 @@ def _fig1c_means(
     who: tuple[game.Players, game.Players],  # without a referee, with one
     n_games: int,  # per mechanism and tail endowment
 ) -> Array:  # [mechanism, tail endowment, head or tail, round]
-    """Average relative contributions in the nine cells of Figure 1C over games and
-    tails."""
+    "Average relative contributions in Figure 1C's nine cells over games and tails."
     tails = jnp.repeat(jnp.array(_FIGURE_TAILS, float), n_games)
     endowment, shape = mechanisms.head_and_tails(tails), (len(_FIGURE_TAILS), n_games)
 
@@ -550,7 +550,7 @@ def _fig1c_means(
         return jnp.stack([mean[..., 0], mean[..., 1:].mean(-1)], 1)
 
     keys = jax.random.split(key, len(mechanisms.BASELINES))
-    return jnp.stack([by_mechanism(k, m) for k, m in zip(keys, mechanisms.BASELINES)])
+    return jnp.stack([*map(by_mechanism, keys, mechanisms.BASELINES)])
 
 
 _compiled_fig1c_means = jax.jit(_fig1c_means, static_argnames="n_games")
@@ -563,9 +563,7 @@ def fig1c_curves(
     make_players: Callable[[bool], game.Players],  # is a referee present? -> players
     *,
     n_games: int = 2048,  # per mechanism and tail endowment
-) -> (
-    pd.DataFrame
-):  # mechanism, tail_endowment, role, round from 1, relative_contribution
+) -> pd.DataFrame:  # mechanism, tail_endowment, role, round, relative_contribution
     """Play Experiment 1 with any players and average as Koster et al., Figure 1c, does:
     180 means. Raises ValueError if the players were made for another game."""
     who = devices.as_pytree((make_players(False), make_players(True)))
@@ -606,11 +604,11 @@ def fig1c_error(
     key: Array,  # consumed whole, the same for every population
     *,
     n_games: int,  # per mechanism and tail endowment
-) -> Callable[
-    [Population], float
-]:  # mean absolute difference, fractions of the endowment
-    """Make the function that measures a population's distance from Figure 1C, always on
-    the same random numbers."""
+) -> Callable:  # population -> mean absolute difference, fraction of the endowment
+    """Make the function that measures a population's distance from Figure 1C.
+
+    It always draws the same random numbers.
+    """
     cells = fig1c_published()
 
     @jax.jit
@@ -619,6 +617,7 @@ def fig1c_error(
         return jnp.abs(_fig1c_means(key, who, n_games) - cells).mean()
 
     return lambda population: float(error(jax.tree.map(jnp.float32, population)))
+
 
 # %% [markdown]
 # The committed result, on games that the search has never seen. How good can it get? The published
@@ -643,9 +642,9 @@ assert abs(error - read_calibration()["error_fresh_games"]) < 0.003, (
 
 # %%
 fig, axes = plt.subplots(3, 3, figsize=(7, 5.4), sharex=True, sharey=True)
-for row, name, cell, fit in zip(axes, mechanisms.BASELINES, cells, ours):
+for row, name, cell, fit in zip(axes, mechanisms.BASELINES, cells, ours, strict=True):
     row[0].set_ylabel(name.replace("_", "\n") + "\nfraction given")
-    for ax, tail, people, standins in zip(row, _FIGURE_TAILS, cell, fit):
+    for ax, tail, people, standins in zip(row, _FIGURE_TAILS, cell, fit, strict=True):
         ax.set(ylim=(0, 1), xticks=(1, 4, 7, 10))
         for role, mark, color in ((0, "o", "#b5651d"), (1, "^", "#4c78a8")):
             ax.plot(range(1, 11), people[role], mark, color=color, ms=3)
@@ -723,7 +722,7 @@ shown = {
     "published cell:\nliberal egalitarian": mechanisms.liberal_egalitarian,
     "unseen:\neverything to the tails": everything_to_tails,
 }
-for ax, (title, mechanism) in zip(axes, shown.items()):
+for ax, (title, mechanism) in zip(axes, shown.items(), strict=True):
     for i, (loss, p) in enumerate(people.items()):
         ax.plot(
             range(1, 11),
@@ -819,17 +818,15 @@ def pilot_groups(
     n_blocks: int = N_BLOCKS,  # of the pilot; fewer: in proportion
     long_every: int = 10,  # one group in so many plays under four referees, not two
 ) -> tuple[Array, Array]:  # [G, P] endowment, coins; [G] blocks that each group plays
-    """Recruit the groups of the pilot, in the published mix of endowments (Koster et
-    al., "Pilot testing")."""
+    """Recruit the pilot's groups, endowments mixed as published (Koster et al., "Pilot
+    testing")."""
     ends = np.cumsum(list(ENDOWMENTS.values())) * n_blocks / N_BLOCKS
-    counts = np.diff(np.round(ends).astype(int), prepend=0)
     endowment, n_played = [], []
-    for (kind, _), left in zip(ENDOWMENTS.items(), counts):
-        while left > 0:
+    for kind, end in zip(ENDOWMENTS, np.round(ends).astype(int), strict=True):
+        while sum(n_played) < end:
             is_long = len(n_played) % long_every == long_every - 1
             endowment.append(kind or (0, 0, 0, 0))
-            n_played.append(min(5 if is_long else 3, left))
-            left -= n_played[-1]
+            n_played.append(min(5 if is_long else 3, end - sum(n_played)))
     key_random, key_order = jax.random.split(key)
     endowment = jnp.array(endowment, float)
     drawn = jax.random.randint(key_random, endowment.shape, 1, game.Game.most_coins + 1)
@@ -885,8 +882,8 @@ def dropout_rounds(
     n_rounds: int = game.Game.n_rounds,  # of a block
     n_players: int = game.Game.n_players,  # P
 ) -> Array:  # [G, P] round of the session, from 0
-    """Draw when each player drops out, at a constant hazard that leaves so many blocks
-    complete (Koster et al., "Pilot testing")."""
+    """Draw when players drop out, at a hazard that leaves so many blocks complete
+    (Koster et al., "Pilot testing")."""
     moment = jax.random.exponential(key, (len(n_played), n_players))
     ends = n_rounds * np.arange(1, int(n_played.max()) + 1)
     # a block is complete if the first to leave does so after its end
@@ -920,8 +917,10 @@ def _pilot_referee(
     position: Array,  # [] of the block in the session, 0 = tutorial
     n_groups: int,
 ) -> tuple[Array, game.Referee]:  # [G] code; the referee
-    """Give every group none in the tutorial, then in random order an early HCRM and a
-    rival."""
+    """Make the referee of a block of the stand-ins' sessions.
+
+    The tutorial has none; an early HCRM and a rival follow in random order.
+    """
     key_order, key_block = jax.random.split(key)
     keys = jax.random.split(jax.random.fold_in(key_block, position), 3)
     key_order = jax.random.fold_in(key_order, (position - 1) // 2)

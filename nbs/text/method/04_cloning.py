@@ -184,7 +184,8 @@ class VirtualPlayer(nn.Module):
     hidden: int = Cloning.hidden  # units of the LSTM
 
     @nn.compact
-    def __call__(self, features, state=None):  # [..., T, 16] -> state, [..., T, 11]
+    def __call__(self, features, state=None):
+        "Compute state and logits [..., T, 11] of T rounds of features [..., T, 16]."
         embedded = nn.tanh(nn.Dense(self.embed, name="embed")(features))
         lstm = nn.RNN(nn.OptimizedLSTMCell(self.hidden, name="lstm"), return_carry=True)
         state, hidden = lstm(embedded, initial_carry=state)
@@ -437,7 +438,7 @@ def batch_gradient(
     blocks = jax.random.randint(key_blocks, (config.batch,), 0, examples.n_blocks)
     batch = examples, blocks, key_orders
     values, gradient = imitation_gradient(params, *batch, config=config)
-    return dict(zip(("loss", "cross_entropy"), values)), gradient
+    return dict(zip(("loss", "cross_entropy"), values, strict=True)), gradient
 
 
 # %% [markdown]
@@ -524,7 +525,7 @@ print("mean absolute slope per coin, by round:", jnp.abs(slope).mean((0, 2)).rou
 # %%
 #| export
 def _observe(params, state, endowment, contribution, payout):
-    "Update every player's LSTM by a round; return its state and log_p [..., 11, P]."
+    "Update every player's LSTM by a round: its state, and log_p [..., 11, P]."
     known = observation(endowment, contribution, payout)  # [..., P, 16]
     state, logits = _network(params).apply(params, known[..., None, :], state)
     return state, masked_log_softmax(jnp.swapaxes(logits[..., 0, :], -1, -2), endowment)
@@ -622,7 +623,7 @@ assert jnp.allclose(fast.payout[same], slow.payout[same], rtol=1e-5)
 # %%
 cpu_s = partial(timeit.repeat, timer=time.process_time, number=1)
 run = lambda f: jax.block_until_ready(f(params))
-slow, fast = (1000 * min(cpu_s(lambda: run(f))) for f in (readable, fused))
+slow, fast = (1000 * min(cpu_s(partial(run, f))) for f in (readable, fused))
 print(f"{slow:.0f} CPU ms readable, {fast:.0f} fused: {slow / fast:.1f} times as fast")
 
 # %% [markdown]
@@ -737,7 +738,7 @@ assert np.isclose(overall["uniform"], closed_form, atol=0.02)
 
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(6.5, 2.6), layout="tight")
-for ax, by, unit in zip(axes, ("round", "endowment"), ("", " (coins)")):
+for ax, by, unit in zip(axes, ("round", "endowment"), ("", " (coins)"), strict=True):
     for model, part in judged[judged.by == by].groupby("model", sort=False):
         ax.plot(part["at"], part.cross_entropy, "o-", ms=3, label=model)
     ax.set(xlabel=by + unit, ylabel="cross-entropy\n(nats per choice)", ylim=0)
@@ -773,7 +774,7 @@ print(apart.pivot_table("apart", "mechanism", "round", sort=False).round(2).to_s
 # %%
 def draw(ax, title, both, cells, kind):
     "Draw participants as lines and clones as dashes, one colour for each kind."
-    for frame, style in zip(both, ("-", "--")):
+    for frame, style in zip(both, ("-", "--"), strict=True):
         for k, (name, part) in enumerate(frame.query(cells).groupby(kind, sort=False)):
             mean = part.relative_contribution
             ax.plot(part["round"], mean, style, color=f"C{k}", label=name)
@@ -781,7 +782,7 @@ def draw(ax, title, both, cells, kind):
 
 
 fig, axes = plt.subplots(1, 3, figsize=(9, 2.6), sharey=True, layout="tight")
-for ax, name in zip(axes, mechanisms.BASELINES):
+for ax, name in zip(axes, mechanisms.BASELINES, strict=True):
     cells = f"mechanism == '{name}' and tail_endowment == 4"
     draw(ax, name.replace("_", " "), (people, clones), cells, "role")
 axes[0].legend(handles=axes[0].lines[:2], frameon=False);
@@ -847,7 +848,7 @@ distances.round(3)
 
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(6, 2.5), sharey=True, layout="tight")
-for ax, (name, both) in zip(axes, pairs.items()):
+for ax, (name, both) in zip(axes, pairs.items(), strict=True):
     draw(ax, name, both, "role == 'tail' and tail_endowment == 2", "mechanism")
 axes[0].legend(handles=axes[0].lines[:3], frameon=False, fontsize=7);
 

@@ -17,8 +17,7 @@
 # %% [markdown]
 # # How people vote
 #
-# > Two blocks of play go in; each player's probability of voting for the first comes out, and what
-# > real votes depended on.
+# > Two blocks of play go in; each player's probability of voting for the first comes out, and what real votes depended on.
 
 # %%
 #| default_exp voting
@@ -191,7 +190,7 @@ assert doubt["coins"][0] < 0.25 and doubt["tens of coins"][0] > 0.9
 
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(7.5, 2.6), sharey=True)
-for ax, (name, p) in zip(axes, probability.items()):
+for ax, (name, p) in zip(axes, probability.items(), strict=True):
     unequal = np.ravel(p[groups[:, 1] == 2])
     each = np.full(unequal.size, 1 / unequal.size)
     ax.hist(unequal, bins=20, range=(0, 1), weights=each, color="#4c78a8")
@@ -225,7 +224,7 @@ assert jnp.allclose(together, 1, atol=1e-6), "every vote goes to one of two"
 # %%
 slopes = np.geomspace(0.01, 100, 25)
 fig, ax = plt.subplots(figsize=(4.6, 2.8))
-for tail, shade in zip((2, 6, 10), ("#9ecae1", "#4c78a8", "#08306b")):
+for tail, shade in zip((2, 6, 10), ("#9ecae1", "#4c78a8", "#08306b"), strict=True):
     rows = np.asarray(groups[:, 1] == tail)
     sums_a, sums_b = relative_payout_sum(agent)[rows], relative_payout_sum(rival)[rows]
     shares = [float(vote_from_sums(sums_a, sums_b, slope=s).mean()) for s in slopes]

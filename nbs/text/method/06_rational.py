@@ -17,8 +17,7 @@
 # %% [markdown]
 # # Rational players
 #
-# > Any mechanism and two numbers about a population go in; players who climb their own return, and
-# > know how, come out.
+# > Any mechanism and two numbers about a population go in; players who climb their own return, and know how, come out.
 
 # %%
 #| default_exp rational
@@ -158,7 +157,7 @@ def everybodys_returns(generosity, mechanism):
 
 
 naive = {
-    name: jax.grad(lambda g: everybodys_returns(g, mechanism).sum())(even)
+    name: jax.grad(lambda g, m=mechanism: everybodys_returns(g, m).sum())(even)
     for name, mechanism in mechanisms.BASELINES.items()
 }
 for name, slope in naive.items():
@@ -342,7 +341,7 @@ blocks = {
     name: played(2, mechanism) for name, mechanism in mechanisms.BASELINES.items()
 }
 fig, axes = plt.subplots(1, 3, figsize=(7.5, 2.5), sharey=True)
-for ax, (name, block) in zip(axes, blocks.items()):
+for ax, (name, block) in zip(axes, blocks.items(), strict=True):
     for label, which, colour, form in (
         ("head", slice(0, 1), "#0b3c6f", dict(marker="o")),
         ("tail", slice(1, 2), "#e08a00", dict(marker="^", mfc="white")),
@@ -427,16 +426,15 @@ assert (rises == predicted).all(), "all 392 heads go where the formula sends the
 print(
     {
         f"tails of {t:g}": f"{up.mean():.0%} of the places rise"
-        for t, up in zip(tails, rises)
+        for t, up in zip(tails, rises, strict=True)
     }
 )
 
 # %%
 rho, watershed = np.linspace(0, 1, 101), np.linspace(2, 10, 200)
 fig, axes = plt.subplots(1, 2, figsize=(7.2, 2.7))
-for tail, shade in zip(
-    (2, 4, 6, 8, 10), ("#c6dbef", "#9ecae1", "#6baed6", "#3182bd", "#08306b")
-):
+shades = ("#c6dbef", "#9ecae1", "#6baed6", "#3182bd", "#08306b")
+for tail, shade in zip((2, 4, 6, 8, 10), shades, strict=True):
     x, m = rho / (3 + rho), (3 * tail + 10 * rho) / (3 + rho) / 10
     axes[0].plot(rho, 1.6 * (x + m * (1 - x)), color=shade, label=f"{tail}")
 axes[0].axhline(1, color="#777777", ls="--", lw=1)
@@ -557,7 +555,7 @@ for population in four:
     ).mean()
 fig, ax = plt.subplots(figsize=(4.6, 2.6))
 for ((theta, sigma), fraction), form in zip(
-    settled.items(), ("o-", "s--", "^-", "D--")
+    settled.items(), ("o-", "s--", "^-", "D--"), strict=True
 ):
     ax.plot(
         range(1, 11),
@@ -611,7 +609,7 @@ beside["apart"] = (
     beside.relative_contribution - beside.relative_contribution_people
 ).abs()
 fig, axes = plt.subplots(1, 3, figsize=(7.5, 2.4), sharey=True)
-for ax, name in zip(axes, mechanisms.BASELINES):
+for ax, name in zip(axes, mechanisms.BASELINES, strict=True):
     for role, colour, form in (
         ("head", "#0b3c6f", dict(marker="o")),
         ("tail", "#e08a00", dict(marker="^", mfc="white")),

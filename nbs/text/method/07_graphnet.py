@@ -130,8 +130,8 @@ titles = "first network: 3 numbers a node", "second: 32 a node, and u for all"
 arrow = dict(arrowstyle="->", connectionstyle="arc3,rad=.1", shrinkA=13, shrinkB=13)
 centred = dict(ha="center", va="center")
 node = dict(boxstyle="circle", fc="#dfe8f2", ec="#0b3c6f")
-for ax, title in zip(axes, titles):
-    for (a, (x, y)), (b, (x2, y2)) in permutations(spot.items(), 2):
+for ax, title in zip(axes, titles, strict=True):
+    for (_, (x, y)), (b, (x2, y2)) in permutations(spot.items(), 2):
         color = "#e08a00" if b == "Ann" else "#bbbbbb"
         ax.annotate("", (x2, y2), (x, y), arrowprops=dict(arrow, color=color))
     for name, (x, y) in spot.items():
@@ -175,7 +175,8 @@ class MechanismNetwork(nn.Module):
     width: int = 32  # units of every layer but the last
 
     @nn.compact
-    def __call__(self, endowment: Array, contribution: Array) -> Array:  # [..., P] each
+    def __call__(self, endowment: Array, contribution: Array) -> Array:
+        "Compute the shares [..., P] from endowments and contributions [..., P]."
         start = {"kernel_init": _truncated_normal}
         layer = lambda name, n=self.width: nn.Dense(n, name=name, **start)
         join = lambda *parts: jnp.concatenate(parts, -1)
@@ -313,7 +314,7 @@ flat = lambda tree: jnp.concatenate([x.ravel() for x in jax.tree.leaves(tree)])
 norm = lambda tree: float(jnp.linalg.norm(flat(tree)))
 distance = lambda a, b: norm(jax.tree.map(jnp.subtract, a, b)) / norm(b)
 value, gradient = graded(params, shares)
-apart = [distance(*pair) for pair in zip((value, gradient), graded(params, readable))]
+apart = [*map(distance, (value, gradient), graded(params, readable))]
 print(f"relative difference: value {apart[0]:.1e}, gradient {apart[1]:.1e}")
 assert distance(shares(params, e, c), readable(params, e, c)) < 1e-5 > max(apart)
 mechanisms.check(mechanism(params), name="untrained")
@@ -360,7 +361,7 @@ assert len(surface["libertarian"]) == 11 * 13 and np.isclose(share, 2 / 3)
 coins = dict(index="head_contribution", columns="tail_contribution_sum")
 look = dict(origin="lower", cmap="RdYlBu_r", vmin=0, vmax=1, aspect="auto")
 fig, axes = plt.subplots(1, 2, figsize=(6.2, 2.5), sharey=True)
-for ax, (name, frame) in zip(axes, surface.items()):
+for ax, (name, frame) in zip(axes, surface.items(), strict=True):
     image = ax.imshow(frame.pivot(**coins, values="head_share"), **look)
     ax.set(xlabel="coins given by the tails", title=name)
 axes[0].set_ylabel("coins given by the head")

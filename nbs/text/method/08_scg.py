@@ -355,7 +355,7 @@ variance = table["relative variance"]
 assert variance["pathwise"] < 1 < 10 < variance["noisy mechanism (REINFORCE)"]
 fig, axes = plt.subplots(1, 2, figsize=(7, 2.6))
 colours = ["#e08a00", "#cc79a7", "#777777", "#0b3c6f"]
-for i, (name, colour) in enumerate(zip(ways, colours)):
+for i, (name, colour) in enumerate(zip(ways, colours, strict=True)):
     place = np.arange(2) + 0.15 * (i - 1.5)
     look = dict(fmt="o", ms=4, color=colour)
     axes[0].errorbar(place, mean[name], 2 * error[name], **look)
@@ -419,7 +419,8 @@ axes[0].plot(sizes, 1 - 1 / np.array(sizes), color="black", lw=1, label="1 - 1/B
 axes[0].plot(sizes, kept, "o", color="#0b3c6f", label="measured")
 axes[0].set(ylabel="choice half that is kept", ylim=(0, 1.2))
 axes[0].legend(frameon=False)
-for (name, gradients), colour in zip(result.items(), ("#0b3c6f", "#e08a00")):
+colours = ("#0b3c6f", "#e08a00")
+for (name, gradients), colour in zip(result.items(), colours, strict=True):
     spreads = [float(np.sqrt(g.var(0).sum())) for g in gradients]
     axes[1].plot(sizes, spreads, "o-", color=colour, label=name)
 axes[1].set(yscale="log", ylabel="spread of one estimate")

@@ -276,7 +276,8 @@ norm = jnp.linalg.norm
 
 def compare(estimate, other):
     fused = jax.jit(partial(estimate, **given))(params, jax.random.key(3))
-    gap = [float(norm(flat(a) - flat(b)) / norm(flat(b))) for a, b in zip(fused, other)]
+    distance = lambda a, b: float(norm(flat(a) - flat(b)) / norm(flat(b)))
+    gap = [*map(distance, fused, other)]
     print(f"relative difference: votes {gap[0]:.1e}, gradient {gap[1]:.1e}")
     assert max(gap) < 1e-5
 
@@ -295,7 +296,8 @@ compare(partial(vote_gradient, players=virtual), (votes, gradient))
 
 # %%
 modern = optax.rmsprop(4e-4, decay=0.99, eps=1e-5, eps_in_sqrt=False)
-step = lambda rule, x=jnp.array(0.001): float(rule.update(x, rule.init(x))[0])
+tiny = jnp.array(0.001)
+step = lambda rule: float(rule.update(tiny, rule.init(tiny))[0])
 by_hand = -4e-4 * 0.001 / (0.99 * 1 + 0.01 * 0.001**2 + 1e-5) ** 0.5
 print(f"modern {step(modern):.1e}, by TensorFlow 1's formula {by_hand:.1e}")
 assert step(modern) / by_hand > 1000, "a thousand times as far"
@@ -400,7 +402,8 @@ assert last > first + 0.02
 fig, axes = plt.subplots(1, 3, figsize=(7, 2.4), sharey=True)
 rules = graphnet.mechanism(params), graphnet.mechanism(learned), opponent
 look = dict(origin="lower", aspect="auto", cmap="RdYlBu_r", vmin=0, vmax=1)
-for ax, name, rule in zip(axes, ("before", "after", "liberal egalitarian"), rules):
+names = ("before", "after", "liberal egalitarian")
+for ax, name, rule in zip(axes, names, rules, strict=True):
     frame = graphnet.beach(rule, 4)
     image = ax.imshow(frame.pivot_table(frame.columns[2], *frame.columns[:2]), **look)
     ax.set(title=name, xlabel="coins of the tails")

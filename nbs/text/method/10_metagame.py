@@ -120,12 +120,12 @@ def grid(
 TABLE_S2_GRID = _all_pairs(np.float32([0, 0.5, 1]))
 
 # %%
-assert all((ours == sampled).all() for ours, sampled in zip(TABLE_S2_GRID, grid(3)))
+assert np.array_equal(TABLE_S2_GRID, grid(3))
 assert (TABLE_S2_GRID.w[-1], TABLE_S2_GRID.v[-1]) == (1, 1), (
     "liberal egalitarian stands last"
 )
 assert len(grid(11).w) == 121
-list(zip(TABLE_S2_GRID.v.tolist(), TABLE_S2_GRID.w.tolist()))
+list(zip(TABLE_S2_GRID.v.tolist(), TABLE_S2_GRID.w.tolist(), strict=True))
 
 # %% [markdown]
 # The electorate: 4,096 groups, and the paper does not say with which endowments. We deal the five
@@ -234,7 +234,7 @@ def _summarise(key, players, mechanism, endowment, *, summary, rules):
 def _list_mechanisms(candidates):
     "List mechanisms, those of a grid point by point; raises ValueError for none."
     if isinstance(candidates, Grid):
-        points = zip(*map(jnp.asarray, candidates))
+        points = zip(*map(jnp.asarray, candidates), strict=True)
         candidates = [mechanisms.manifold(w, v) for w, v in points]
     if not len(candidates):
         raise ValueError(
@@ -247,7 +247,7 @@ def _play_each(key, players, candidates, endowment, summary, rules):
     "Play every mechanism's blocks once and stack `summary(block)`."
     listed, players = _list_mechanisms(candidates), devices.as_pytree(players)
     play = partial(_summarise, summary=summary, rules=rules)
-    own = zip(jax.random.split(key, len(listed)), listed)
+    own = zip(jax.random.split(key, len(listed)), listed, strict=True)
     return jnp.stack([play(k, players, mechanism, endowment) for k, mechanism in own])
 
 
@@ -282,7 +282,7 @@ coins = (10 * bots * seats).sum(-1).mean(-1)
 assert bots.shape == (9, 4096, 4)
 in_funds = 10 * 0.8 * seats.sum(-1).mean()
 assert jnp.allclose(coins, in_funds, rtol=0.01), "bots fill every fund alike"
-functions = [mechanisms.manifold(w, v) for w, v in zip(*TABLE_S2_GRID)]
+functions = [mechanisms.manifold(w, v) for w, v in zip(*TABLE_S2_GRID, strict=True)]
 as_functions = simulate(jax.random.key(0), game.random_bots(), functions)
 assert (bots == as_functions).all(), "a grid is nothing but a list"
 with pytest.raises(ValueError, match="candidates is empty"):
@@ -393,7 +393,8 @@ def round_robin(
 settings = (jax.random.key(0), game.random_bots(), TABLE_S2_GRID)
 ways = [round_robin(*settings, n_blocks=1021, fused=fused) for fused in (True, False)]
 pairs = ~np.eye(9, dtype=bool)  # nobody stands against itself
-apart = [np.abs(once[pairs] / anew[pairs] - 1).max() for once, anew in zip(*ways)]
+difference = lambda once, anew: np.abs(once[pairs] / anew[pairs] - 1).max()
+apart = [*map(difference, *ways)]
 print(
     f"largest relative difference over 36 elections: share {apart[0]:.1e}, "
     f"standard error {apart[1]:.1e}"
@@ -717,7 +718,8 @@ robins += [("bots", between_bots.win, "^--")]
 for name, win, form in robins:
     ax.plot(mean_shares(win), form, label=name, ms=4, lw=1)
 ax.axhline(0.5, color="#777777", lw=0.8)
-ax.set_xticks(range(9), [f"v={v:g}\nw={w:g}" for w, v in zip(*TABLE_S2_GRID)])
+points = zip(*TABLE_S2_GRID, strict=True)
+ax.set_xticks(range(9), [f"v={v:g}\nw={w:g}" for w, v in points])
 ax.set_ylabel("mean share of the votes\nagainst the other eight")
 ax.legend(frameon=False)
 fig.tight_layout()
@@ -872,7 +874,7 @@ names = [name.replace("_", " ") for name in mechanisms.BASELINES]
 head = {"ms": 3, "color": "#0b3c6f", "label": "head"}
 tails = {"ms": 3, "color": "#e08a00", "mfc": "white", "label": "tails"}
 fig, axes = plt.subplots(1, 3, figsize=(7, 2.2), sharey=True)
-for ax, name, curve in zip(axes, names, learned):
+for ax, name, curve in zip(axes, names, learned, strict=True):
     ax.plot(range(1, 11), curve[:, 0], "o-", **head)
     ax.plot(range(1, 11), curve[:, 1], "^-", **tails)
     ax.set(title=name, xlabel="round", xticks=(1, 4, 7, 10), ylim=(0, 2.4))
@@ -951,7 +953,7 @@ against.pivot(index="tail_endowment", columns="rival", values="vote_share").roun
 
 # %%
 fig, ax = plt.subplots(figsize=(4.6, 2.6))
-for name, form in zip(mechanisms.BASELINES, ("s-", "D--", "o:")):
+for name, form in zip(mechanisms.BASELINES, ("s-", "D--", "o:"), strict=True):
     rows = against[against["rival"] == name]
     half = rows["high"] - rows["vote_share"]
     look = {"fmt": form, "ms": 4, "lw": 1, "label": name.replace("_", " ")}

@@ -1380,7 +1380,7 @@ assert exp2 == 2508 and 756 + exp2 + rational + strict == 4776
 # %%
 fig, ax = plt.subplots(figsize=(6, 2.8))
 tables = ((fig2, "o", "released data"), (table_s1a, "x", "Table S1a"))
-colors = dict(zip(EXP2, ("#4c78a8", "#b5651d", "#3a7d44")))
+colors = dict(zip(EXP2, ("#4c78a8", "#b5651d", "#3a7d44"), strict=True))
 for table, marker, name in tables:
     for rival, color in colors.items():
         look = {"color": color, "label": f"{rival.replace('_', ' ')}, {name}"}

@@ -206,7 +206,7 @@ def split_blocks(
     data_set: Mapping,  # of `acquire`
 ) -> tuple[game.Block, game.Block]:
     "Take the first and the second blocks of a data set apart."
-    played = zip(data_set["contribution"], data_set["payout"])
+    played = zip(data_set["contribution"], data_set["payout"], strict=True)
     first, second = (game.Block(data_set["endowment"], *both) for both in played)
     return first, second
 
@@ -644,7 +644,8 @@ def converge(
     candidates = [record["mechanism"][str(s)] for s in range(iteration + 1)]
     simulate = partial(_simulate_utility, utility_function=utility_function)
     keys = jax.random.split(key, len(candidates))
-    utilities = [simulate(k, fitted, x, endowment) for k, x in zip(keys, candidates)]
+    keyed = zip(keys, candidates, strict=True)
+    utilities = [simulate(k, fitted, x, endowment) for k, x in keyed]
     votes = metagame.pair_blocks(jnp.stack(utilities), slope=1.0)
     return {"win": jnp.asarray(votes.win), "error": jnp.asarray(votes.error)}
 
@@ -740,12 +741,12 @@ def run(
 # learning rate, and 150 groups. Halfway somebody trips over the cable.
 
 # %%
-class Unplugged(Exception):
+class UnpluggedError(Exception):
     "What happens when somebody trips over the cable."
 
 
 def interrupted(key, record, iteration, config):
-    raise Unplugged
+    raise UnpluggedError
 
 
 people = participants.calibrated()
@@ -754,7 +755,7 @@ begun, run_again = time.perf_counter(), partial(run, small, key=jax.random.key(5
 with tempfile.TemporaryDirectory() as folder:
     try:
         run_again(*steps[:2], interrupted, steps[3], folder=folder, settings=people)
-    except Unplugged:
+    except UnpluggedError:
         saved = load_file(f"{folder}/record.safetensors")
         print("unplugged; saved so far:", sorted({x.split("/")[0] for x in saved}))
     record = run_again(*steps, folder=folder, settings=people)
@@ -791,7 +792,7 @@ beaches = [graphnet.beach(rule, 8) for rule in rules]
 coins = dict(index="head_contribution", columns="tail_contribution_sum")
 look = dict(origin="lower", cmap="RdYlBu_r", vmin=0, vmax=1, aspect="auto")
 fig, axes = plt.subplots(1, 3, figsize=(7, 2.4), sharey=True)
-for s, (ax, frame) in enumerate(zip(axes, beaches)):
+for s, (ax, frame) in enumerate(zip(axes, beaches, strict=True)):
     image = ax.imshow(frame.pivot(**coins, values="head_share"), **look)
     ax.set(title=f"mechanism {s}", xlabel="coins of the tails")
 axes[0].set_ylabel("coins of the head")

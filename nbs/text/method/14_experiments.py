@@ -162,12 +162,17 @@ def _cells():
     return pd.DataFrame(cells, columns=columns).sort_values("experiment", kind="stable")
 
 
+# %%
+#| export
 def plan(
     *,
     fraction: float = 1.0,  # of the original numbers of groups; at least two a cell
 ) -> pd.DataFrame:  # experiment, group, rival, tail_endowment, agent_first
-    """Recruit as many groups as Koster et al. (Figure 1c, Table S1a, "Human referee
-    experiments"), a row each, every other one with HCRM first."""
+    """Recruit as many groups as were published, a row each (Koster et al., Figure 1c,
+    Table S1a, "Human referee experiments").
+
+    Every other group meets HCRM first.
+    """
     rows = _cells()
     n = (rows.n * fraction).round().clip(lower=2).astype(int)
     rows = rows.loc[rows.index.repeat(n)].drop(columns="n").reset_index(drop=True)
@@ -270,8 +275,10 @@ def _tremble(person, key, endowment):
 def human_referee(
     person: HumanReferee = HumanReferee(),
 ) -> game.Referee:
-    """Make stand-in referees, one for every group, in the place of the people of Koster
-    et al., Exp. 4 (this project's model)."""
+    """Make stand-in referees, one for every group (this project's model).
+
+    They are in the place of the people of Koster et al., Exp. 4.
+    """
 
     def share(state, endowment, contribution):
         n_players = endowment.shape[-1]
@@ -341,7 +348,8 @@ states = untrembling.init(jax.random.key(0), jnp.tile(eleven[:1], (12, 1, 1)))
 parts = {}
 with figures.style():
     fig, axes = plt.subplots(1, 2, figsize=(6.5, 2.5), sharey=True)
-    for ax, (player, (role, given)) in zip(axes, enumerate(varied.items())):
+    panels = zip(axes, enumerate(varied.items()), strict=True)
+    for ax, (player, (role, given)) in panels:
         people = np.asarray(untrembling.share(states, eleven, given)[..., player])
         learned = np.asarray(jax.jit(hcrm)(eleven, given)[:, player])
         parts[role] = people, learned
@@ -514,7 +522,7 @@ def trial_table(
 def debriefing_features(
     block: game.Block,
 ) -> Array:  # [7, ..., P], one row per question
-    """Measure what the seven questions ask about (this project's reading of Koster et
+    """Measure what the seven questions ask about, as this project reads them (Koster et
     al., "Debriefing")."""
     own = (block.returns / block.endowment[..., None, :]).mean(-2)
     fair = -game.gini(block.returns.sum(-2))
@@ -657,7 +665,8 @@ def collect_votes(
     cast = np.asarray(plays.answered[2 * n : 3 * n]).ravel()
     rows = groups.loc[groups.index.repeat(n_players)].reset_index(drop=True)
     rows.insert(4, "player", np.tile(np.arange(n_players), n))
-    for name, value in zip(("vote", *QUESTIONS), np.asarray(marked, float)):
+    marks = zip(("vote", *QUESTIONS), np.asarray(marked, float), strict=True)
+    for name, value in marks:
         rows[name] = np.where(cast, value.ravel(), np.nan)
     return rows.assign(source="participants")
 

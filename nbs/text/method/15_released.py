@@ -397,7 +397,7 @@ print(refusal("data_exp1.csv"))
 # %%
 def made_up_players(votes):
     lines = []
-    for _, rival, tail, yes, cast, code in votes.itertuples():
+    for _, _, tail, yes, cast, code in votes.itertuples():
         for i in range(cast + 3):  # of the last three two are bots, one did not vote
             real, voted = i < cast or i == cast + 2, i < cast + 2
             vote = int(i < yes or (voted and i >= cast))
@@ -422,7 +422,7 @@ assert "differ" in compare_votes(read("players_exp2.csv"))
 # %%
 with figures.style():
     fig, ax = plt.subplots(figsize=(6.5, 2.6))
-    for i, (rival, cell) in enumerate(votes.groupby("rival", sort=False)):
+    for i, (_, cell) in enumerate(votes.groupby("rival", sort=False)):
         share = cell.votes_for_hcrm / cell.votes_cast
         error = np.sqrt(share * (1 - share) / cell.votes_cast)
         place = np.arange(5) + 6 * i
@@ -731,7 +731,8 @@ def read_experiments(
     folder: Path | str,  # with the five files
 ) -> tuple[pd.DataFrame, pd.DataFrame]:  # trials, votes
     "Read people's tables; raises DataError naming file, row and column of a fault."
-    trials, votes = zip(*(_read_experiment(Path(folder), number) for number in _FILES))
+    tables = [_read_experiment(Path(folder), number) for number in _FILES]
+    trials, votes = zip(*tables, strict=True)
     seat = ["experiment", "group", "player"]
     trials = pd.concat(trials).sort_values(experiments.ROW_KEY, ignore_index=True)
     votes = pd.concat(votes).sort_values(seat, ignore_index=True)
@@ -790,8 +791,8 @@ def write_experiments(
         for name, table in ((play, mine), (who, players)):
             if name:
                 with store.atomic_write(Path(folder) / name) as temporary:
-                    table = table[list(FORMS[name].columns)]
-                    table.to_csv(temporary, header=False, index=False)
+                    columns = list(FORMS[name].columns)
+                    table[columns].to_csv(temporary, header=False, index=False)
 
 
 # %% [markdown]

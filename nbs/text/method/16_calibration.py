@@ -17,8 +17,7 @@
 # %% [markdown]
 # # Calibration: stand-in participants fitted to Figure 1C
 #
-# > A stated model of how people play and 180 published means go in; the seven numbers that fit them
-# > best come out.
+# > A stated model of how people play and 180 published means go in; the seven numbers that fit them best come out.
 
 # %%
 #| default_exp calibration
@@ -95,7 +94,7 @@ def _to_population(
     "Complete a point of the search by what is stated; non-negative numbers by size."
     value = {
         name: float(start + step * z)
-        for (name, (start, step)), z in zip(_START.items(), position)
+        for (name, (start, step)), z in zip(_START.items(), position, strict=True)
     }
     fitted = {name: v if name in _SIGNED else abs(v) for name, v in value.items()}
     return participants.Population(loss=loss, **_STATED, **fitted)

@@ -88,8 +88,8 @@ def block_origins(
 ) -> tuple[np.ndarray, np.ndarray]:  # [blocks] iteration, group
     "Name iteration and group of each block of `to_plays`, groups numbered throughout."
     n_groups = [len(data_set["vote"]) for data_set in data_sets.values()]
-    before = np.cumsum([0, *n_groups])
-    groups = [start + np.tile(np.arange(n), 2) for start, n in zip(before, n_groups)]
+    sizes = zip(np.cumsum([0, *n_groups[:-1]]), n_groups, strict=True)
+    groups = [before + np.tile(np.arange(n), 2) for before, n in sizes]
     iteration = np.repeat(list(map(int, data_sets)), np.multiply(2, n_groups))
     return iteration, np.concatenate(groups)
 
@@ -181,8 +181,8 @@ def cross_validate_sizes(
         so_far = np.unique(group_of[iteration_of <= s])
         key_s = jax.random.fold_in(key, s)
         parts = hcmd_zero.random_splits(key_s, splits).split(so_far)
-        for split, (kept, left) in enumerate(parts):
-            kept, left = (np.isin(group_of, so_far[part]) for part in (kept, left))
+        for split, halves in enumerate(parts):
+            kept, left = (np.isin(group_of, so_far[half]) for half in halves)
             for embed, hidden in sizes:
                 size = replace(config.imitation, embed=embed, hidden=hidden)
                 loss = _fit_to_some(jax.random.fold_in(key_s, split), plays, kept, size)
@@ -308,7 +308,8 @@ def vote_information(
 ) -> pd.DataFrame:  # iteration, rule, unordered, taste: thousandths of a nat per vote
     "Compare what the vote models know of votes with what can be known of them."
     rows = []
-    for (s, data_of), key_s in zip(groups.items(), jax.random.split(key, len(groups))):
+    keys = jax.random.split(key, len(groups))
+    for (s, data_of), key_s in zip(groups.items(), keys, strict=True):
         key_rule, key_unordered = jax.random.split(key_s)
         blocks = hcmd_zero.split_blocks(data_of)
         rule = np.asarray(_vote_frequency(key_rule, *blocks))

@@ -88,7 +88,8 @@ layout = dict(figsize=(figures.FULL, 2), sharey=True, layout="constrained")
 thin = dict(color=figures.TAIL, marker="o", mfc="white", lw=0.8)
 with figures.style():
     figure, axes = plt.subplots(1, len(names), **layout, squeeze=False)
-    for ax, (name, part) in zip(axes[0], table.groupby("hyper_parameter", sort=False)):
+    parts = table.groupby("hyper_parameter", sort=False)
+    for ax, (name, part) in zip(axes[0], parts, strict=True):
         values = sorted(part["value"].unique())
         places = {value: place for place, value in enumerate(values)}
         for _, line in part.groupby("seed"):

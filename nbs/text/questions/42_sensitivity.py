@@ -142,12 +142,12 @@ errors = (
 )
 with figures.style():
     figure, (left, right) = plt.subplots(1, 2, figsize=(7, 2.6), layout="constrained")
-    for column, marker in zip(errors, "os^"):
+    for column, marker in zip(errors, "os^", strict=True):
         label = column.split("_")[0]
         left.plot(table.loss, table[column], marker=marker, label=label)
     left.set(xlabel="loss", ylabel="mean absolute error", ylim=(0, None))
     left.set(title="against what was published")
-    for rival, marker in zip(mechanisms.BASELINES, "os^"):
+    for rival, marker in zip(mechanisms.BASELINES, "os^", strict=True):
         look = dict(marker=marker, label=f"votes against {rival.replace('_', ' ')}")
         right.plot(table.loss, table[f"s1b_share_{rival}"], **look)
     look = dict(marker="x", label="head's share below half")

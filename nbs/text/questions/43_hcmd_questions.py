@@ -55,6 +55,7 @@ n_seeds = 5
 
 # %%
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -102,7 +103,7 @@ by_seed.round(3)
 
 # %%
 rows = []
-for less, more in zip(FACTORS, list(FACTORS)[1:]):
+for less, more in pairwise(FACTORS):
     gain = statistics.interval_over_seeds(by_seed[more] - by_seed[less])
     rows.append((less, groups[less], groups[more], *gain))
 gains = pd.DataFrame(rows, columns=["arm", "groups", "doubled", "gain", "low", "high"])

@@ -17,8 +17,7 @@
 # %% [markdown]
 # # Summary
 #
-# > The headline numbers and the networks of a finished run go in; README's table, the networks to
-# > publish and the provenance come out.
+# > The headline numbers and the networks of a finished run go in; README's table, the networks to publish and the provenance come out.
 #
 # *Outputs: profile `paper`, seeds 0 to 2, iteration 1; made at commit `cbea95f`.*
 

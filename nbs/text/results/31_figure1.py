@@ -114,8 +114,8 @@ heading = dict(fontsize=7, ha="center", va="center", color=ink, linespacing=1.1)
 below = "ten rounds make a block; after two blocks, a vote"
 with figures.style():
     figure, ax = blank(figures.COLUMN, 2.2)
-    for i, (has, gives, gets) in enumerate(zip(endowment, contribution, payout)):
-        player(ax, i, has, gives, gets)
+    for i, amounts in enumerate(zip(endowment, contribution, payout, strict=True)):
+        player(ax, i, *amounts)
     box(ax, 1.55, 0.7, 0.52, 0.6, growth)
     arrow(ax, (2.08, 1.0), (2.26, 1.0))
     box(ax, 2.27, 0.52, 0.52, 0.96, shares)

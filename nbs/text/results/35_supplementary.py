@@ -172,7 +172,7 @@ rivals = figures.ordered_values(s2.rival)
 layout = dict(figsize=(figures.FULL, 2.3), sharey=True, squeeze=False)
 with figures.style():
     figure, axes = plt.subplots(1, len(rivals), **layout)
-    for ax, rival in zip(axes[0], rivals):
+    for ax, rival in zip(axes[0], rivals, strict=True):
         rows = s2[s2.rival == rival].set_index("predictor").loc[list(names)]
         by_run = found[found.rival == rival]
         bars = dict(yerr=1.96 * rows.standard_error, color="#a9bfda", width=0.7)
@@ -437,7 +437,8 @@ key = dict(title="panel “all”: tail endowment (coins)", title_fontsize=7, nc
 with figures.style():
     figure, axes = plt.subplots(2, 3, **layout)
     together, *each = axes.flat
-    for ax, (tail, rows), marker, color in zip(each, by_tail, "os^Dv", figures.RUNS):
+    panels = zip(each, by_tail, "os^Dv", figures.RUNS, strict=True)
+    for ax, (tail, rows), marker, color in panels:
         figures.manifold_map(ax, rows)
         ax.set_title(f"tail endowment {tail}")
         look = dict(color=color, ms=2.5, mfc="none", mew=0.7, label=f"{tail}")

@@ -221,7 +221,7 @@ def table_plot(axes_of, titles, labels, limits, bar):
     colours = dict(cmap=figures.DIVERGING, vmin=limits[0], vmax=limits[1])
     with figures.style():
         figure, axes = plt.subplots(1, n, figsize=size, squeeze=False)
-        for ax, table, name in zip(axes[0], axes_of, titles):
+        for ax, table, name in zip(axes[0], axes_of, titles, strict=True):
             words = dict(annot=True, fmt=".2f", annot_kws={"size": 6})
             scale = {"label": bar, "shrink": 0.7}
             sns.heatmap(table, ax=ax, **colours, **words, square=True, cbar_kws=scale)

@@ -17,8 +17,7 @@
 # %% [markdown]
 # # Numbers
 #
-# > Tables and statistics over all seeds go in; every headline number, and every number that the
-# > original prints beside ours with a word, come out.
+# > Tables and statistics over all seeds go in; every headline number, and every number that the original prints beside ours with a word, come out.
 #
 # *Outputs: profile `paper`, seeds 0 to 2, iteration 1; made at commit `cbea95f`.*
 
@@ -196,7 +195,8 @@ def put_beside(name, section, what, ours, published, *, not_comparable=None, **r
     rule = {"sign": "=", "is_p": False, "margin": 0.0} | rule
     verdict = statistics.agreement(published, *ours, **rule)
     row = {"name": name, "section": section, "what": what, "sign": rule["sign"]}
-    row |= {"published": published} | dict(zip(("ours", "low", "high"), ours))
+    value, low, high = ours
+    row |= {"published": published, "ours": value, "low": low, "high": high}
     row |= {"margin": rule["margin"], "verdict": verdict, "why": not_comparable}
     beside.append(row | ({"verdict": "cannot be compared"} if not_comparable else {}))
 

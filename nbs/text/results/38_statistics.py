@@ -121,7 +121,7 @@ table[["what", "sign", "published", "ours", "low", "high"]].round(4)
 # %%
 last = runs.iteration(last_iteration)
 beaches = [pd.read_csv(place / last / "beach.csv") for place in places]
-of_seed = zip(seeds, beaches)
+of_seed = zip(seeds, beaches, strict=True)
 margins = [findings.finding_margins(**seed, beach=beach) for seed, beach in of_seed]
 judgements = statistics.judge_findings(
     pd.DataFrame(margins), findings.FINDINGS, equal_within=findings.EQUAL_WITHIN

@@ -17,8 +17,7 @@
 # %% [markdown]
 # # Tables
 #
-# > What all seeds wrote goes in; Tables S1a, S1b, S2 and ST2, and how well virtual players foretell
-# > people, come out, each beside the published table.
+# > What all seeds wrote goes in; Tables S1a, S1b, S2 and ST2, and how well virtual players foretell people, come out, each beside the published table.
 #
 # *Outputs: profile `paper`, seeds 0 to 2, iteration 1; made at commit `cbea95f`.*
 

@@ -62,7 +62,7 @@ else:
     share = -(-repeat_groups // len(mechanisms.BASELINES))
     keys = jax.random.split(key, len(mechanisms.BASELINES))
     plays = []
-    for k, (name, rival) in zip(keys, mechanisms.BASELINES.items()):
+    for k, (name, rival) in zip(keys, mechanisms.BASELINES.items(), strict=True):
         against = {"rival": rival, "rival_name": name, "n_groups": share}
         played = participants.play_against_rival(k, population, *trained, **against)
         plays.append(played)

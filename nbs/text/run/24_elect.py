@@ -104,7 +104,7 @@ shown = {**rivals, "hcrm": hcrm}
 keys = jax.random.split(jax.random.fold_in(key, 1), len(shown))
 given = [
     frequency(k, players, devices.as_pytree(mechanism))
-    for k, mechanism in zip(keys, shown.values())
+    for k, mechanism in zip(keys, shown.values(), strict=True)
 ]
 axes = {
     "mechanism": list(shown),

@@ -176,7 +176,7 @@ key_new, key_chance = jax.random.split(key_rule)
 keys_new = jax.random.split(key_new, n_iterations)
 larger = replace(config, groups=(500,) * n_iterations)
 asked, new_groups = {"population": population, "config": larger}, {}
-for s, key in zip(stop_reasons, keys_new):
+for s, key in zip(stop_reasons, keys_new, strict=True):
     new_groups[str(s)] = hcmd_zero.acquire(key, record, s, **asked)
 predicted_new = hcmd_evaluation.cross_entropies(record | {"data": new_groups})
 predicted_new.pivot(**axes, values="ratio").round(3)
@@ -271,7 +271,8 @@ for rival in ("liberal_egalitarian", "libertarian"):
         met = (trained[s], mechanisms.BASELINES[rival], seated)
         votes = hcmd_evaluation.votes_against(key_course, population, *met)
         share = np.asarray(votes).reshape(len(config.tails), -1).mean(1)
-        rows += [(rival, s, tail, x) for tail, x in zip(config.tails, share)]
+        shares = zip(config.tails, share, strict=True)
+        rows += [(rival, s, tail, x) for tail, x in shares]
 columns = ["rival", "iteration", "tail_endowment", "vote_share"]
 course = pd.DataFrame(rows, columns=columns)
 axes = {"index": ["rival", "iteration"], "columns": "tail_endowment"}

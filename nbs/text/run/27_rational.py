@@ -26,7 +26,7 @@ folder = "runs/paper/seed0/rational/theta1_sigma1"
 seed = 0
 theta = 1.0  # of the players trained with: scale of their learning rates
 sigma = 1.0  # and standard deviation of their first generosity
-# gradients longer than this are shortened to it: our addition (09, "Without human data")
+# longer gradients are shortened to it: our addition (09, "Without human data")
 clip = 5.0
 train_games = 64  # pairs of games for each of the eight tail endowments
 train_updates = 10000
@@ -78,7 +78,7 @@ settings = [(t, s) for t in (1.0, 3.0) for s in (1.0, 3.0)]
 populations = [rational.Population(theta=t, sigma=s) for t, s in settings]
 rivals, n_blocks = {"liberal_egalitarian": opponent}, min(election_blocks, 4096)
 votes = []
-for k, other in zip(keys, populations):
+for k, other in zip(keys, populations, strict=True):
     players = rational.players(other)
     elected = metagame.elect(k, players, rm, rivals, n_blocks=n_blocks)
     of = {
