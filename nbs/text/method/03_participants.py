@@ -722,7 +722,7 @@ shown = {
     "published cell:\nliberal egalitarian": mechanisms.liberal_egalitarian,
     "unseen:\neverything to the tails": everything_to_tails,
 }
-for ax, (title, mechanism) in zip(axes, shown.items(), strict=True):
+for ax, (title, mechanism) in zip(axes[:2], shown.items(), strict=True):
     for i, (loss, p) in enumerate(people.items()):
         ax.plot(
             range(1, 11),
