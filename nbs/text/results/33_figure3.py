@@ -130,7 +130,9 @@ whose = f"{note}, all endowments; dots: up to 80 of the games"
 figure = figures.heat_panels(cells, **axes, **look, note=whose)
 shown = games.sample(frac=1, random_state=0).groupby("mechanism").head(80)
 dots = dict(color="black", ms=2, mew=0, alpha=0.6, rasterized=True)
-for ax, name in zip(figure.axes, figures.ordered_values(games.mechanism), strict=True):
+names = figures.ordered_values(games.mechanism)
+panels = figure.axes[: len(names)]  # the last has the scale of colours
+for ax, name in zip(panels, names, strict=True):
     of_it = shown[shown.mechanism == name]
     ax.plot(of_it.log_surplus, of_it.gini, ".", **dots)
 figures.save(figure, drawings / "fig3b.svg")
