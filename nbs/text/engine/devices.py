@@ -207,7 +207,7 @@ assert len(compiled_for) == 1 and jnp.allclose(equal, 6.4)
 
 # %% [markdown]
 # Networks of two sizes would still need two programs. A small one can be filled up with zeros to
-# the shapes of a large one, where zeros change nothing: a unit that nothing goes into and nothing
+# the shapes of a large one, where zeros change nothing. A unit that nothing goes into and nothing
 # comes out of stays silent if it maps zero to zero, as tanh and a blank LSTM do.
 
 # %%

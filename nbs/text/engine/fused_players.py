@@ -478,9 +478,9 @@ def update(
 # ## Whole blocks
 #
 # When a mechanism is trained, a block is played with all random numbers drawn before, and its
-# gradient with respect to the payouts is taken while it is played: a zero is added to every payout,
-# the *perturbation*, and the log-probability of the choices is differentiated in it. The payout
-# itself is stopped.
+# gradient with respect to the payouts is taken while it is played. A zero is added to every payout,
+# the *perturbation*; the log-probability of the choices is differentiated in it. The payout itself
+# is stopped.
 
 # %%
 #| export

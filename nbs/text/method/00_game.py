@@ -60,9 +60,9 @@ import pytest
 # Say everybody puts in everything: 16 coins become 25.6. Cut into four equal parts, that is 6.4 for
 # each. Bob has turned 2 coins into 6.4. Ann has turned 10 coins into 6.4. Would Ann do that twice?
 #
-# Ann is the *head* player, the other three are *tail* players; what each one starts a round with is
-# the *endowment*, what goes in is the *contribution*, what comes back is the *payout*, and *return*
-# is what one holds in the end:
+# Ann is the *head* player, the other three are *tail* players. What each one starts a round with is
+# the *endowment*, what goes in is the *contribution*, what comes back is the *payout*. What one
+# holds in the end is the *return*:
 #
 # $$\text{return}_i = y_i + e_i - c_i .$$
 #

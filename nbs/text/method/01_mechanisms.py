@@ -503,8 +503,8 @@ assert early[:, 0].min() < 0.15 and early[:, 0].max() > 0.5
 #
 # Sooner or later you will write a mechanism of your own. A NaN in one game of 512 would show up
 # hours later, far from its cause. So every mechanism is tried *before*: on nothing, on everything,
-# on random coins, in all five conditions; compiled, as training will use it, and with more than one
-# leading axis, which finds rules that sum over the wrong one.
+# on random coins, in all five conditions. It is compiled, as training will use it, and gets more
+# than one leading axis, which finds rules that sum over the wrong one.
 
 # %%
 #| export

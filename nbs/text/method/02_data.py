@@ -94,8 +94,8 @@ class Plays:
 # %% [markdown]
 # Mostly a whole batch of groups was played under the same mechanism, and then a label is enough. In
 # the tutorial there is no referee. We give that its own name instead of calling it strict
-# egalitarian, although the sharing is the same: people who believe that nobody is in charge play
-# differently from people who are told that somebody is.
+# egalitarian, although the sharing is the same. For people who believe that nobody is in charge
+# play differently from people who are told that somebody is.
 
 # %%
 #| export
@@ -139,9 +139,9 @@ def concatenate(
 
 
 # %% [markdown]
-# Twelve groups of bots play three blocks: a tutorial, a block in which everybody is paid for what
-# they put in, and one in which they are paid for the fraction of their endowment that they put in.
-# Thirty-six blocks should come out, under three names.
+# Twelve groups of bots play three blocks. The first is a tutorial; in the second everybody is paid
+# for the coins that they put in, in the third for the fraction of their endowment. Thirty-six
+# blocks should come out, under three names.
 
 # %%
 ann_and_three = jnp.tile(jnp.array([10.0, 2, 2, 2]), (12, 1))

@@ -34,7 +34,7 @@
 # Methods.
 #
 # Nothing below is a finding about people. It is a machine for checking that the *method* works,
-# built so that you can see every cog, and its most instructive part is near the end: a number that
+# built so that you can see every cog. Its most instructive part is near the end: a number that
 # decides elections and that the published data cannot tell us.
 
 # %%
@@ -264,7 +264,7 @@ fig.tight_layout()
 
 # %% [markdown]
 # The line marks the inclination. How wide the choice is (three tenths of the endowment) and how
-# strong the liking, nobody can read off a figure of *means*: a population of all-or-nothing people
+# strong the liking, nobody can read off a figure of *means*. A population of all-or-nothing people
 # and one of lukewarm ones may have the same. They are set beforehand, so that about two thirds of
 # the heads put 0, 5 or 10 coins into the first round, which is as much as one can read off the
 # paper's Figure S7. Keep it in mind; it returns in 04_cloning, where a network has to learn these
@@ -671,9 +671,9 @@ fig.tight_layout()
 # egalitarian lose about half.
 #
 # So four searches were run, each with a `loss` of its own and the same seven numbers free. Here
-# they are, in two columns: the distance from Figure 1c, and what the heads of such a population
-# give in round 2, when they have just met a mechanism that no cell of Figure 1c contains,
-# *everything to the tails*.
+# they are, in two columns. The first is the distance from Figure 1c; the second is what the heads
+# of such a population give in round 2. They have then just met a mechanism that no cell of Figure
+# 1c contains, *everything to the tails*.
 
 # %%
 def everything_to_tails(endowment, contribution):
@@ -752,9 +752,9 @@ fig.tight_layout()
 
 # %% [markdown]
 # Left, in a cell that was fitted, the four populations lie on top of one another. In the middle
-# they part at once: without `loss` the neglected head gives nearly half in round 2 and needs five
-# rounds to be convinced, and in all those rounds the mechanism has something to give away; with
-# `loss` 2 the head is gone after a single round. On the right, Figure 1c does not care. Whether a
+# they part at once. Without `loss` the neglected head gives nearly half in round 2 and needs five
+# rounds to be convinced; in all those rounds the mechanism has something to give away. With `loss`
+# 2 the head is gone after a single round. On the right, Figure 1c does not care. Whether a
 # mechanism that takes from the rich can win an election depends on such rounds, and no amount of
 # fitting to Figure 1c would tell you. More data of the same kind would not help either, only
 # *other* data: somebody has to try the mechanism. That is what the paper's repeat is for.
@@ -868,8 +868,8 @@ assert np.allclose(np.bincount(richest) / len(richest), 0.25, atol=0.1), (
 # block says which players answered all ten rounds themselves; but the others did *see* the bots
 # play, and that stays in the data.
 #
-# Drop-out comes at a constant hazard. Which one? There is no need to solve for it: draw all moments
-# with hazard one, note for each block the first moment divided by the block's end, sort, and
+# Drop-out comes at a constant hazard. Which one? There is no need to solve for it. Draw all moments
+# with hazard one, and note for each block the first moment divided by the block's end. Sort, and
 # stretch time so that exactly 2,491 ratios lie above one.
 
 # %%

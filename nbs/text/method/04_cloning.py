@@ -150,9 +150,9 @@ assert jnp.allclose(own.sum(-1), anns.sum(-1)), "and yet the facts are the same"
 # %% [markdown]
 # ## The network
 #
-# One linear layer to 64 units and a tanh; an LSTM of 16 units, because a person remembers more than
-# the last round; one linear layer to 11 numbers, the logits of giving 0, 1, ..., 10 coins. In flax
-# that is four lines.
+# It has one linear layer to 64 units and a tanh, then an LSTM of 16 units, because a person
+# remembers more than the last round. One linear layer leads to 11 numbers, the logits of giving 0,
+# 1, ..., 10 coins. In flax that is four lines.
 #
 # What the paper does not say: how the weights start. Here they start as flax does by default
 # (truncated normal, variance one over the number of inputs; orthogonal inside the LSTM), with one
@@ -867,7 +867,7 @@ axes[0].legend(handles=axes[0].lines[:3], frameon=False, fontsize=7);
 #
 # ## Two choices of ours
 #
-# Neither the sign of the entropy nor the order of the other players is printed in the paper.
+# Neither the sign of the entropy nor the order of the other players is printed in the paper. So
 # 41_readings trained all six combinations, three seeds each, that differ in nothing else (the whole
 # pilot, batches of 128, 3,000 updates). Here is what it wrote: cross-entropy on the hold-out in
 # nats per choice, and the mean absolute difference from participants in the 180 cells of Figure 1C

@@ -258,8 +258,8 @@ fig.tight_layout()
 # $$P(A) = \sigma\Big(1.4 \sum_t \frac{y^A_t - y^B_t}{10\, e} + 0.01 \sum_t (y^A_t - y^B_t) - 0.2 + 0.5\,\varepsilon\Big):$$
 #
 # the same weight on relative payout and a weaker one on plain coins; a slight preference for the
-# referee met *second*, whose rounds are fresher in mind, which makes a coin flip 45 to 55; and a
-# whim that belongs to the person.
+# referee met *second*, whose rounds are fresher in mind; and a whim that belongs to the person. The
+# preference makes a coin flip 45 to 55.
 #
 # What is *not* in it is a liking for the learned mechanism. When the authors ask what decided real
 # votes, they find one: an intercept for HCRM, significant against libertarian and liberal

@@ -590,7 +590,7 @@ assert settled[1, 1][0] < 0.01 and settled[1, 1][-1] > 0.85, (
 # With (1, 1) nobody is settled at first and nine in ten are at the end. Of quick learners ($\theta
 # = 3$, orange) nine in ten are settled half way through, and then a mechanism has little left to
 # teach them. With wide opinions ($\sigma = 3$, open marks) a third arrive settled, some at the
-# wrong end: the logistic function is flat there, no slope reaches them, and the second line counts
+# wrong end. The logistic function is flat there, so no slope reaches them; the second line counts
 # those who still give nearly all when it costs them most.
 #
 # ## Beside people

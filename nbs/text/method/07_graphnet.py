@@ -107,9 +107,9 @@ nodes
 
 # %% [markdown]
 # From every player an edge leads to every other, twelve in all, none to oneself. What travels along
-# the edge from a sender $s$ to a receiver $r$ is computed from these two alone; what a player
-# becomes, from the *sum* of what arrives; and a global vector $u$ sums up the table. A sum does not
-# care about the order of its terms. That is the whole trick.
+# the edge from a sender $s$ to a receiver $r$ is computed from these two alone. What a player
+# becomes is computed from the *sum* of what arrives, and a global vector $u$ sums up the table. A
+# sum does not care about the order of its terms. That is the whole trick.
 #
 # $$ e_{sr} = \tanh\left(W_e [v_s, v_r]\right), \qquad
 #    v'_r = \tanh\Big(W_v \big[\textstyle\sum_s e_{sr},\, v_r\big]\Big), \qquad
@@ -324,7 +324,7 @@ mechanisms.check(mechanism(params), name="untrained")
 # ## What does it do with the money?
 #
 # A mechanism has four endowments and four contributions as arguments, too many to draw. Figure 3A
-# of the paper fixes the endowments at 10 and three times `tail`, and shows the head's share over
+# of the paper fixes the endowments at 10 and three times `tail`. It shows the head's share over
 # what the head gave and what the tails gave *together*, averaged over all the ways in which three
 # tails can give that sum. The paper calls the picture a beach plot.
 
@@ -377,7 +377,7 @@ print(f"untrained: the head's share lies between {low:.2f} and {high:.2f}")
 # A player, though, does not look at shares but at coins: what came back and what was kept. Figure
 # S8 paints the same beaches with returns. Does that take another walk through all triples? The
 # whole fund is the same in all triples of one cell, so the mean of the payouts is the mean of the
-# shares times that fund, and the shares of the three tails are what the head's leaves. Two lines of
+# shares times that fund. The shares of the three tails are what the head's leaves. Two lines of
 # arithmetic do.
 
 # %%
@@ -398,8 +398,8 @@ def beach_returns(
 
 
 # %% [markdown]
-# A libertarian gives everybody 1.6 times what they put in, whatever the others do: a head who gives
-# 5 coins ends with 13, three tails of 4 coins who give 6 together end with $(6 + 9.6)/3 = 5.2$
+# A libertarian gives everybody 1.6 times what they put in, whatever the others do. A head who gives
+# 5 coins ends with 13; three tails of 4 coins who give 6 together end with $(6 + 9.6)/3 = 5.2$
 # each. And nobody's coins get lost.
 
 # %%

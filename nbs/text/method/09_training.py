@@ -25,9 +25,9 @@
 # %% [markdown]
 # *In this notebook*: the training of a mechanism (Koster et al., Materials and Methods, "Training
 # algorithm"). It lets the virtual players of 04 play under the network of 07 and under a rival,
-# counts expected votes as 05 does, and follows the gradient that 08 estimates. 23 runs it at full
-# size; 12 lets the network play against itself. First the formula, then the same number from its
-# parts, then a small training run; last the same search for RM, whose players (06) calculate.
+# counts expected votes as 05 does, and follows the gradient that 08 estimates. Run 23 does it at
+# full size; 12 lets the network play against itself. First the formula, then the same number from
+# its parts, then a small training run; last the same search for RM, whose players (06) calculate.
 
 # %%
 #| export
@@ -431,10 +431,10 @@ assert beach.head_share[:4].max() < 0.1, "next to nothing for a head that gives 
 # its generosity, and generosity a smooth function of what the mechanism did the round before.
 # Nothing is drawn after the players have been, and which players these are does not depend on the
 # mechanism. So there is no draw to make more or less probable, no score term, no baseline: the
-# pathwise half is all. It leads through the players' own learning, round by round, and as each step
-# of theirs is a derivative of the mechanism, the gradient holds *second* derivatives of it: how
-# should shares change, so that heads' incentives change, so that they give more, so that tails are
-# paid more?
+# pathwise half is all. It leads through the players' own learning, round by round. As each step of
+# theirs is a derivative of the mechanism, the gradient holds *second* derivatives of it. How should
+# shares change, so that heads' incentives change, so that they give more, so that tails are paid
+# more?
 #
 # The readable form differentiates the whole block; each round it puts four players through the
 # whole network, and all of it is differentiated again. The engine

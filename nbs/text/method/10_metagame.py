@@ -25,9 +25,10 @@
 # %% [markdown]
 # *In this notebook*: mechanisms play against mechanisms (Koster et al., "Metagame (or round robin
 # tournament)", Table S2, and the elections of Table S1b). It uses the game (00), the manifold of
-# mechanisms (01) and the vote model (05); 12 pairs its mechanisms with it, and the run notebooks
-# choose the opponent of the training with it (22) and hold the elections afterwards (24). People
-# appear only as `Players`, so cloned networks, stand-in participants and bots are all welcome.
+# mechanisms (01) and the vote model (05). HCMD-zero (12) pairs its mechanisms with it; the run
+# notebooks choose the opponent of the training with it (22) and hold the elections afterwards (24).
+# People appear only as `Players`, so cloned networks, stand-in participants and bots are all
+# welcome.
 
 # %%
 #| hide
@@ -169,8 +170,8 @@ with pytest.raises(ValueError, match="n_blocks is 3"):
 # %% [markdown]
 # ## One election
 #
-# In plain words: groups play a block under A and a block under B; of every player in every group,
-# the vote model of 05 says with which probability it votes for A; the mean is A's share.
+# In plain words: groups play a block under A and a block under B. The vote model of 05 says with
+# which probability each player of each group votes for A, and the mean is A's share.
 
 # %%
 #| export
@@ -890,8 +891,8 @@ assert max(apart, key=apart.get) == "libertarian - liberal egalitarian"
 
 # %% [markdown]
 # The two mechanisms that people think of as opposites, strict egalitarian and libertarian, are not
-# the ones farthest apart: seen from the payouts, libertarian and liberal egalitarian are.
-# 22_metagame draws the map of a hundred mechanisms.
+# the ones farthest apart. Seen from the payouts, libertarian and liberal egalitarian are. The
+# notebook 22_metagame draws the map of a hundred mechanisms.
 #
 # ## Elections, condition by condition
 #

@@ -510,8 +510,8 @@ promises.round(2)
 
 # %% [markdown]
 # Drawing runs and then groups holds the truth often enough while runs differ no more than their
-# groups make them, errs on the long side where they do not differ at all, and has nearly the same
-# length every time. Figures with many small cells use it; headline numbers over seeds stay with
+# groups make them, and has nearly the same length every time. Where runs do not differ at all, it
+# errs on the long side. Figures with many small cells use it; headline numbers over seeds stay with
 # Student.
 
 # %% [markdown]
@@ -889,8 +889,7 @@ def mean_absolute_error(
 # Words must follow a rule that was fixed before the numbers were seen:
 #
 # * a share, a mean or a statistic *agrees* if the published value lies in our 95 % interval,
-#   widened by the published value's own sampling error (its *margin*; people are a sample too, and
-#   prints are rounded);
+#   widened by the published value's *margin*: its own sampling error and rounding;
 # * a printed bound ("p < .001", "all t > 4") agrees if our value keeps it; for p-values only the
 #   side of .05 counts, since a p-value just says how much data there was;
 # * everything else *differs*, however near it comes.

@@ -27,8 +27,8 @@
 # HCRM was trained against liberal egalitarian, the strongest of a hundred rivals, on thousands of
 # pilot games. HCMD-zero has no rival and no pilot. It uses the game (00), people (here the
 # stand-ins of 03), the imitation of 04, the graph network of 07, the surrogate of 08, the fast
-# gradient of 09 and the metagame of 10; 15 measures what came of a run, 26 runs it at full size, 36
-# shows what came of it.
+# gradient of 09 and the metagame of 10. Run 26 does it at full size; 17 measures how far its models
+# can be trusted, and 36 shows what came of it.
 
 # %%
 #| export
@@ -694,7 +694,7 @@ assert "not the best answer" in stop_reason(hardly, unsure / 20)
 # The loop itself plays nothing. It calls four functions in turn, each with a random key, the
 # record, the number of the iteration and the sizes, and keeps what they return in the record, which
 # `records.Record` saves after every step. Bring your own people (`acquire` takes how they vote),
-# vote model (`optimise` and `converge` take a utility function) or optimiser: a step may return any
+# vote model (`optimise` and `converge` take a utility function) or optimiser. A step may return any
 # dictionary of arrays, as long as the next step understands it.
 
 # %%
@@ -808,10 +808,10 @@ assert moved[2] > 2 * moved[0], (
 # nearly everything goes to the head, whatever anybody gives, and even the random referee gets more
 # votes. The second was trained on the data that came of it, and pays by contribution. Nobody told
 # it to. Vote weights learned from a few hundred accidents are partly luck, and so is a mechanism
-# made to please them; with so few votes a first step may well go down, and the next data set,
-# played under that step, shows what was wrong with it. Whether later mechanisms beat earlier ones
-# all the way, and what they make of the head, is for the full run in 26 to say. How far the models
-# can be trusted is for 17.
+# made to please them. With so few votes a first step may well go down; the next data set, played
+# under that step, shows what was wrong with it. Whether later mechanisms beat earlier ones all the
+# way, and what they make of the head, is for the full run in 26 to say. How far the models can be
+# trusted is for 17.
 
 # %% [markdown]
 # ## Recap

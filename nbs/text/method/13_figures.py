@@ -666,11 +666,11 @@ assert _edges(pd.Index([3])) == (2.5, 3.5)
 
 
 # %% [markdown]
-# Beach plots are not the only pictures made of cells. How often every number of coins was given
-# (Figure S1), how head and tails give together (S7), what they end a round with (S8): always a
-# table with a row per cell, a panel for each mechanism and endowment, or each round, and one scale
-# of colours for all panels. So the cells get a function of their own. Where nothing was measured
-# there is no cell, and the panel stays grey.
+# Beach plots are not the only pictures made of cells. How often was every number of coins given
+# (Figure S1), how do head and tails give together (S7), what do they end a round with (S8)? It is
+# always a table with a row per cell. Each mechanism and endowment, or each round, has a panel, and
+# all panels share one scale of colours. So the cells get a function of their own. Where nothing was
+# measured there is no cell, and the panel stays grey.
 
 # %%
 #| export

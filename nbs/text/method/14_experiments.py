@@ -29,9 +29,9 @@
 # files. `25_experiments` runs it with the mechanisms that a run has trained; the notebooks that
 # draw and test read its two tables, `trials` and `votes`.
 #
-# Nobody in the tables made here is a person, and three things are pure assumption, each stated
-# below with its reasons: how somebody votes (05_voting), how a *human referee* hands out the fund,
-# and how somebody answers seven questions about it.
+# Nobody in the tables made here is a person. Three things are pure assumption, each stated below
+# with its reasons: how somebody votes (05_voting), how a *human referee* hands out the fund, and
+# how somebody answers seven questions about it.
 
 # %%
 #| export
@@ -129,8 +129,8 @@ counted.round(2)
 # fit if a group met *one* of the two rivals, and met it about twice.
 #
 # That is how we play it: a tutorial, then rival, early HCRM, rival, early HCRM, always in this
-# order. 94 groups meet the libertarian, the other 95 liberal egalitarian, over tails in proportion
-# to the blocks above. The blocks under the early HCRM are not reported, as in the paper.
+# order. Libertarian is met by 94 groups, liberal egalitarian by the other 95, over tails in
+# proportion to the blocks above. The blocks under the early HCRM are not reported, as in the paper.
 
 # %%
 #| export

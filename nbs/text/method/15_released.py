@@ -364,10 +364,10 @@ assert fault in refusal("data_exp1.csv")
 
 # %% [markdown]
 # The row that `read_csv` swallowed is named, and with it what should have been there. Mend it, and
-# break it in other ways: three coins out of two, a coin and a half, a word, a gap; a code that
-# nobody has explained; a head in the wrong seat; a payout that is not a number; and in the end an
-# empty file. Eight ways to be wrong, and every error should say row 3, or row 1 where there is
-# nothing at all.
+# break it in other ways: three coins out of two, a coin and a half, a word, a gap, a code that
+# nobody has explained. Then come a head in the wrong seat, a payout that is not a number, and in
+# the end an empty file. Eight ways to be wrong, and every error should say row 3, or row 1 where
+# there is nothing at all.
 
 # %%
 good = bobs_rounds.splitlines()[0].split(",")
@@ -390,9 +390,9 @@ print(refusal("data_exp1.csv"))
 
 # %% [markdown]
 # Does the comparison of votes say yes when it should? People we have none, but made-up players with
-# exactly the published votes are easily written: in every cell as many as voted, and three more
-# that must not be counted, one who did not vote and two bots. Then one of the real ones changes her
-# vote.
+# exactly the published votes are easily written. In every cell there are as many as voted, and
+# three more that must not be counted: one who did not vote and two bots. Then one of the real ones
+# changes her vote.
 
 # %%
 def made_up_players(votes):
@@ -466,9 +466,9 @@ def _fetch_one(
 
 
 # %% [markdown]
-# Whatever goes wrong on the way (no network, no such file, a line that breaks, a login page instead
-# of data) ends in the same place: one sentence with the command to repeat and the folder to fill by
-# hand.
+# Much can go wrong on the way: no network, no such file, a line that breaks, a login page instead
+# of data. It all ends in the same place, one sentence with the command to repeat and the folder to
+# fill by hand.
 
 # %%
 #| export
@@ -741,9 +741,9 @@ def read_experiments(
 
 # %% [markdown]
 # No such file can be fetched where this was written. So reading is tested with files that stand-ins
-# have written in the same form, with all its quirks: no header, `True` and `False`, floating-point
-# numbers for people (divided by ten thousand in the tables of players), empty votes, the vote
-# repeated in every row.
+# have written in the same form, with all its quirks: no header, `True` and `False`, empty votes,
+# the vote repeated in every row. People are floating-point numbers, divided by ten thousand in the
+# tables of players.
 
 # %%
 #| export

@@ -23,10 +23,10 @@
 #| default_exp hcmd_evaluation
 
 # %% [markdown]
-# *In this notebook*: what Balaguer et al. measure of a run of HCMD-zero (12) when it is over: how
-# well models predict data that they were not made from (Figure 4), how large the players' network
-# should be (Table 1), an election against a mechanism that took no part (section 4.1), and one
-# thing more that we would ask. 26 uses all of it at full size.
+# *In this notebook*: what Balaguer et al. measure of a run of HCMD-zero (12) when it is over. How
+# well do models predict data that they were not made from (Figure 4)? How large should the players'
+# network be (Table 1)? How goes an election against a mechanism that took no part (section 4.1)? We
+# ask one thing more. Run 26 uses all of it at full size.
 
 # %%
 #| export

@@ -24,8 +24,8 @@
 
 # %% [markdown]
 # *In this notebook*: the statistics that the text of Koster et al. reports (Results, Exp. 1-4), and
-# their findings in words, computed from the tables of 14 with the tests of 11. 38 sets them beside
-# the published ones, over all seeds.
+# their findings in words, computed from the tables of 14 with the tests of 11. Notebook 38 sets
+# them beside the published ones, over all seeds.
 
 # %%
 #| export

@@ -111,8 +111,8 @@ figures.save(figures.finalise(figure, whose), here / "sweep.svg")
 # one of them will look better by luck. Dunnett's test is made for that: many are compared with one,
 # the spread between seeds is taken from all of them together, and all intervals hold at once (95
 # %). One caution: with a training shorter than the paper's (the profile says how long) faster
-# learners get further, so that a higher learning rate, or less of what slows learning down, can win
-# here without winning there.
+# learners get further. So a higher learning rate, or less of what slows learning down, can win here
+# without winning there.
 
 # %%
 others = table[~table.published]

@@ -30,8 +30,8 @@
 #   doubling does not clearly improve: Student's 95 % interval of the paired difference, over seeds,
 #   reaches zero.
 # - **Do more votes make it climb?** With the same runs: in what part of the seven steps does a
-#   mechanism clearly beat the one before it (by two standard errors, before the last models), and
-#   how much better than a coin does the taste foretell votes of new groups, mean over the
+#   mechanism clearly beat the one before it (by two standard errors, before the last models)? How
+#   much better than a coin does the vote model predict votes of new groups, mean over the
 #   iterations? If few votes are what keeps iterations from beating one another (36), both must grow
 #   with the groups.
 # - **Cold or warm?** The review of the field suggests to start from a mechanism trained on
@@ -43,7 +43,8 @@
 #   difference after the last.
 # - **The price of safety.** The worst return of any participant while data were gathered, as a
 #   fraction of what keeping every coin gives, and the fraction of participants' blocks that
-#   returned less than that; warm minus cold, paired, and what it costs or brings in votes.
+#   returned less than that. Both are warm minus cold, paired, with what it costs or brings in
+#   votes.
 #
 # The same seed means the same participants and random numbers in all arms, as far as they are used
 # alike.

@@ -128,7 +128,7 @@ figures.save(figures.finalise(figure, None), drawings / "fig1a.svg")
 # ## 1B: the map of the manifold
 #
 # A number is a mechanism and says which tenth of w it comes from (1: only what the others gave
-# counts, 10: only what one gave oneself); its colour says how much relative contributions count
+# counts, 10: only what one gave oneself). Its colour says how much relative contributions count
 # (dark: coins count, light: fractions of the endowment do). Near means: pays head and tails alike,
 # round by round. See how w orders the map from one end to the other, while v opens it like a fan
 # where w is large and closes it at the strict egalitarian. In the original, too, payouts fall under

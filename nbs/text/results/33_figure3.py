@@ -80,11 +80,11 @@ store.write_table(numbers / "fig3a_beach.csv", surface.drop(columns="std"))
 # %% [markdown]
 # ## 3B: how rich and how equal
 #
-# A dot is one game of Experiments 2 and 3: to the right, the surplus that the group made (the
-# logarithm of all returns over all endowments; 0 is what a group gets that gives nothing, ln 1.6
-# what one gets that gives everything); upwards, the Gini coefficient of what its four players ended
-# with. Dark is where games are dense (in the original, light was). In the original HCRM struck the
-# best bargain between surplus and equality.
+# A dot is one game of Experiments 2 and 3. To the right is the surplus that the group made, the
+# logarithm of all returns over all endowments: 0 if it gives nothing, ln 1.6 if it gives
+# everything. Upwards is the Gini coefficient of what its four players ended with. Dark is where
+# games are dense (in the original, light was). In the original HCRM struck the best bargain between
+# surplus and equality.
 
 # %%
 trials = runs.read_seeds(here, "trials.parquet", n_seeds)

@@ -160,9 +160,9 @@ fits.round(2)
 # ## 4D: beach plots from play
 #
 # A human referee cannot be asked about every possible round, so both surfaces come from the rounds
-# that were played: the head's mean share of the payouts, by what the head gave and what the tails
-# gave together. Grey cells never occurred. In the original the referees' surface was the flatter
-# one: they responded less to contributions.
+# that were played. They show the head's mean share of the payouts, by what the head gave and what
+# the tails gave together. Grey cells never occurred. In the original the referees' surface was the
+# flatter one: they responded less to contributions.
 
 # %%
 given = trials.pivot_table(

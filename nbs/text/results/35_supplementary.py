@@ -121,8 +121,8 @@ apart.unstack(["role"]).round(2)
 # ## S2: what votes depended on
 #
 # A bar is the log-odds of a vote for HCRM per standard deviation of a difference between the two
-# blocks: relative payout, coins paid, and all contributions of the group; bars are means over runs,
-# the whisker is the 95 % interval of one experiment of the original's size, the dots are the runs.
+# blocks: relative payout, coins paid, and all contributions of the group. Bars are means over runs,
+# dots are the runs, and the whisker is the 95 % interval of one experiment of the original's size.
 # In the original's table relative payout counted against all four rivals, and coins counted more
 # against libertarian and liberal egalitarian.
 
@@ -354,10 +354,10 @@ s6.round(3)
 # %% [markdown]
 # ## S7: how head and tails give together
 #
-# Each panel is one round of all games at one tail endowment, over all mechanisms: upwards what the
-# head gave, to the right what its tails gave on average, as fractions of what they had, in steps of
-# a tenth. In the original heads opened with nothing, half or all: three dark bands in round 1.
-# Tails with 2 coins each give a number of sixths, which leaves some steps empty.
+# Each panel is one round of all games at one tail endowment, over all mechanisms. Upwards is what
+# the head gave, to the right what its tails gave on average, as fractions of what they had, in
+# steps of a tenth. In the original heads opened with nothing, half or all: three dark bands in
+# round 1. Tails with 2 coins each give a number of sixths, which leaves some steps empty.
 
 # %%
 relative = trials.assign(relative=trials.contribution / trials.endowment)

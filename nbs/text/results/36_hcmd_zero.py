@@ -285,7 +285,7 @@ figures.save(figures.finalise(figure, modelled), drawings / "hcmd_fig4_metagame.
 
 # %% [markdown]
 # Step by step: does each iteration beat the one before? `own` is its share of the votes before the
-# models that it was trained with, `last` before the last ones, which know most; won and lost count
+# models that it was trained with, `last` before the last ones, which know most. Won and lost count
 # the runs in which it leads, or trails, by more than two standard errors.
 
 # %%
@@ -342,9 +342,9 @@ stop
 # %% [markdown]
 # A step that wins before its own models and not before later ones was trained for a vote model that
 # later votes did not confirm. How well can a vote be foretold at all? The figure shows three
-# forecasts (12, 26): by the very rule by which these people vote, by the rule without knowing which
-# block came first, as the original's vote model cannot know it, and by the vote model that was
-# learned.
+# forecasts (12, 26). One is by the very rule by which these people vote, one by the vote model that
+# was learned. The third is by the rule without knowing which block came first, as the original's
+# vote model cannot know it.
 #
 # Are few votes all of the reason? 43 asks it with a quarter to four times the groups.
 
@@ -450,9 +450,9 @@ safety.round(3)
 
 # %% [markdown]
 # And what the vote model likes: the weight of one coin more in every round, for oneself and for
-# others, in the order of the table: for three voters in four the first other is the head. What the
+# others, in the order of the table. For three voters in four the first other is the head. What the
 # model cannot say is that a coin of *one's own* is worth more to a tail with 2 than to a head with
-# 10, as it is to people who vote by payout *relative to endowment* (and to our stand-ins, 03: about
+# 10. So it is to people who vote by payout *relative to endowment* (and to our stand-ins, 03: about
 # three times as much).
 
 # %%
@@ -464,12 +464,12 @@ taste.pivot(index="iteration", columns=axes[:2], values="weight").round(3)
 # %% [markdown]
 # ## Table 1
 #
-# Groups and sizes are the original's. Beside them, what the same cross-validation says here: nats a
-# choice on groups left out, for Table 1's two sizes and the larger network of Koster et al., as
-# differences from the size that was used, within the same split; below zero is better, and a size
-# is called better only where the whole interval over seeds is below. And the penalty of the taste
-# that cross-validation chose: the larger, the less the votes could teach (10 is the largest on
-# offer).
+# Groups and sizes are the original's. Beside them is what the same cross-validation says here: nats
+# a choice on groups left out, for Table 1's two sizes and the larger network of Koster et al. They
+# are differences from the size that was used, within the same split. Below zero is better, and a
+# size is called better only where the whole interval over seeds is below. And the penalty of the
+# taste that cross-validation chose: the larger, the less the votes could teach (10 is the largest
+# on offer).
 
 # %%
 models, sizes = read("models.csv"), read("sizes.csv")
@@ -503,7 +503,7 @@ table1.round(4)
 # ## The numbers of the text
 #
 # *Agree* and *differ* by the rule of 11: the published number lies in our interval over runs, give
-# or take its own sampling error and rounding; of a p-value the side of the 5 % level counts. How
+# or take its own sampling error and rounding. Of a p-value the side of the 5 % level counts. How
 # many groups voted on the original's last mechanism is not printed. But its p-value says how many
 # standard errors (`certain`) its share of the votes was above one half. The other numbers are
 # printed without any error; only their rounding can be allowed for.
@@ -534,9 +534,9 @@ shown = ["what", "sign", "published", "margin", "ours", "low", "high", "verdict"
 beside[shown].round(3)
 
 # %% [markdown]
-# And what the original found, by the same rule as the findings of Democratic AI (38): each a number
-# over seeds that should be above zero, or, where two things "match", their difference, which should
-# lie within a tenth.
+# And what the original found, by the same rule as the findings of Democratic AI (38). Each is a
+# number over seeds that should be above zero, or, where two things "match", their difference, which
+# should lie within a tenth.
 
 # %%
 FINDINGS = {

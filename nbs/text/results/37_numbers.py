@@ -180,10 +180,10 @@ for row in all_give[learned & all_give.tail_endowment.isin([2, 10])].itertuples(
 #
 # One row for each number that the original prints, with a word by the rule of 11_statistics. The
 # margins are the published numbers' own uncertainty. For shares of votes it is binomial, since
-# people are a sample; for virtual players the standard error of as many blocks as ours and half of
-# the last printed digit; for t statistics two standard errors of a standard normal. A mean of
-# Figure 1C rests on some 65 heads and three times as many tails; its margin is `CURVES`, two
-# standard errors of that.
+# people are a sample. For virtual players it is the standard error of as many blocks as ours and
+# half of the last printed digit; for t statistics it is two standard errors of a standard normal. A
+# mean of Figure 1C rests on some 65 heads and three times as many tails; its margin is `CURVES`,
+# two standard errors of that.
 
 # %%
 CURVES = 0.05  # fraction of the endowment

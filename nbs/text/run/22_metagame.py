@@ -56,7 +56,7 @@ table.pivot_table(**axes, values="win_probability", sort=False).round(3)
 
 # %% [markdown]
 # The opponent for the mechanism in training is the one with the most votes. The published top two
-# are nearly tied, and so may ours be: where liberal egalitarian (v = 1, w = 1) is level with the
+# are nearly tied, and so may ours be. Where liberal egalitarian (v = 1, w = 1) is level with the
 # best within two standard errors, it is the opponent, as it was in the paper. What won is written
 # down either way.
 

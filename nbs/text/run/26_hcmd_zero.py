@@ -182,8 +182,8 @@ predicted_new = hcmd_evaluation.cross_entropies(record | {"data": new_groups})
 predicted_new.pivot(**axes, values="ratio").round(3)
 
 # %% [markdown]
-# How much of a vote can be predicted at all? The rule by which these people vote is known (05); of
-# the same 500 groups, how much better than a coin does it predict a vote, how much better without
+# How much of a vote can be predicted at all? The rule by which these people vote is known (05). Of
+# the same 500 groups, how much better than a coin does it predict a vote? How much better without
 # knowing which block came first, and how much better does the vote model? In thousandths of a nat
 # per vote (17).
 

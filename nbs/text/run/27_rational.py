@@ -48,9 +48,9 @@ population = rational.Population(theta=float(theta), sigma=float(sigma))
 
 # %% [markdown]
 # In all that is not the players RM is trained as HCRM is in 23: same network, optimiser, batches,
-# and the same opponent, liberal egalitarian; at the sizes of the paper as many updates, in the
-# smaller profiles fewer. One thing is added, `clip`: 09 tells why. The paper tried four populations
-# of players; all four trainings start from the same weights and see the same draws.
+# and the same opponent, liberal egalitarian. It has as many updates at the sizes of the paper,
+# fewer in the smaller profiles. One thing is added, `clip`: 09 tells why. The paper tried four
+# populations of players; all four trainings start from the same weights and see the same draws.
 
 # %%
 size = {"games_per_endowment": train_games, "updates": train_updates}
