@@ -246,7 +246,9 @@ def vote_information(
     key: Array,
     record: Mapping,
     groups: Mapping[str, Mapping],
-) -> pd.DataFrame:
+) -> (
+    pd.DataFrame
+):  # iteration, rule, unordered, vote_model: thousandths of a nat per vote
     """Compare what the vote models know of votes with what can be known of them.
 
     Parameters
@@ -261,7 +263,6 @@ def vote_information(
     Returns
     -------
     pd.DataFrame
-        iteration, rule, unordered, taste: thousandths of a nat per vote
     """
     rows = []
     keys = jax.random.split(key, len(groups))
@@ -274,7 +275,7 @@ def vote_information(
         model = np.asarray(hcmd_zero.preference_probability(weights, *blocks))
         knows = [_information(forecast, rule) for forecast in (rule, unordered, model)]
         rows.append((int(s), knows[0] - 0.5, *knows[1:]))
-    return pd.DataFrame(rows, columns=["iteration", "rule", "unordered", "taste"])
+    return pd.DataFrame(rows, columns=["iteration", "rule", "unordered", "vote_model"])
 
 # %% ../nbs/method/17_hcmd_evaluation.ipynb #de169486
 def worst_returns(

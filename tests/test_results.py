@@ -197,7 +197,7 @@ def test_what_hcmd_zero_leaves_open_is_answered_by_paired_seeds():
         expected = [gain.mean(), t.low, t.high]
         assert np.allclose([row.gain, row.low, row.high], expected, atol=1e-3)
     of_arms = read("climbs").merge(groups[["arm", "seed", "vote_share"]])
-    of_arms["rule_ahead"] = of_arms.rule_knows - of_arms.taste_knows
+    of_arms["rule_ahead"] = of_arms.rule_knows - of_arms.model_knows
     for row in read("doubling").itertuples():
         slopes = [
             np.polyfit(np.log2(runs.groups), runs[row.measure], 1)[0]

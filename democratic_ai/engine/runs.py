@@ -226,7 +226,7 @@ _RUN = {
     "25_experiments": ("trials.parquet", "votes.parquet", "fig1c.csv"),
     "26_hcmd_zero": (
         *_all("{}.csv", "metagame cross_entropy cross_entropy_unmet knowable models"),
-        *_all("{}.csv", "sizes taste course worst_returns beach idle_head"),
+        *_all("{}.csv", "sizes vote_weights course worst_returns beach idle_head"),
         *(
             "trials.parquet",
             "votes.parquet",
@@ -272,11 +272,10 @@ _RESULTS |= {
             "fig3a fig3b fig3c fig4_models fig4_metagame fig5 knowable",
         ),
         *_all("data/hcmd_{}.csv", "fig3a fig3c beach"),
-        *_all(
-            "tables/hcmd_{}.csv", "vs_liberal_egalitarian cross_entropy metagame steps"
-        ),
-        *_all("tables/hcmd_{}.csv", "cross_entropy_unmet course taste table1 numbers"),
-        *_all("tables/hcmd_{}.csv", "knowable contributions wealth stop safety"),
+        *_all("tables/hcmd_{}.csv", "vs_liberal_egalitarian cross_entropy metagame"),
+        *_all("tables/hcmd_{}.csv", "steps cross_entropy_unmet course vote_weights"),
+        *_all("tables/hcmd_{}.csv", "table1 numbers knowable contributions wealth"),
+        *_all("tables/hcmd_{}.csv", "stop safety"),
         *_all("tables/hcmd_{}.csv", "findings idle_head"),
         *("numbers/hcmd_zero.json", "hcmd_provenance.json"),
     ),

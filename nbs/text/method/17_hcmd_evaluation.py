@@ -305,7 +305,9 @@ def vote_information(
     key: Array,  # consumed: one part per iteration
     record: Mapping,  # of `run`
     groups: Mapping[str, Mapping],  # iteration -> of `acquire`, for new groups
-) -> pd.DataFrame:  # iteration, rule, unordered, taste: thousandths of a nat per vote
+) -> (
+    pd.DataFrame
+):  # iteration, rule, unordered, vote_model: thousandths of a nat per vote
     "Compare what the vote models know of votes with what can be known of them."
     rows = []
     keys = jax.random.split(key, len(groups))
@@ -318,7 +320,7 @@ def vote_information(
         model = np.asarray(hcmd_zero.preference_probability(weights, *blocks))
         knows = [_information(forecast, rule) for forecast in (rule, unordered, model)]
         rows.append((int(s), knows[0] - 0.5, *knows[1:]))
-    return pd.DataFrame(rows, columns=["iteration", "rule", "unordered", "taste"])
+    return pd.DataFrame(rows, columns=["iteration", "rule", "unordered", "vote_model"])
 
 
 # %%
@@ -326,7 +328,7 @@ crowd = replace(small, groups=(200, 200))
 invite = partial(acquire, jax.random.key(9), record, config=crowd)
 unmet = {s: invite(int(s)) for s in "12"}
 known = vote_information(jax.random.key(10), record, unmet)
-best_of_others = known[["unordered", "taste"]].max(axis=1)
+best_of_others = known[["unordered", "vote_model"]].max(axis=1)
 assert (known.rule > best_of_others).all(), "nobody knows more than the rule"
 known.round(2)
 

@@ -125,9 +125,9 @@ for arm in FACTORS:
     won = (steps.vote_share - 0.5 > 2 * steps.error).groupby(steps.seed).mean()
     for k in range(n_seeds):
         of_seed = knows[knows.seed == k]
-        known = (of_seed.taste.mean(), of_seed.rule.mean())
+        known = (of_seed.vote_model.mean(), of_seed.rule.mean())
         rows.append((arm, groups[arm], k, won[k], *known))
-measures = ["steps_won", "taste_knows", "rule_knows"]
+measures = ["steps_won", "model_knows", "rule_knows"]
 climbs = pd.DataFrame(rows, columns=["arm", "groups", "seed", *measures])
 store.write_table(here / "climbs.csv", climbs.round(5))
 climbs.groupby(["groups", "arm"])[measures].mean().round(3)
@@ -141,14 +141,14 @@ climbs.groupby(["groups", "arm"])[measures].mean().round(3)
 # One doubling may be too small a step for five seeds to show. So all five arms together, too: what
 # does each doubling bring, by a straight line through each seed's five runs? Two measures were
 # added after looking: what the rule itself knows, since votes may have become easier to foretell,
-# and how far it is ahead of the taste.
+# and how far it is ahead of the vote model.
 
 # %%
 of_arms = climbs.merge(final[["arm", "seed", "vote_share"]])
-of_arms = of_arms.assign(rule_ahead=of_arms.rule_knows - of_arms.taste_knows)
+of_arms = of_arms.assign(rule_ahead=of_arms.rule_knows - of_arms.model_knows)
 slope = lambda each, what: np.polyfit(np.log2(each.groups), each[what], 1)[0]
 rows = []
-for what in ("vote_share", "steps_won", "taste_knows", "rule_knows", "rule_ahead"):
+for what in ("vote_share", "steps_won", "model_knows", "rule_knows", "rule_ahead"):
     slopes = [slope(each, what) for _, each in of_arms.groupby("seed")]
     rows.append((what, *statistics.interval_over_seeds(slopes)))
 doubling = pd.DataFrame(rows, columns=["measure", "by_doubling", "low", "high"])
@@ -157,7 +157,7 @@ doubling.round(4)
 
 # %% [markdown]
 # Announced was: if few votes are the reason why iterations do not beat one another (36), both must
-# grow. The table says by how much with every doubling. `taste_knows` is in thousandths of a nat per
+# grow. The table says by how much with every doubling. `model_knows` is in thousandths of a nat per
 # vote, and not all of its growth is learning: `rule_ahead`, what the rule itself knows beyond the
 # vote model, need not shrink as much. For `steps_won` there is a yardstick. Were few votes all of
 # the reason, sixteen times the groups, four doublings, would lead from half of the steps won to all
@@ -189,7 +189,7 @@ measured = {
     "the same against libertarian": elsewhere.set_index(run).vote_share,
     "worst return of anybody": by_run.worst.min(),
     "fraction of blocks that did not pay": by_run.losers.mean(),
-    "the same, first two evenings": safety[safety.iteration <= 2]
+    "the same, first two iterations": safety[safety.iteration <= 2]
     .groupby(run)
     .losers.mean(),
 }
@@ -249,7 +249,7 @@ def draw_groups(ax):
     ax.errorbar(list(at), means, yerr=half, **look)
     for n in at:
         ax.plot([n] * len(at), at[n], ".", color="#999999", ms=4, zorder=0)
-    ax.set(xscale="log", xlabel="groups in all seven evenings", ylabel=votes)
+    ax.set(xscale="log", xlabel="groups in all seven iterations", ylabel=votes)
     ax.set_xticks(list(at), list(at))
     ax.minorticks_off()
 

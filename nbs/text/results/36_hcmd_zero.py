@@ -349,18 +349,18 @@ stop
 # Are few votes all of the reason? 43 asks it with a quarter to four times the groups.
 
 # %%
-forecasts = ["rule", "unordered", "taste"]
+forecasts = ["rule", "unordered", "vote_model"]
 names = {"var_name": "who", "value_name": "knows"}
 knowable = read("knowable.csv").melt(["seed", "iteration"], forecasts, **names)
 knowable = statistics.over_seeds(knowable, ["who", "iteration"], "knows")
 store.write_table(tables / "hcmd_knowable.csv", knowable.round(5))
 
 # %%
-rule, taste = dict(color=figures.HEAD, marker="o"), dict(color=figures.TAIL, marker="^")
+rule, model = dict(color=figures.HEAD, marker="o"), dict(color=figures.TAIL, marker="^")
 looks = {
     "rule": dict(rule, label="the rule itself"),
     "unordered": dict(rule, mfc="none", ls=":", label="without the order"),
-    "taste": dict(taste, ls="--", label="the taste learned"),
+    "vote_model": dict(model, ls="--", label="the vote model learned"),
 }
 with figures.style():
     figure, ax = plt.subplots(figsize=(figures.COLUMN, 2.2))
@@ -457,9 +457,9 @@ safety.round(3)
 
 # %%
 axes = ["quantity", "whose", "iteration"]
-taste = statistics.over_seeds(read("taste.csv"), axes, "weight")
-store.write_table(tables / "hcmd_taste.csv", taste.round(5))
-taste.pivot(index="iteration", columns=axes[:2], values="weight").round(3)
+weights = statistics.over_seeds(read("vote_weights.csv"), axes, "weight")
+store.write_table(tables / "hcmd_vote_weights.csv", weights.round(5))
+weights.pivot(index="iteration", columns=axes[:2], values="weight").round(3)
 
 # %% [markdown]
 # ## Table 1
@@ -467,9 +467,9 @@ taste.pivot(index="iteration", columns=axes[:2], values="weight").round(3)
 # Groups and sizes are the original's. Beside them is what the same cross-validation says here: nats
 # a choice on groups left out, for Table 1's two sizes and the larger network of Koster et al. They
 # are differences from the size that was used, within the same split. Below zero is better, and a
-# size is called better only where the whole interval over seeds is below. And the penalty of the
-# taste that cross-validation chose: the larger, the less the votes could teach (10 is the largest
-# on offer).
+# size is called better only where the whole interval over seeds is below. Last comes the penalty of
+# the vote model that cross-validation chose: the larger, the less the votes could teach (10 is the
+# largest on offer).
 
 # %%
 models, sizes = read("models.csv"), read("sizes.csv")
