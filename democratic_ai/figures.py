@@ -288,7 +288,7 @@ def contribution_curves(
     *,
     note: str | None = None,
 ) -> Figure:
-    """Draw relative_contribution by round.
+    """Draw contributions by round.
 
     Parameters
     ----------
@@ -305,10 +305,11 @@ def contribution_curves(
     Raises
     ------
     ValueError
+        without rows
 
     Notes
     -----
-    Source: Koster et al., Fig. 1C.
+    Source: Koster et al., 1C.
     """
     needed = ["source", *_CELL, "round", "relative_contribution"]
     _require_columns(frame, "contribution_curves", needed)
@@ -354,7 +355,7 @@ def role_curves(
     limits: tuple[float, float | None] = (0, None),
     note: str | None = None,
 ) -> Figure:
-    """Draw a value by round and role.
+    """Draw a value by round.
 
     Parameters
     ----------
@@ -377,10 +378,11 @@ def role_curves(
     Raises
     ------
     ValueError
+        without rows
 
     Notes
     -----
-    Source: Koster et al., Figures S3, S4.
+    Source: Koster et al., S3, S4.
     """
     _require_columns(frame, "role_curves", [*_CELL, "round", value])
     with style():
@@ -444,7 +446,7 @@ def role_scatter(
     size: tuple[float, float] = (1.25, 1.2),
     note: str | None = None,
 ) -> Figure:
-    """Draw games and fits by role.
+    """Draw games and fits.
 
     Parameters
     ----------
@@ -471,10 +473,11 @@ def role_scatter(
     Raises
     ------
     ValueError
+        without rows
 
     Notes
     -----
-    Source: Koster et al., Figures 3C, 4C.
+    Source: Koster et al., 3C, 4C.
     """
     _require_columns(dots, "role_scatter", [*_CELL, x, y])
     _require_columns(fits, "role_scatter", [*_CELL, "slope", "intercept"])
@@ -529,7 +532,7 @@ def vote_bars(
     agent: str = "HCRM",
     note: str | None = None,
 ) -> Figure:
-    """Draw shares of the votes by rival.
+    """Draw votes by rival.
 
     Two more columns are optional: published, and role (tail, head or all).
 
@@ -550,6 +553,7 @@ def vote_bars(
     Raises
     ------
     ValueError
+        without rows
 
     Notes
     -----
@@ -605,7 +609,7 @@ def heat_panels(
     above: str | None = None,
     note: str | None = None,
 ) -> Figure:
-    """Draw cells as coloured panels.
+    """Draw cells as colours.
 
     Parameters
     ----------
@@ -646,6 +650,7 @@ def heat_panels(
     Raises
     ------
     ValueError
+        without rows
 
     Notes
     -----
@@ -741,7 +746,7 @@ def beach_plot(
     size: tuple[float, float] = (1.3, 1.25),
     note: str | None = None,
 ) -> Figure:
-    """Draw the head's share by contribution.
+    """Draw the head's share.
 
     Parameters
     ----------
@@ -760,10 +765,11 @@ def beach_plot(
     Raises
     ------
     ValueError
+        without rows
 
     Notes
     -----
-    Source: Koster et al., Fig. 3A.
+    Source: Koster et al., 3A.
     """
     coins = ["head_contribution", "tail_contribution_sum"]
     needed = ["mechanism", "tail_endowment", *coins, "head_share"]
@@ -787,7 +793,7 @@ def manifold_map(
     ax: Axes,
     frame: pd.DataFrame,
 ) -> None:
-    """Map mechanisms by w and v.
+    """Map mechanisms.
 
     Parameters
     ----------
@@ -799,10 +805,11 @@ def manifold_map(
     Raises
     ------
     ValueError
+        without rows
 
     Notes
     -----
-    Source: Koster et al., Figures 1B, S9.
+    Source: Koster et al., 1B, S9.
     """
     _require_columns(frame, "manifold_map", ["w_bin", "v", "mds_x", "mds_y"])
     # up to 0.6: the palest yellow would not show
@@ -819,7 +826,7 @@ def matrix_plot(
     *,
     note: str | None = None,
 ) -> Figure:
-    """Draw a round robin as a table of colours.
+    """Draw a round robin in colours.
 
     Parameters
     ----------
@@ -836,6 +843,7 @@ def matrix_plot(
     Raises
     ------
     ValueError
+        without rows
 
     Notes
     -----
@@ -888,7 +896,7 @@ def learning_curve(
     n_points: int = 200,
     note: str | None = None,
 ) -> Figure:
-    """Draw a measured value over training updates, one line a run.
+    """Draw a value over training updates, a line a run.
 
     Parameters
     ----------
@@ -913,6 +921,7 @@ def learning_curve(
     Raises
     ------
     ValueError
+        without rows
     """
     _require_columns(history, "learning_curve", ["step", value])
     runs = list(history.groupby("run")) if "run" in history else [(None, history)]

@@ -431,6 +431,7 @@ def cross_validate(
     Raises
     ------
     HcmdError
+        for fewer than four groups
 
     Notes
     -----
@@ -789,7 +790,7 @@ def run(
     settings: Any = None,
     stop: bool = False,
 ) -> dict:
-    """Repeat the four steps.
+    """Run Algorithm 1.
 
     Parameters
     ----------
@@ -819,11 +820,13 @@ def run(
     Raises
     ------
     HcmdError
+        for unfit settings
     DataError
+        for unfit settings
 
     Notes
     -----
-    Source: Balaguer et al., Algorithm 1.
+    Source: Balaguer et al..
     """
     _validate(config)
     new = {"mechanism": {"0": first or _untrained(key, config)}}

@@ -293,7 +293,7 @@ def round_robin(
     rules: game.Game = game.Game(),
     fused: bool = True,
 ) -> RoundRobin:
-    """Hold an election of every pair.
+    """Let all pairs meet.
 
     Parameters
     ----------
@@ -319,6 +319,7 @@ def round_robin(
     Raises
     ------
     ValueError
+        for none
 
     Notes
     -----
@@ -390,6 +391,7 @@ def equilibrium(
     Raises
     ------
     ValueError
+        unless `win` holds shares that sum to 1 with those of its transpose
     """
     win = _check_constant_sum(win)
     n = len(win)
@@ -618,6 +620,7 @@ def relative_payouts(
     Raises
     ------
     ValueError
+        for no mechanism
 
     Notes
     -----
@@ -676,7 +679,9 @@ def elect(
     Raises
     ------
     ValueError
+        for no rival or no tails
     MechanismError
+        for shares that are none
 
     Notes
     -----

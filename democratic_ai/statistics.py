@@ -46,6 +46,7 @@ def naive_binomial(
     Raises
     ------
     StatisticsError
+        for votes that nobody can have cast
     """
     votes_for, votes_cast = _counted(votes_for, votes_cast)
     return float(stats.binomtest(int(votes_for.sum()), int(votes_cast.sum())).pvalue)
@@ -100,6 +101,7 @@ def permutation_test(
     Raises
     ------
     StatisticsError
+        for votes that nobody can have cast
 
     Notes
     -----
@@ -136,7 +138,7 @@ def interval_over_groups(
     rng: np.random.Generator | int = 0,
     n_resamples: int = 4000,
 ) -> Interval:
-    """Resample whole groups for a share or a mean.
+    """Resample groups for a share or a mean.
 
     Parameters
     ----------
@@ -159,6 +161,7 @@ def interval_over_groups(
     Raises
     ------
     StatisticsError
+        for one group
     """
     total = np.asarray(total, float)
     if total.ndim != 1 or len(total) < 2 or np.shape(count) not in ((), total.shape):
@@ -199,7 +202,7 @@ def interval_over_seeds(
     *,
     level: float = 0.95,
 ) -> Interval:
-    """Put Student's t interval around the mean over seeds.
+    """Put Student's t interval around a mean over seeds.
 
     Parameters
     ----------
@@ -216,6 +219,7 @@ def interval_over_seeds(
     Raises
     ------
     StatisticsError
+        for NaN
     """
     values = np.asarray(values, float)
     if values.ndim == 0 or len(values) == 0 or not np.isfinite(values).all():
@@ -291,6 +295,7 @@ def interval_over_groups_and_seeds(
     Raises
     ------
     StatisticsError
+        for one group
     """
     total = np.asarray(total, float)
     count = np.broadcast_to(np.asarray(count, float), total.shape)
@@ -366,6 +371,7 @@ def effect_of_time(
     Raises
     ------
     StatisticsError
+        for one group or one round
 
     Notes
     -----
@@ -419,6 +425,7 @@ def f_test(
     Raises
     ------
     StatisticsError
+        for one sample or no variance
 
     Notes
     -----
@@ -432,8 +439,7 @@ def f_test(
         )
     if all(s.std() == 0 for s in samples):
         raise StatisticsError(
-            "no value differs from the others of its sample: "
-            "there is no variance to compare with"
+            "no value differs within its sample: there is no variance to compare with"
         )
     test, n = stats.f_oneway(*samples), sum(map(len, samples))
     f, p = float(test.statistic), float(test.pvalue)
@@ -479,6 +485,7 @@ def paired_t_test(
     Raises
     ------
     StatisticsError
+        for one group or no variance
 
     Notes
     -----
@@ -516,6 +523,7 @@ def interaction_test(
     Raises
     ------
     StatisticsError
+        for one condition or too few groups
 
     Notes
     -----
@@ -533,8 +541,7 @@ def interaction_test(
     covariance = rest.T @ rest / (n_groups - 1)
     if np.trace(covariance) < 1e-12:
         raise StatisticsError(
-            "all groups differ by the same profile: "
-            "there is no variance to compare with"
+            "all groups differ by the same profile: no variance to compare with"
         )
     f = n_groups * (by_bin**2).sum() / np.trace(covariance)
     epsilon = np.trace(covariance) ** 2 / ((n_bins - 1) * (covariance**2).sum())

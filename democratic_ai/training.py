@@ -371,6 +371,7 @@ def fit(
     Raises
     ------
     MechanismError
+        for an opponent whose shares are none
 
     Notes
     -----

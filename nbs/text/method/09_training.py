@@ -358,7 +358,8 @@ def fit(
     checkpoint: Path | str | None = None,  # folder from which a training resumes
     name: str = "mechanism",  # label of the progress report
 ) -> tuple[dict, pd.DataFrame]:  # parameters; step, gradient_norm, vote_share
-    'Train a mechanism (Koster et al., "Training algorithm"); raises MechanismError.'
+    """Train a mechanism (Koster et al., "Training algorithm"); raises MechanismError
+    for an opponent whose shares are none."""
     mechanisms.check(opponent, name="opponent", tails=config.tails)
     key_init, key_games = jax.random.split(key)
     coins, rival = endowments(config), devices.as_pytree(opponent)

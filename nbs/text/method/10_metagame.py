@@ -370,7 +370,7 @@ def round_robin(
     rules: game.Game = game.Game(),
     fused: bool = True,  # play once and pair afterwards; else play each election anew
 ) -> RoundRobin:
-    'Hold an election of every pair (Koster et al., "Metagame"); raises ValueError.'
+    'Let all pairs meet (Koster et al., "Metagame"); raises ValueError for none.'
     if fused:
         options = {"n_blocks": n_blocks, "rules": rules}
         sums = simulate(key, players, candidates, endowment, **options)
@@ -475,7 +475,8 @@ def _check_constant_sum(
 def equilibrium(
     win: np.ndarray,  # [M, M] the row's share of the votes
 ) -> np.ndarray:  # [M] probability of fielding each mechanism
-    "Find a mixture that no mechanism beats by linear programming; raises ValueError."
+    """Find a mixture that no mechanism beats by linear programming; raises ValueError
+    unless `win` holds shares that sum to 1 with those of its transpose."""
     win = _check_constant_sum(win)
     n = len(win)
     solution = linprog(
@@ -838,7 +839,8 @@ def relative_payouts(
     n_blocks: int = 4096,  # per mechanism, over all endowments together
     rules: game.Game = game.Game(),
 ) -> Array:  # [M, E, T, 2] mean payout / endowment by round, of head and tails
-    'Average pay by round (Koster et al., "Ideological manifold"); raises ValueError.'
+    """Average pay by round (Koster et al., "Ideological manifold"); raises ValueError
+    for no mechanism."""
     curves = partial(_curves, n_endowments=len(endowment))
     seats = deal_endowments(endowment, n_blocks)
     return _play_each(key, players, candidates, seats, curves, rules)
@@ -928,7 +930,8 @@ def elect(
     n_blocks: int = 4096,  # per mechanism and tail endowment
     slope: float = voting.SLOPE,  # of the vote model
 ) -> pd.DataFrame:  # rival, tail_endowment, vote_share, low, high (95 % over blocks)
-    "Hold elections (Koster et al., Table S1b); raises ValueError, MechanismError."
+    """Hold elections (Koster et al., Table S1b); raises ValueError for no rival or no
+    tails; raises MechanismError for shares that are none."""
     if not rivals or not len(tails):
         missing = "rivals or tails is empty"
         wanted = "give at least one mechanism to stand against and one tail endowment"

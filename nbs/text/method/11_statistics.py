@@ -73,7 +73,8 @@ def naive_binomial(
     votes_for: np.ndarray,  # [G] votes for the agent in each group
     votes_cast: np.ndarray | int,  # [G] votes cast in each group, or one number for all
 ) -> float:  # two-sided p-value
-    "Test votes as if cast alone, which Koster et al. warn of; raises StatisticsError."
+    """Test votes as if cast alone, which Koster et al. warn of; raises StatisticsError
+    for votes that nobody can have cast."""
     votes_for, votes_cast = _counted(votes_for, votes_cast)
     return float(stats.binomtest(int(votes_for.sum()), int(votes_cast.sum())).pvalue)
 
@@ -138,7 +139,8 @@ def permutation_test(
     rng: np.random.Generator | int = 0,  # consumed by the shuffles
     n_shuffles: int = 10_000,  # with fewer the smallest p is larger
 ) -> float:  # two-sided p-value, at least 1 / n_shuffles
-    "Flip votes of whole groups (Koster et al., Exp. 2); raises StatisticsError."
+    """Flip votes of whole groups (Koster et al., Exp. 2); raises StatisticsError for
+    votes that nobody can have cast."""
     votes_for, votes_cast = _counted(votes_for, votes_cast)
     lead = (2 * votes_for - votes_cast).astype(float)
     rng = np.random.default_rng(rng)
@@ -291,7 +293,7 @@ def interval_over_groups(
     rng: np.random.Generator | int = 0,  # consumed by the resampling
     n_resamples: int = 4000,  # of all groups, with replacement
 ) -> Interval:  # of the sum of totals over the sum of counts
-    "Resample whole groups for a share or a mean; raises StatisticsError."
+    "Resample groups for a share or a mean; raises StatisticsError for one group."
     total = np.asarray(total, float)
     if total.ndim != 1 or len(total) < 2 or np.shape(count) not in ((), total.shape):
         raise StatisticsError(
@@ -346,7 +348,7 @@ def interval_over_seeds(
     *,
     level: float = 0.95,  # of confidence
 ) -> Interval:  # bounds are NaN for a single seed
-    "Put Student's t interval around the mean over seeds; raises StatisticsError."
+    "Put Student's t interval around a mean over seeds; raises StatisticsError for NaN."
     values = np.asarray(values, float)
     if values.ndim == 0 or len(values) == 0 or not np.isfinite(values).all():
         raise StatisticsError(
@@ -443,7 +445,8 @@ def interval_over_groups_and_seeds(
     rng: np.random.Generator | int = 0,  # consumed by the resampling
     n_resamples: int = 2000,  # of runs and of groups within them
 ) -> Interval:  # of the sum of totals over the sum of counts
-    "Resample runs and groups within, for a share or a mean; raises StatisticsError."
+    """Resample runs and groups within, for a share or a mean; raises StatisticsError
+    for one group."""
     total = np.asarray(total, float)
     count = np.broadcast_to(np.asarray(count, float), total.shape)
     if total.ndim != 1 or len(total) < 2 or np.shape(seed) != total.shape:
@@ -538,7 +541,8 @@ class Trend(NamedTuple):
 def effect_of_time(
     value: np.ndarray,  # [G, T] a curve per group, e.g. tails' relative contributions
 ) -> Trend:  # mean slope over groups
-    "Test the mean slope of groups (Koster et al., Exp. 1); raises StatisticsError."
+    """Test the mean slope of groups (Koster et al., Exp. 1); raises StatisticsError for
+    one group or one round."""
     value = np.asarray(value, float)
     if value.ndim != 2 or min(value.shape) < 2 or not np.isfinite(value).all():
         raise StatisticsError(
@@ -623,7 +627,8 @@ class FTest(NamedTuple):
 def f_test(
     *samples: np.ndarray,  # per condition [N] groups' values, e.g. heads' contributions
 ) -> FTest:  # degrees of freedom: conditions - 1, groups - conditions
-    "Test conditions for one mean (Koster et al., Exp. 1); raises StatisticsError."
+    """Test conditions for one mean (Koster et al., Exp. 1); raises StatisticsError for
+    one sample or no variance."""
     samples = [np.asarray(sample, float) for sample in samples]
     usable = lambda s: s.ndim == 1 and len(s) >= 2 and np.isfinite(s).all()
     if len(samples) < 2 or not all(map(usable, samples)):
@@ -632,8 +637,7 @@ def f_test(
         )
     if all(s.std() == 0 for s in samples):
         raise StatisticsError(
-            "no value differs from the others of its sample: "
-            "there is no variance to compare with"
+            "no value differs within its sample: there is no variance to compare with"
         )
     test, n = stats.f_oneway(*samples), sum(map(len, samples))
     f, p = float(test.statistic), float(test.pvalue)
@@ -715,7 +719,8 @@ def paired_t_test(
     first: np.ndarray,  # [G] a value per group under one mechanism, e.g. its surplus
     second: np.ndarray,  # [G] and under the other
 ) -> TTest:  # first minus second, G - 1 degrees of freedom
-    "Test differences within groups (Koster et al., Exp. 3); raises StatisticsError."
+    """Test differences within groups (Koster et al., Exp. 3); raises StatisticsError
+    for one group or no variance."""
     d = np.asarray(first, float) - np.asarray(second, float)  # [G]
     if d.ndim != 1 or len(d) < 2 or not np.isfinite(d).all() or d.std() == 0:
         raise StatisticsError(
@@ -772,7 +777,8 @@ def interaction_test(
     first: np.ndarray,  # [G, K] every group's profile over K bins under one treatment
     second: np.ndarray,  # [G, K] and under the other
 ) -> FTest:  # degrees of freedom corrected, so not whole
-    "Test profiles for one shape (Koster et al., Exp. 4); raises StatisticsError."
+    """Test profiles for one shape (Koster et al., Exp. 4); raises StatisticsError for
+    one condition or too few groups."""
     d = np.asarray(first, float) - np.asarray(second, float)  # [G, K]
     if d.ndim != 2 or min(d.shape) < 2 or not np.isfinite(d).all():
         raise StatisticsError(
@@ -785,8 +791,7 @@ def interaction_test(
     covariance = rest.T @ rest / (n_groups - 1)
     if np.trace(covariance) < 1e-12:
         raise StatisticsError(
-            "all groups differ by the same profile: "
-            "there is no variance to compare with"
+            "all groups differ by the same profile: no variance to compare with"
         )
     f = n_groups * (by_bin**2).sum() / np.trace(covariance)
     epsilon = np.trace(covariance) ** 2 / ((n_bins - 1) * (covariance**2).sum())

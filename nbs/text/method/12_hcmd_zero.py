@@ -397,7 +397,8 @@ def cross_validate(
     data_sets: Mapping[str, Mapping],  # iteration -> of `acquire`
     config: HcmdZero,
 ) -> pd.DataFrame:  # penalty, cross_entropy (nats per vote left out, mean over splits)
-    "Try penalties on random splits (Balaguer et al., section 3.3.2); raises HcmdError."
+    """Try penalties on random splits (Balaguer et al., section 3.3.2); raises HcmdError
+    for fewer than four groups."""
     x, vote = feature_differences(data_sets)
     if (n := len(vote)) < 4:
         advice = "acquire at least four before the first model"
@@ -722,7 +723,7 @@ def run(
     settings: Any = None,  # pytree: what else makes the steps, e.g. the population
     stop: bool = False,  # end when `stop_reason` says so; else do all `config.groups`
 ) -> dict:  # `_STEPS` -> iteration "1", ... -> what it returned; mechanism also "0"
-    "Repeat the four steps (Balaguer et al., Algorithm 1); raises HcmdError, DataError."
+    "Run Algorithm 1 (Balaguer et al.); raises HcmdError, DataError for unfit settings."
     _validate(config)
     new = {"mechanism": {"0": first or _untrained(key, config)}}
     kept = records.Record(folder, store.hash_pytree((key, new, settings, config)), new)
