@@ -418,6 +418,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                        'democratic_ai/engine/store.py'),
                                             'democratic_ai.engine.store.write_table': ( 'engine/store.html#write_table',
                                                                                         'democratic_ai/engine/store.py')},
+            'democratic_ai.engine.streams': { 'democratic_ai.engine.streams.stream': ( 'engine/streams.html#stream',
+                                                                                       'democratic_ai/engine/streams.py')},
             'democratic_ai.experiments': { 'democratic_ai.experiments.HumanReferee': ( 'method/experiments.html#humanreferee',
                                                                                        'democratic_ai/experiments.py'),
                                            'democratic_ai.experiments.Question': ( 'method/experiments.html#question',

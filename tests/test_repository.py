@@ -118,6 +118,18 @@ def test_a_run_notebook_declares_its_parameters_in_one_cell(path):
     )
 
 
+@pytest.mark.parametrize("path", RUNS, ids=NAMES.get)
+def test_a_run_draws_from_named_streams(path):
+    source = "\n".join(cell.source for cell in code(path))
+    keys = re.findall(r"([\w.]*\()?jax\.random\.key\((\w+)\)", source)
+    # a network's parameters are loaded into a template, whose values do not matter
+    drawn = [key for key in keys if not (key[0].endswith(".init(") and key[1] == "0")]
+    # the calibration asks for the games that its own search has played
+    search = [("participants.fig1c_error(", "seed")]
+    assert drawn == (search if path.stem == "29_calibrate" else [])
+    assert "fold_in(" not in source
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES.get)
 def test_title_and_promise_come_first(path):
     first = cells(path)[0]

@@ -42,6 +42,7 @@ election_blocks = 4096
 # %%
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -57,18 +58,18 @@ from democratic_ai import (
     participants,
     training,
 )
-from democratic_ai.engine import loop, runs, store
+from democratic_ai.engine import loop, runs, store, streams
 
 # %%
 here = runs.open_run(folder, "metagame.json", made_with="sensitivity")
 there = Path(results)
+stream = partial(streams.stream, 0, "readings")
 population = participants.calibrated()
 pilot = data.read_plays(here.parent / runs.iteration(0) / "plays.parquet")
-holdout = participants.holdout(
-    jax.random.key(2800), population, n_groups=holdout_groups
-)
+holdout = participants.holdout(stream("holdout"), population, n_groups=holdout_groups)
 players = participants.with_or_without_referee(population)
-people = participants.fig1c_curves(jax.random.key(2801), players, n_games=curve_games)
+of_curves = {"n_games": curve_games}
+people = participants.fig1c_curves(stream("participants"), players, **of_curves)
 
 # %% [markdown]
 # ## The sign of the entropy, and the order of the others
@@ -86,7 +87,7 @@ in_seat_order = cloning.make_examples(pilot, shuffle_others=False)
 def clone(seed, examples, entropy_weight):
     "Train a virtual player on examples in some order, with some weight on the entropy."
     config = replace(short, entropy_weight=entropy_weight)
-    key_init, key_batches = jax.random.split(jax.random.key(seed))
+    key_init, key_batches = jax.random.split(stream("clone", seed))
     estimate = Partial(cloning.batch_gradient, examples=examples, config=config)
     asked = {
         "key": key_batches,
@@ -106,7 +107,7 @@ def judged(params):
     scores = cloning.evaluate(params, holdout, pilot)
     scores = scores.query("model == 'virtual player' and by == 'all'")
     bots = lambda referee: cloning.virtual_players(params)
-    own = participants.fig1c_curves(jax.random.key(2802), bots, n_games=curve_games)
+    own = participants.fig1c_curves(stream("virtual_players"), bots, **of_curves)
     far = (own.relative_contribution - people.relative_contribution).abs()
     return {"cross_entropy": scores.cross_entropy.item(), "free_play": far.mean()}
 
@@ -144,7 +145,7 @@ def trained(slope):
     "Train HCRM for votes of some slope."
     config = replace(training.Training(), slope=slope, **size)
     rival = mechanisms.manifold(**opponent)
-    learned, _ = training.fit(jax.random.key(2803), players, rival, config=config)
+    learned, _ = training.fit(stream("training"), players, rival, config=config)
     return graphnet.mechanism(learned)
 
 
@@ -162,7 +163,7 @@ bots, rows = cloning.virtual_players(players), []
 for slope in (0.7, 1.4, 2.8, 5.6):
     hcrm = trained(slope)
     contest = (bots, hcrm, mechanisms.BASELINES)
-    votes = metagame.elect(jax.random.key(2804), *contest, n_blocks=election_blocks)
+    votes = metagame.elect(stream("election"), *contest, n_blocks=election_blocks)
     below_half = share_below_half(hcrm)
     for rival, share in votes.groupby("rival", sort=False).vote_share.mean().items():
         row = {"slope": slope, "rival": rival, "vote_share": share}

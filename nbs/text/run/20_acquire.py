@@ -42,34 +42,34 @@ repeat_groups = 821
 
 # %%
 from dataclasses import replace
+from functools import partial
 
 import jax
 
 from democratic_ai import data, graphnet, mechanisms, participants
-from democratic_ai.engine import runs, store
+from democratic_ai.engine import runs, store, streams
 
 here = runs.open_run(folder)
 population = replace(participants.calibrated(), loss=loss)
-key = jax.random.fold_in(jax.random.key(seed), 2000 + iteration)
+stream = partial(streams.stream, seed, "acquire", iteration)
 
 # %%
 if iteration == 0:
-    plays = participants.pilot(key, population, n_blocks=pilot_blocks)
+    plays = participants.pilot(stream("plays"), population, n_blocks=pilot_blocks)
 else:
     before = here.parent / runs.iteration(iteration - 1) / "mechanism.safetensors"
     params = store.load_parameters(before, graphnet.init(jax.random.key(0)))
     trained = (graphnet.mechanism(params), f"hcrm{iteration - 1}")
     share = -(-repeat_groups // len(mechanisms.BASELINES))
-    keys = jax.random.split(key, len(mechanisms.BASELINES))
     plays = []
-    for k, (name, rival) in zip(keys, mechanisms.BASELINES.items(), strict=True):
+    for name, rival in mechanisms.BASELINES.items():
         against = {"rival": rival, "rival_name": name, "n_groups": share}
-        played = participants.play_against_rival(k, population, *trained, **against)
+        key = stream("plays", name)
+        played = participants.play_against_rival(key, population, *trained, **against)
         plays.append(played)
     plays = data.concatenate(plays)
-key_holdout = jax.random.fold_in(key, 1)
 n_groups = holdout_blocks // 3
-holdout = participants.holdout(key_holdout, population, n_groups=n_groups)
+holdout = participants.holdout(stream("holdout"), population, n_groups=n_groups)
 
 # %%
 table = data.plays_to_table(plays)

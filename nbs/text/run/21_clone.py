@@ -39,14 +39,12 @@ results = ""  # where everything goes that is made here; the folder itself unles
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import jax
-
 from democratic_ai import cloning, data
-from democratic_ai.engine import runs, store
+from democratic_ai.engine import runs, store, streams
 
 here = runs.open_run(folder, "holdout.parquet")
 there = Path(results or folder)
-key = jax.random.fold_in(jax.random.key(seed), 2100 + iteration)
+key = streams.stream(seed, "clone", iteration)
 iterations = [here.parent / runs.iteration(i) for i in range(iteration + 1)]
 plays = [data.read_plays(played / "plays.parquet") for played in iterations]
 plays = data.concatenate(plays)

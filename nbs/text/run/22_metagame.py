@@ -33,23 +33,26 @@ metagame_blocks = 4096
 # afterwards.
 
 # %%
+from functools import partial
+
 import jax
 import numpy as np
 import pandas as pd
 from sklearn.manifold import MDS
 
 from democratic_ai import cloning, mechanisms, metagame
-from democratic_ai.engine import runs, store
+from democratic_ai.engine import runs, store, streams
 
 here = runs.open_run(folder, "players.safetensors")
-key = jax.random.fold_in(jax.random.key(seed), 2200 + iteration)
+stream = partial(streams.stream, seed, "metagame", iteration)
 shape = cloning.init(jax.random.key(0))
 params = store.load_parameters(here / "players.safetensors", shape)
 players = cloning.virtual_players(params)
 
 # %%
 grid = metagame.TABLE_S2_GRID
-pairing = metagame.round_robin(key, players, grid, n_blocks=metagame_blocks)
+size = {"n_blocks": metagame_blocks}
+pairing = metagame.round_robin(stream("nine"), players, grid, **size)
 table = metagame.tournament_table(pairing.win, grid)
 axes = {"index": ["row_v", "row_w"], "columns": ["col_v", "col_w"]}
 table.pivot_table(**axes, values="win_probability", sort=False).round(3)
@@ -89,10 +92,8 @@ store.write_json(here / "metagame.json", outcome)
 # solution, which leaves nothing to chance.
 
 # %%
-hundred = metagame.grid(10)
-key_hundred, n_tails = jax.random.fold_in(key, 1), len(mechanisms.TAILS)
-size = {"n_blocks": metagame_blocks}
-payouts = metagame.relative_payouts(key_hundred, players, hundred, **size)
+hundred, n_tails = metagame.grid(10), len(mechanisms.TAILS)
+payouts = metagame.relative_payouts(stream("hundred"), players, hundred, **size)
 # one row per mechanism and tail endowment
 features = np.asarray(payouts, np.float64).reshape(100 * n_tails, -1)
 config = {"metric_mds": True, "init": "classical_mds", "n_init": 1}
@@ -127,9 +128,9 @@ manifold = pd.DataFrame(
         "mds_y": place[at, tail, 1],
     }
 )
-key_baselines, baselines = jax.random.fold_in(key, 2), mechanisms.BASELINES
+baselines = mechanisms.BASELINES
 shown = list(baselines.values())
-payouts = metagame.relative_payouts(key_baselines, players, shown, **size)
+payouts = metagame.relative_payouts(stream("baselines"), players, shown, **size)
 axes = {
     "mechanism": list(baselines),
     "tail_endowment": mechanisms.TAILS,

@@ -35,10 +35,10 @@ from dataclasses import replace
 import jax
 
 from democratic_ai import cloning, figures, mechanisms, training
-from democratic_ai.engine import runs, store
+from democratic_ai.engine import runs, store, streams
 
 here = runs.open_run(folder, "players.safetensors", "metagame.json")
-key = jax.random.fold_in(jax.random.key(seed), 2300 + iteration)
+key = streams.stream(seed, "train", iteration)
 shape = cloning.init(jax.random.key(0))
 params = store.load_parameters(here / "players.safetensors", shape)
 opponent = json.loads((here / "metagame.json").read_text())["opponent"]

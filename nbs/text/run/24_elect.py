@@ -28,16 +28,18 @@ iteration = 1
 election_blocks = 20480  # for each tail endowment
 
 # %%
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
 from democratic_ai import cloning, figures, game, graphnet, mechanisms, metagame
-from democratic_ai.engine import devices, runs, store
+from democratic_ai.engine import devices, runs, store, streams
 
 here = runs.open_run(folder, "players.safetensors", "mechanism.safetensors")
-key = jax.random.fold_in(jax.random.key(seed), 2400 + iteration)
+stream = partial(streams.stream, seed, "elect", iteration)
 shape = cloning.init(jax.random.key(0))
 players = store.load_parameters(here / "players.safetensors", shape)
 players = cloning.virtual_players(players)
@@ -51,7 +53,8 @@ hcrm = graphnet.mechanism(hcrm)
 
 # %%
 rivals = mechanisms.BASELINES
-votes = metagame.elect(key, players, hcrm, rivals, n_blocks=election_blocks)
+size = {"n_blocks": election_blocks}
+votes = metagame.elect(stream("votes"), players, hcrm, rivals, **size)
 votes.pivot(index="tail_endowment", columns="rival", values="vote_share").round(3)
 
 # %%
@@ -101,10 +104,9 @@ def frequency(key, players, mechanism):
 
 
 shown = {**rivals, "hcrm": hcrm}
-keys = jax.random.split(jax.random.fold_in(key, 1), len(shown))
 given = [
-    frequency(k, players, devices.as_pytree(mechanism))
-    for k, mechanism in zip(keys, shown.values(), strict=True)
+    frequency(stream("coins", name), players, devices.as_pytree(mechanism))
+    for name, mechanism in shown.items()
 ]
 axes = {
     "mechanism": list(shown),

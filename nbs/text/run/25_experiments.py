@@ -35,6 +35,7 @@ people_folder = "data/released"
 
 # %%
 from dataclasses import replace
+from functools import partial
 
 import jax
 import pandas as pd
@@ -48,12 +49,11 @@ from democratic_ai import (
     participants,
     released,
 )
-from democratic_ai.engine import published, runs, store
+from democratic_ai.engine import published, runs, store, streams
 
 here = runs.open_run(folder, runs.iteration(last_iteration) / "players.safetensors")
 last = here / runs.iteration(last_iteration)
-key = jax.random.fold_in(jax.random.key(seed), 2500)
-key_curves, key_virtual, key_run = jax.random.split(key, 3)
+stream = partial(streams.stream, seed, "experiments")
 people = all(path.exists() for path in released.experiment_files(people_folder))
 stand_ins = (
     "Participants here are **stand-ins**: their play was calibrated on Figure 1C, "
@@ -84,7 +84,8 @@ else:
     trained = [store.load_parameters(path, template) for path in paths]
     hcrm, rm = (graphnet.mechanism(params) for params in trained)
     groups = experiments.plan(fraction=group_fraction)
-    trials, votes = experiments.run(key_run, population, hcrm, rm, groups=groups)
+    contest = (population, hcrm, rm)
+    trials, votes = experiments.run(stream("sessions"), *contest, groups=groups)
 source = trials.source[0]
 store.write_table(here / "trials.parquet", trials)
 store.write_table(here / "votes.parquet", votes)
@@ -122,9 +123,10 @@ if people:
     curves[source] = experiments.contribution_means(trials)
 else:
     seated = participants.with_or_without_referee(population)
-    curves[source] = participants.fig1c_curves(key_curves, seated, **size)
+    curves[source] = participants.fig1c_curves(stream("curves", source), seated, **size)
 bots = lambda referee: virtual
-curves["virtual_players"] = participants.fig1c_curves(key_virtual, bots, **size)
+key = stream("curves", "virtual_players")
+curves["virtual_players"] = participants.fig1c_curves(key, bots, **size)
 curves = [each.assign(source=name) for name, each in curves.items()]
 curves = pd.concat(curves, join="inner", ignore_index=True)
 note = "people, from the released files" if people else "stand-in participants"

@@ -60,11 +60,10 @@ from democratic_ai import (
     mechanisms,
     participants,
 )
-from democratic_ai.engine import runs, store
+from democratic_ai.engine import runs, store, streams
 
 here = runs.open_run(folder)
-keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), 2600), 6)
-key_run, key_play, key_vote, key_sizes, key_course, key_rule = keys
+stream = partial(streams.stream, seed, "hcmd_zero")
 population = replace(participants.calibrated(), loss=float(loss))
 
 # %% [markdown]
@@ -108,7 +107,7 @@ steps = (
     hcmd_zero.converge,
 )
 resumed = {"folder": kept / code, "settings": population}
-record = hcmd_zero.run(config, *steps, key=key_run, first=first, **resumed)
+record = hcmd_zero.run(config, *steps, key=stream("run"), first=first, **resumed)
 minutes = made["minutes"] + (time.monotonic() - begun) / 60
 store.write_json(made_by, made | {"minutes": minutes})
 
@@ -172,12 +171,10 @@ predicted.pivot(**axes, values="ratio").round(3)
 # has seen, and try again.
 
 # %%
-key_new, key_chance = jax.random.split(key_rule)
-keys_new = jax.random.split(key_new, n_iterations)
 larger = replace(config, groups=(500,) * n_iterations)
 asked, new_groups = {"population": population, "config": larger}, {}
-for s, key in zip(stop_reasons, keys_new, strict=True):
-    new_groups[str(s)] = hcmd_zero.acquire(key, record, s, **asked)
+for s in stop_reasons:
+    new_groups[str(s)] = hcmd_zero.acquire(stream("new_groups", s), record, s, **asked)
 predicted_new = hcmd_evaluation.cross_entropies(record | {"data": new_groups})
 predicted_new.pivot(**axes, values="ratio").round(3)
 
@@ -188,7 +185,8 @@ predicted_new.pivot(**axes, values="ratio").round(3)
 # per vote (17).
 
 # %%
-knowable = hcmd_evaluation.vote_information(key_chance, record, new_groups)
+key = stream("vote_information")
+knowable = hcmd_evaluation.vote_information(key, record, new_groups)
 knowable.round(2)
 
 # %% [markdown]
@@ -196,7 +194,7 @@ knowable.round(2)
 
 # %%
 asked = {"config": config, "splits": int(hcmd_splits)}
-sizes = hcmd_evaluation.cross_validate_sizes(key_sizes, record, **asked)
+sizes = hcmd_evaluation.cross_validate_sizes(stream("sizes"), record, **asked)
 axes = {"index": "iteration", "columns": ["embed", "hidden"]}
 sizes.pivot_table(**axes, values="cross_entropy").round(3)
 
@@ -269,7 +267,7 @@ rows = []
 for rival in ("liberal_egalitarian", "libertarian"):
     for s in range(n_iterations + 1):
         met = (trained[s], mechanisms.BASELINES[rival], seated)
-        votes = hcmd_evaluation.votes_against(key_course, population, *met)
+        votes = hcmd_evaluation.votes_against(stream("course"), population, *met)
         share = np.asarray(votes).reshape(len(config.tails), -1).mean(1)
         shares = zip(config.tails, share, strict=True)
         rows += [(rival, s, tail, x) for tail, x in shares]
@@ -293,9 +291,10 @@ contenders = {
     experiments.AGENT: rules[n_iterations],
     "liberal_egalitarian": mechanisms.liberal_egalitarian,
 }
-plays = experiments.play_experiment(key_play, population, groups, contenders)
+key = stream("experiment", "plays")
+plays = experiments.play_experiment(key, population, groups, contenders)
 trials = experiments.trial_table(plays, pd.concat([groups] * 3), source="participants")
-votes = experiments.collect_votes(key_vote, plays, groups)
+votes = experiments.collect_votes(stream("experiment", "votes"), plays, groups)
 trials, votes = experiments.validate(trials, votes)
 trials["mechanism"] = trials.mechanism.replace(experiments.AGENT, "hcmd_zero")
 votes.groupby("tail_endowment").vote.agg(["mean", "size"]).round(3)

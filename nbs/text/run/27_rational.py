@@ -34,16 +34,15 @@ election_blocks = 20480  # for each tail endowment
 
 # %%
 from dataclasses import replace
+from functools import partial
 
-import jax
 import pandas as pd
 
 from democratic_ai import figures, graphnet, mechanisms, metagame, rational, training
-from democratic_ai.engine import runs, store
+from democratic_ai.engine import runs, store, streams
 
 here = runs.open_run(folder)
-key = jax.random.fold_in(jax.random.key(seed), 2700)
-key_training, *keys = jax.random.split(key, 5)
+stream = partial(streams.stream, seed, "rational")
 population = rational.Population(theta=float(theta), sigma=float(sigma))
 
 # %% [markdown]
@@ -61,7 +60,7 @@ asked = {
     "name": "rational mechanism",
 }
 opponent = mechanisms.liberal_egalitarian
-learned, history = training.fit(key_training, population, opponent, **asked)
+learned, history = training.fit(stream("training"), population, opponent, **asked)
 shown = {"value": "vote_share", "label": "expected share of the votes"}
 figures.learning_curve(history, **shown, reference=0.5, note="rational players");
 
@@ -78,9 +77,10 @@ settings = [(t, s) for t in (1.0, 3.0) for s in (1.0, 3.0)]
 populations = [rational.Population(theta=t, sigma=s) for t, s in settings]
 rivals, n_blocks = {"liberal_egalitarian": opponent}, min(election_blocks, 4096)
 votes = []
-for k, other in zip(keys, populations, strict=True):
+for other in populations:
+    key = stream("election", f"theta{other.theta:g}", f"sigma{other.sigma:g}")
     players = rational.players(other)
-    elected = metagame.elect(k, players, rm, rivals, n_blocks=n_blocks)
+    elected = metagame.elect(key, players, rm, rivals, n_blocks=n_blocks)
     of = {
         "trained_theta": population.theta,
         "trained_sigma": population.sigma,

@@ -46,7 +46,7 @@ import numpy as np
 import pandas as pd
 
 from democratic_ai import calibration, participants
-from democratic_ai.engine import runs, store
+from democratic_ai.engine import runs, store, streams
 
 there, logs = runs.open_run(folder), Path("runs") / "calibrate"
 started = time.process_time()
@@ -61,8 +61,10 @@ log = lambda search: logs / f"loss{search.loss}.json"
 found = [calibration.calibrate(search, log=log(search)) for search in searches]
 
 # %%
+# the very games that the search has played
 drawn = participants.fig1c_error(jax.random.key(seed), n_games=n_games)
-fresh = participants.fig1c_error(jax.random.key(seed + 1), n_games=fresh_games)
+key_fresh = streams.stream(seed, "calibrate", "fresh")
+fresh = participants.fig1c_error(key_fresh, n_games=fresh_games)
 rows = [
     {"error_fitted_draw": drawn(population), "error_fresh_games": fresh(population)}
     | participants.as_dict(population)
@@ -78,8 +80,7 @@ table.round(4)
 # %%
 population = found[0][0]
 players = participants.with_or_without_referee(population)
-key = jax.random.key(seed + 1)
-curves = participants.fig1c_curves(key, players, n_games=fresh_games)
+curves = participants.fig1c_curves(key_fresh, players, n_games=fresh_games)
 fit = curves.rename(columns={"relative_contribution": "fitted"})
 fit["published"] = participants.fig1c_published().ravel()
 error = np.abs(fit.fitted - fit.published)
