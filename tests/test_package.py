@@ -105,7 +105,8 @@ from democratic_ai import cloning, game, graphnet, mechanisms, metagame, partici
 from democratic_ai.engine import published, store
 
 key = jax.random.key(0)
-load = lambda name, like: store.load_parameters(published.network(name), like.init(key))
+file = store.committed_network
+load = lambda name, like: store.load_parameters(file(name), like.init(key))
 players = cloning.virtual_players(load("players", cloning))
 hcrm, rm = (graphnet.mechanism(load(name, graphnet)) for name in ("hcrm", "rm"))
 endowment = mechanisms.head_and_tails(jax.numpy.array([2.0, 6.0]))

@@ -17,7 +17,7 @@
 # %% [markdown]
 # # Published numbers
 #
-# > A name goes in; the numbers that the papers printed, or the file of a committed network, come out.
+# > A name goes in; the numbers that the papers printed come out.
 
 # %%
 #| default_exp engine.published
@@ -128,37 +128,6 @@ why = "no published numbers called 'fig9'"
 with pytest.raises(store.DataError, match=why) as refused:
     read("fig9")
 print(refused.value)
-
-# %% [markdown]
-# The networks that the committed results come from travel with the package, too: the virtual
-# players and the two mechanisms that they trained. What a file holds is known to the chapter that
-# declares the network; here it is only found, in a checkout or in an installed wheel.
-
-# %%
-#| export
-NETWORKS = ("players", "hcrm", "rm")
-_FOLDERS = (_PACKAGE / "parameters", _PACKAGE.parent / "paper/results/parameters")
-_PARAMETERS = next(path for path in _FOLDERS if path.is_dir())
-
-
-def network(
-    name: str,  # one of NETWORKS
-) -> Path:  # for `store.load_parameters`, with a template from the network's `init`
-    "Find a committed network's parameters; raises DataError for an unknown name."
-    if name not in NETWORKS:
-        raise store.DataError(
-            f"There is no committed network called {name!r}; "
-            f"choose one of {', '.join(NETWORKS)}."
-        )
-    return _PARAMETERS / f"{name}.safetensors"
-
-
-# %%
-for name in NETWORKS:
-    print(f"{name:8s} {network(name).stat().st_size / 1024:4.0f} KiB")
-    assert network(name).is_file()
-with pytest.raises(store.DataError, match="players, hcrm, rm"):
-    network("hcmd")
 
 # %% [markdown]
 # **Exercise.** How many votes for HCRM would have to flip to make its win over liberal egalitarian

@@ -354,6 +354,39 @@ print(*sorted(named_leaves(state)), refused.value, sep="\n")
 
 
 # %% [markdown]
+# The networks that the committed results come from travel with the package: the virtual players and
+# the two mechanisms that they trained. What a file holds is known to the chapter that declares the
+# network; here it is only found, in an installed wheel or in a checkout.
+
+# %%
+#| export
+NETWORKS = ("players", "hcrm", "rm")
+_PACKAGE = Path(democratic_ai.__file__).resolve().parent
+_FOLDERS = (_PACKAGE / "parameters", _PACKAGE.parent / "paper/results/parameters")
+_PARAMETERS = next(path for path in _FOLDERS if path.is_dir())
+
+
+def committed_network(
+    name: str,  # one of NETWORKS
+) -> Path:  # for `load_parameters`, with a template from the network's `init`
+    "Find a committed network's parameters; raises DataError for an unknown name."
+    if name not in NETWORKS:
+        raise DataError(
+            f"There is no committed network called {name!r}; "
+            f"choose one of {', '.join(NETWORKS)}."
+        )
+    return _PARAMETERS / f"{name}.safetensors"
+
+
+# %%
+for name in NETWORKS:
+    print(f"{name:8s} {committed_network(name).stat().st_size / 1024:4.0f} KiB")
+    assert committed_network(name).is_file()
+with pytest.raises(DataError, match="players, hcrm, rm"):
+    committed_network("hcmd")
+
+
+# %% [markdown]
 # Were these numbers made by the same settings, data and program? A hash of all leaves and of
 # whatever text the caller adds answers.
 
@@ -392,7 +425,7 @@ same
 
 # %%
 #| export
-_ROOT = Path(democratic_ai.__file__).resolve().parent.parent  # of a checkout
+_ROOT = _PACKAGE.parent  # of a checkout
 
 
 def git_state() -> dict[str, Any]:
@@ -454,8 +487,8 @@ print({key: made_by[key] for key in ("versions", "machine", "profile", "seed")})
 #
 # `atomic_write` gives a name that becomes the file's own when all is written; `write_table`,
 # `write_json` and `save_parameters` use it. `load_parameters` and `read_metadata` read parameters
-# back, `hash_pytree` recognises them, `provenance` says what made a result. `DataError` is raised
-# for a file that cannot be used.
+# back, `committed_network` finds those of the paper, `hash_pytree` recognises them. `provenance`
+# says what made a result. `DataError` is raised for a file that cannot be used.
 
 # %%
 #| hide
