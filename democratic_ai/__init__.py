@@ -19,9 +19,9 @@ Test
     `statistics` (the paper's tests), `findings` (what the paper found), `figures` (its
     drawings)
 
-`engine` makes these fast, resumable and stored; `engine.published.network("hcrm")` is
-the file of a trained network. A module is loaded when it is first used, and none of
-them starts a device.
+`engine` makes these fast, resumable and stored;
+`engine.store.committed_network("hcrm")` is the file of a trained network. A module is
+loaded when it is first used, and none of them starts a device.
 """
 
 import importlib

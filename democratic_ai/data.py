@@ -222,17 +222,12 @@ def _fold_table(
 def _check_constant(
     cube: dict[str, np.ndarray],
 ) -> None:
-    """.
+    """Raise DataError when something changes within a block that belongs to all of it.
 
     Parameters
     ----------
     cube : dict[str, np.ndarray]
         column -> [G, T, P]
-
-    Raises
-    ------
-    DataError
-        when something changes within a block that belongs to all of it
     """
     first = {name: cube[name][:, :1] for name in ("endowment", "answered")}
     first |= {name: cube[name][:, :1, :1] for name in ("session", "mechanism")}

@@ -288,7 +288,7 @@ def contribution_curves(
     *,
     note: str | None = None,
 ) -> Figure:
-    """Draw contributions by round.
+    """Draw giving by round.
 
     Parameters
     ----------
@@ -305,7 +305,7 @@ def contribution_curves(
     Raises
     ------
     ValueError
-        without rows
+        for unfit frames
 
     Notes
     -----
@@ -378,7 +378,7 @@ def role_curves(
     Raises
     ------
     ValueError
-        without rows
+        for unfit frames
 
     Notes
     -----
@@ -473,7 +473,7 @@ def role_scatter(
     Raises
     ------
     ValueError
-        without rows
+        for unfit frames
 
     Notes
     -----
@@ -553,11 +553,11 @@ def vote_bars(
     Raises
     ------
     ValueError
-        without rows
+        for unfit frames
 
     Notes
     -----
-    Source: Koster et al., Figure 2.
+    Source: Koster et al., 2.
     """
     columns = ["rival", "tail_endowment", "vote_share", "low", "high"]
     _require_columns(frame, "vote_bars", columns)
@@ -609,7 +609,7 @@ def heat_panels(
     above: str | None = None,
     note: str | None = None,
 ) -> Figure:
-    """Draw cells as colours.
+    """Draw cells.
 
     Parameters
     ----------
@@ -650,7 +650,7 @@ def heat_panels(
     Raises
     ------
     ValueError
-        without rows
+        for unfit frames
 
     Notes
     -----
@@ -765,7 +765,7 @@ def beach_plot(
     Raises
     ------
     ValueError
-        without rows
+        for unfit frames
 
     Notes
     -----
@@ -805,7 +805,7 @@ def manifold_map(
     Raises
     ------
     ValueError
-        without rows
+        for unfit frames
 
     Notes
     -----
@@ -826,7 +826,7 @@ def matrix_plot(
     *,
     note: str | None = None,
 ) -> Figure:
-    """Draw a round robin in colours.
+    """Draw a round robin.
 
     Parameters
     ----------
@@ -843,7 +843,7 @@ def matrix_plot(
     Raises
     ------
     ValueError
-        without rows
+        for unfit frames
 
     Notes
     -----
@@ -896,7 +896,7 @@ def learning_curve(
     n_points: int = 200,
     note: str | None = None,
 ) -> Figure:
-    """Draw a value over training updates, a line a run.
+    """Draw a value over updates, a line a run.
 
     Parameters
     ----------
@@ -921,7 +921,7 @@ def learning_curve(
     Raises
     ------
     ValueError
-        without rows
+        for unfit frames
     """
     _require_columns(history, "learning_curve", ["step", value])
     runs = list(history.groupby("run")) if "run" in history else [(None, history)]

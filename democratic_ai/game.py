@@ -291,13 +291,7 @@ def _as_block(endowment, first, later):
 
 # %% ../nbs/method/00_game.ipynb #40d88bde
 def _refuse_other_rules(players, game):
-    """.
-
-    Raises
-    ------
-    ValueError
-        if players count on another growth factor or largest endowment
-    """
+    """Refuse players who count on another growth factor or largest endowment."""
     for name in ("growth", "most_coins"):
         ours, theirs = getattr(game, name), getattr(players.game or game, name)
         if ours != theirs:

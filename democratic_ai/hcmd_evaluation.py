@@ -246,9 +246,7 @@ def vote_information(
     key: Array,
     record: Mapping,
     groups: Mapping[str, Mapping],
-) -> (
-    pd.DataFrame
-):  # iteration, rule, unordered, vote_model: thousandths of a nat per vote
+) -> pd.DataFrame:
     """Compare what the vote models know of votes with what can be known of them.
 
     Parameters
@@ -263,6 +261,7 @@ def vote_information(
     Returns
     -------
     pd.DataFrame
+        iteration; rule, unordered, vote_model: nats per 1,000 votes
     """
     rows = []
     keys = jax.random.split(key, len(groups))

@@ -790,7 +790,7 @@ def run(
     settings: Any = None,
     stop: bool = False,
 ) -> dict:
-    """Run Algorithm 1.
+    """Repeat the four steps.
 
     Parameters
     ----------
@@ -820,13 +820,11 @@ def run(
     Raises
     ------
     HcmdError
-        for unfit settings
     DataError
-        for unfit settings
 
     Notes
     -----
-    Source: Balaguer et al..
+    Source: Balaguer et al., Algorithm 1.
     """
     _validate(config)
     new = {"mechanism": {"0": first or _untrained(key, config)}}

@@ -319,7 +319,7 @@ def round_robin(
     Raises
     ------
     ValueError
-        for none
+        if too few
 
     Notes
     -----
@@ -620,7 +620,7 @@ def relative_payouts(
     Raises
     ------
     ValueError
-        for no mechanism
+        for no mechanism or too few blocks
 
     Notes
     -----
@@ -679,9 +679,9 @@ def elect(
     Raises
     ------
     ValueError
-        for no rival or no tails
+        without rivals, tails or blocks
     MechanismError
-        for shares that are none
+        for one that fails `mechanisms.check`
 
     Notes
     -----

@@ -161,7 +161,7 @@ def interval_over_groups(
     Raises
     ------
     StatisticsError
-        for one group
+        for unfit totals
     """
     total = np.asarray(total, float)
     if total.ndim != 1 or len(total) < 2 or np.shape(count) not in ((), total.shape):
@@ -202,7 +202,7 @@ def interval_over_seeds(
     *,
     level: float = 0.95,
 ) -> Interval:
-    """Put Student's t interval around a mean over seeds.
+    """Put a t interval around a mean of seeds.
 
     Parameters
     ----------
@@ -219,7 +219,7 @@ def interval_over_seeds(
     Raises
     ------
     StatisticsError
-        for NaN
+        for unfit values
     """
     values = np.asarray(values, float)
     if values.ndim == 0 or len(values) == 0 or not np.isfinite(values).all():
@@ -295,7 +295,7 @@ def interval_over_groups_and_seeds(
     Raises
     ------
     StatisticsError
-        for one group
+        for fewer than two groups or unfit totals
     """
     total = np.asarray(total, float)
     count = np.broadcast_to(np.asarray(count, float), total.shape)
@@ -371,7 +371,7 @@ def effect_of_time(
     Raises
     ------
     StatisticsError
-        for one group or one round
+        for one group, one round, or values that are not finite
 
     Notes
     -----
@@ -425,7 +425,7 @@ def f_test(
     Raises
     ------
     StatisticsError
-        for one sample or no variance
+        for one sample, no variance, or values that are not finite
 
     Notes
     -----
@@ -485,7 +485,7 @@ def paired_t_test(
     Raises
     ------
     StatisticsError
-        for one group or no variance
+        for one group, no variance, or values that are not finite
 
     Notes
     -----
@@ -523,7 +523,7 @@ def interaction_test(
     Raises
     ------
     StatisticsError
-        for one condition or too few groups
+        for one group, one bin, no variance, or values that are not finite
 
     Notes
     -----

@@ -371,7 +371,7 @@ def fit(
     Raises
     ------
     MechanismError
-        for an opponent whose shares are none
+        for an opponent that fails `mechanisms.check`
 
     Notes
     -----

@@ -118,6 +118,13 @@ def test_a_run_notebook_declares_its_parameters_in_one_cell(path):
     )
 
 
+@pytest.mark.parametrize("path", COMPONENTS, ids=NAMES.get)
+def test_what_is_returned_is_described_beside_its_type(path):
+    # a formatter tears a description of more than a line off its type
+    torn = [s for s in exported(path) if re.search(r"(?m)^[)\]]+: +#", s)]
+    assert not torn, "shorten the comment behind the arrow"
+
+
 @pytest.mark.parametrize("path", RUNS, ids=NAMES.get)
 def test_a_run_draws_from_named_streams(path):
     source = "\n".join(cell.source for cell in code(path))

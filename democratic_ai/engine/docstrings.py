@@ -142,6 +142,8 @@ def _errors(text):
         for name in re.findall(_ERRORS, names)
     ]
     left = re.sub(r"\.\s*\.", ".", _RAISES.sub("", text)).strip()
+    if left in ("", "."):  # the sentence says nothing else: it is the summary
+        return text, []
     return left if left.endswith(".") else f"{left}.", raised
 
 # %% ../../nbs/engine/docstrings.ipynb #189c5e35
@@ -207,7 +209,8 @@ def _compose(
     sections = sections | {"Raises": [(name, "", why) for name, why in raised]}
     parts += [_section(title, said, width) for title, said in sections.items() if said]
     if sources:
-        parts.append(f"Notes\n-----\n{fill('Source: ' + '; '.join(sources) + '.')}")
+        source = "; ".join(sources).removesuffix(".")
+        parts.append(f"Notes\n-----\n{fill(f'Source: {source}.')}")
     return "\n\n".join(parts)
 
 # %% ../../nbs/engine/docstrings.ipynb #36523f88

@@ -238,14 +238,14 @@ def mean_over_players(
     examples : tuple[Array, ...]
         [K, ...] each: whatever `loss` compares with
     at : tuple[Array, Array]
-        rows [S] of `features`, rows [S] of `examples`
+        rows [S] of `features`, `examples`; S: whole chunks
     n_counted : Array
         [] how many of the S rows count
 
     Returns
     -------
     tuple[tuple[Array, Array], dict]
-        sums over n_counted; gradient of the first
+        sums / n_counted; gradient of the first
     """
     size = PLAYERS_PER_CHUNK * jax.device_count()
     w, transpose = jax.vjp(feature_major, params)
@@ -561,7 +561,7 @@ def play(
     Parameters
     ----------
     key : Array
-        consumed: the same key gives the same block as `game.play`
+        consumed: the block that `game.play` gives with virtual players
     params : dict
         of `cloning.VirtualPlayer`
     endowment : Array

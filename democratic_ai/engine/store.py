@@ -228,12 +228,11 @@ def _load_named_leaves(path):
 
 
 def _check_leaves(path, found, wanted):
-    """.
+    """Refuse leaves of other names, types or shapes than wanted.
 
     Raises
     ------
     DataError
-        unless the leaves found have the names, types and shapes wanted
     """
     say = lambda leaf: f"{leaf.dtype}{list(leaf.shape)}"
     for name in sorted(wanted.keys() | found.keys()):
@@ -301,8 +300,6 @@ def read_metadata(
 # %% ../../nbs/engine/store.ipynb #69f0d483
 NETWORKS = ("players", "hcrm", "rm")
 _PACKAGE = Path(democratic_ai.__file__).resolve().parent
-_FOLDERS = (_PACKAGE / "parameters", _PACKAGE.parent / "paper/results/parameters")
-_PARAMETERS = next(path for path in _FOLDERS if path.is_dir())
 
 
 def committed_network(
@@ -330,7 +327,10 @@ def committed_network(
             f"There is no committed network called {name!r}; "
             f"choose one of {', '.join(NETWORKS)}."
         )
-    return _PARAMETERS / f"{name}.safetensors"
+    installed = _PACKAGE / "parameters"
+    committed = _PACKAGE.parent / "paper/results/parameters"
+    folder = installed if installed.is_dir() else committed
+    return folder / f"{name}.safetensors"
 
 # %% ../../nbs/engine/store.ipynb #b4172ae5
 def hash_pytree(

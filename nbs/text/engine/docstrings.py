@@ -217,6 +217,8 @@ def _errors(text):
         for name in re.findall(_ERRORS, names)
     ]
     left = re.sub(r"\.\s*\.", ".", _RAISES.sub("", text)).strip()
+    if left in ("", "."):  # the sentence says nothing else: it is the summary
+        return text, []
     return left if left.endswith(".") else f"{left}.", raised
 
 
@@ -252,6 +254,8 @@ assert _sources(broken) == ("Pay.", ["Koster et al., Figure 1"])
 both = [("OSError", ""), ("DataError", "")]
 assert _errors("Read; raises OSError or DataError.") == ("Read.", both)
 assert _errors("It raises the fund.") == ("It raises the fund.", [])
+refusal = "Raise ValueError unless all is well."
+assert _errors(refusal) == (refusal, [])
 assert _summary("Say much; and more.", 12) == ("Say much.", "And more.")
 text, raised, sources
 
@@ -292,7 +296,8 @@ def _compose(
     sections = sections | {"Raises": [(name, "", why) for name, why in raised]}
     parts += [_section(title, said, width) for title, said in sections.items() if said]
     if sources:
-        parts.append(f"Notes\n-----\n{fill('Source: ' + '; '.join(sources) + '.')}")
+        source = "; ".join(sources).removesuffix(".")
+        parts.append(f"Notes\n-----\n{fill(f'Source: {source}.')}")
     return "\n\n".join(parts)
 
 

@@ -299,9 +299,9 @@ def mean_over_players(
     params: dict,  # of `cloning.VirtualPlayer`
     features: Array,  # [M, T, 16] of all players that could be asked for
     examples: tuple[Array, ...],  # [K, ...] each: whatever `loss` compares with
-    at: tuple[Array, Array],  # rows [S] of `features`, rows [S] of `examples`
+    at: tuple[Array, Array],  # rows [S] of `features`, `examples`; S: whole chunks
     n_counted: Array,  # [] how many of the S rows count
-) -> tuple[tuple[Array, Array], dict]:  # sums over n_counted; gradient of the first
+) -> tuple[tuple[Array, Array], dict]:  # sums / n_counted; gradient of the first
     "Average a loss and its gradient over players, in chunks that fit the cache."
     size = PLAYERS_PER_CHUNK * jax.device_count()
     w, transpose = jax.vjp(feature_major, params)
@@ -555,7 +555,7 @@ def _play_in_chunks(play_chunk, key, endowment, n_rounds):
 # %%
 #| export
 def play(
-    key: Array,  # consumed: the same key gives the same block as `game.play`
+    key: Array,  # consumed: the block that `game.play` gives with virtual players
     params: dict,  # of `cloning.VirtualPlayer`
     endowment: Array,  # [G, P] coins
     pay: Callable,  # (endowment, contribution) [..., P] -> payout [..., P], coins

@@ -283,7 +283,7 @@ def _load_named_leaves(path):
 
 
 def _check_leaves(path, found, wanted):
-    "Raise DataError unless the leaves found have the names, types and shapes wanted."
+    "Refuse leaves of other names, types or shapes than wanted; raises DataError."
     say = lambda leaf: f"{leaf.dtype}{list(leaf.shape)}"
     for name in sorted(wanted.keys() | found.keys()):
         has = say(found[name]) if name in found else "nothing"
@@ -362,8 +362,6 @@ print(*sorted(named_leaves(state)), refused.value, sep="\n")
 #| export
 NETWORKS = ("players", "hcrm", "rm")
 _PACKAGE = Path(democratic_ai.__file__).resolve().parent
-_FOLDERS = (_PACKAGE / "parameters", _PACKAGE.parent / "paper/results/parameters")
-_PARAMETERS = next(path for path in _FOLDERS if path.is_dir())
 
 
 def committed_network(
@@ -375,7 +373,10 @@ def committed_network(
             f"There is no committed network called {name!r}; "
             f"choose one of {', '.join(NETWORKS)}."
         )
-    return _PARAMETERS / f"{name}.safetensors"
+    installed = _PACKAGE / "parameters"
+    committed = _PACKAGE.parent / "paper/results/parameters"
+    folder = installed if installed.is_dir() else committed
+    return folder / f"{name}.safetensors"
 
 
 # %%

@@ -287,7 +287,7 @@ def _as_block(endowment, first, later):
 # %%
 #| export
 def _refuse_other_rules(players, game):
-    "Raise ValueError if players count on another growth factor or largest endowment."
+    "Refuse players who count on another growth factor or largest endowment."
     for name in ("growth", "most_coins"):
         ours, theirs = getattr(game, name), getattr(players.game or game, name)
         if ours != theirs:

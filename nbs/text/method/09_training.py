@@ -359,7 +359,7 @@ def fit(
     name: str = "mechanism",  # label of the progress report
 ) -> tuple[dict, pd.DataFrame]:  # parameters; step, gradient_norm, vote_share
     """Train a mechanism (Koster et al., "Training algorithm"); raises MechanismError
-    for an opponent whose shares are none."""
+    for an opponent that fails `mechanisms.check`."""
     mechanisms.check(opponent, name="opponent", tails=config.tails)
     key_init, key_games = jax.random.split(key)
     coins, rival = endowments(config), devices.as_pytree(opponent)

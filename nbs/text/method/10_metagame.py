@@ -370,7 +370,7 @@ def round_robin(
     rules: game.Game = game.Game(),
     fused: bool = True,  # play once and pair afterwards; else play each election anew
 ) -> RoundRobin:
-    'Let all pairs meet (Koster et al., "Metagame"); raises ValueError for none.'
+    'Let all pairs meet (Koster et al., "Metagame"); raises ValueError if too few.'
     if fused:
         options = {"n_blocks": n_blocks, "rules": rules}
         sums = simulate(key, players, candidates, endowment, **options)
@@ -840,7 +840,7 @@ def relative_payouts(
     rules: game.Game = game.Game(),
 ) -> Array:  # [M, E, T, 2] mean payout / endowment by round, of head and tails
     """Average pay by round (Koster et al., "Ideological manifold"); raises ValueError
-    for no mechanism."""
+    for no mechanism or too few blocks."""
     curves = partial(_curves, n_endowments=len(endowment))
     seats = deal_endowments(endowment, n_blocks)
     return _play_each(key, players, candidates, seats, curves, rules)
@@ -930,8 +930,8 @@ def elect(
     n_blocks: int = 4096,  # per mechanism and tail endowment
     slope: float = voting.SLOPE,  # of the vote model
 ) -> pd.DataFrame:  # rival, tail_endowment, vote_share, low, high (95 % over blocks)
-    """Hold elections (Koster et al., Table S1b); raises ValueError for no rival or no
-    tails; raises MechanismError for shares that are none."""
+    """Hold elections (Koster et al., Table S1b); raises ValueError without rivals,
+    tails or blocks; raises MechanismError for one that fails `mechanisms.check`."""
     if not rivals or not len(tails):
         missing = "rivals or tails is empty"
         wanted = "give at least one mechanism to stand against and one tail endowment"

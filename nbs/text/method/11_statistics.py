@@ -293,7 +293,7 @@ def interval_over_groups(
     rng: np.random.Generator | int = 0,  # consumed by the resampling
     n_resamples: int = 4000,  # of all groups, with replacement
 ) -> Interval:  # of the sum of totals over the sum of counts
-    "Resample groups for a share or a mean; raises StatisticsError for one group."
+    "Resample groups for a share or a mean; raises StatisticsError for unfit totals."
     total = np.asarray(total, float)
     if total.ndim != 1 or len(total) < 2 or np.shape(count) not in ((), total.shape):
         raise StatisticsError(
@@ -348,7 +348,7 @@ def interval_over_seeds(
     *,
     level: float = 0.95,  # of confidence
 ) -> Interval:  # bounds are NaN for a single seed
-    "Put Student's t interval around a mean over seeds; raises StatisticsError for NaN."
+    "Put a t interval around a mean of seeds; raises StatisticsError for unfit values."
     values = np.asarray(values, float)
     if values.ndim == 0 or len(values) == 0 or not np.isfinite(values).all():
         raise StatisticsError(
@@ -446,7 +446,7 @@ def interval_over_groups_and_seeds(
     n_resamples: int = 2000,  # of runs and of groups within them
 ) -> Interval:  # of the sum of totals over the sum of counts
     """Resample runs and groups within, for a share or a mean; raises StatisticsError
-    for one group."""
+    for fewer than two groups or unfit totals."""
     total = np.asarray(total, float)
     count = np.broadcast_to(np.asarray(count, float), total.shape)
     if total.ndim != 1 or len(total) < 2 or np.shape(seed) != total.shape:
@@ -542,7 +542,7 @@ def effect_of_time(
     value: np.ndarray,  # [G, T] a curve per group, e.g. tails' relative contributions
 ) -> Trend:  # mean slope over groups
     """Test the mean slope of groups (Koster et al., Exp. 1); raises StatisticsError for
-    one group or one round."""
+    one group, one round, or values that are not finite."""
     value = np.asarray(value, float)
     if value.ndim != 2 or min(value.shape) < 2 or not np.isfinite(value).all():
         raise StatisticsError(
@@ -628,7 +628,7 @@ def f_test(
     *samples: np.ndarray,  # per condition [N] groups' values, e.g. heads' contributions
 ) -> FTest:  # degrees of freedom: conditions - 1, groups - conditions
     """Test conditions for one mean (Koster et al., Exp. 1); raises StatisticsError for
-    one sample or no variance."""
+    one sample, no variance, or values that are not finite."""
     samples = [np.asarray(sample, float) for sample in samples]
     usable = lambda s: s.ndim == 1 and len(s) >= 2 and np.isfinite(s).all()
     if len(samples) < 2 or not all(map(usable, samples)):
@@ -720,7 +720,7 @@ def paired_t_test(
     second: np.ndarray,  # [G] and under the other
 ) -> TTest:  # first minus second, G - 1 degrees of freedom
     """Test differences within groups (Koster et al., Exp. 3); raises StatisticsError
-    for one group or no variance."""
+    for one group, no variance, or values that are not finite."""
     d = np.asarray(first, float) - np.asarray(second, float)  # [G]
     if d.ndim != 1 or len(d) < 2 or not np.isfinite(d).all() or d.std() == 0:
         raise StatisticsError(
@@ -778,7 +778,7 @@ def interaction_test(
     second: np.ndarray,  # [G, K] and under the other
 ) -> FTest:  # degrees of freedom corrected, so not whole
     """Test profiles for one shape (Koster et al., Exp. 4); raises StatisticsError for
-    one condition or too few groups."""
+    one group, one bin, no variance, or values that are not finite."""
     d = np.asarray(first, float) - np.asarray(second, float)  # [G, K]
     if d.ndim != 2 or min(d.shape) < 2 or not np.isfinite(d).all():
         raise StatisticsError(

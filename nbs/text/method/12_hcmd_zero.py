@@ -723,7 +723,7 @@ def run(
     settings: Any = None,  # pytree: what else makes the steps, e.g. the population
     stop: bool = False,  # end when `stop_reason` says so; else do all `config.groups`
 ) -> dict:  # `_STEPS` -> iteration "1", ... -> what it returned; mechanism also "0"
-    "Run Algorithm 1 (Balaguer et al.); raises HcmdError, DataError for unfit settings."
+    "Repeat the four steps (Balaguer et al., Algorithm 1); raises HcmdError, DataError."
     _validate(config)
     new = {"mechanism": {"0": first or _untrained(key, config)}}
     kept = records.Record(folder, store.hash_pytree((key, new, settings, config)), new)

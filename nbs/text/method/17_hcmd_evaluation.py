@@ -305,9 +305,7 @@ def vote_information(
     key: Array,  # consumed: one part per iteration
     record: Mapping,  # of `run`
     groups: Mapping[str, Mapping],  # iteration -> of `acquire`, for new groups
-) -> (
-    pd.DataFrame
-):  # iteration, rule, unordered, vote_model: thousandths of a nat per vote
+) -> pd.DataFrame:  # iteration; rule, unordered, vote_model: nats per 1,000 votes
     "Compare what the vote models know of votes with what can be known of them."
     rows = []
     keys = jax.random.split(key, len(groups))
