@@ -14,7 +14,7 @@ from jax import Array
 # %% ../../nbs/engine/streams.ipynb #21c404f1
 def stream(
     seed: int,
-    *names: str | int,
+    *names: str | int | float,
 ) -> Array:
     """Make a random key from a seed and names; their order counts.
 
@@ -22,7 +22,7 @@ def stream(
     ----------
     seed : int
         of the run
-    *names : str | int
+    *names : str | int | float
         of the step, its iteration, what is drawn
 
     Returns

@@ -71,7 +71,7 @@ assert acquire(100) == clone(0), "the same throws in two steps that share nothin
 #| export
 def stream(
     seed: int,  # of the run
-    *names: str | int,  # of the step, its iteration, what is drawn
+    *names: str | int | float,  # of the step, its iteration, what is drawn
 ) -> Array:  # a key
     "Make a random key from a seed and names; their order counts."
     key = jax.random.key(seed)

@@ -76,9 +76,8 @@ print("who voted:", ", ".join(votes.source.unique()))
 by_seed = votes.groupby(["seed", *axes], sort=False).vote.mean().reset_index()
 s1a = statistics.over_seeds(by_seed, axes, "vote")
 s1a = s1a.rename(columns={"vote": "vote_share"})
-sources = {"published": "fig2_votes", "published_table_s1a": "table_s1a_votes"}
-for column, name in sources.items():
-    people = published.read(name)
+released, printed = published.read("fig2_votes"), published.read("table_s1a_votes")
+for column, people in (("published", released), ("published_table_s1a", printed)):
     people[column] = people.votes_for_hcrm / people.votes_cast
     s1a = s1a.merge(people[[*axes, column]], on=axes)
 s1a["difference"] = s1a.vote_share - s1a.published

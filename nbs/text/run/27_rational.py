@@ -78,7 +78,7 @@ populations = [rational.Population(theta=t, sigma=s) for t, s in settings]
 rivals, n_blocks = {"liberal_egalitarian": opponent}, min(election_blocks, 4096)
 votes = []
 for other in populations:
-    key = stream("election", f"theta{other.theta:g}", f"sigma{other.sigma:g}")
+    key = stream("election", "theta", other.theta, "sigma", other.sigma)
     players = rational.players(other)
     elected = metagame.elect(key, players, rm, rivals, n_blocks=n_blocks)
     of = {
