@@ -151,10 +151,7 @@ class Progress:
         self.begun = self.saved = self.shown = self.call = time.monotonic()
 
     def due(self, done):
-        """Report progress, and ask whether it is time to save.
-
-        It is, if after the next call it might be too late.
-        """
+        "Report progress, and tell whether one call later is too late to save."
         self.report(done)
         now = time.monotonic()
         self.call, took = now, now - self.call
@@ -167,9 +164,10 @@ class Progress:
         now = time.monotonic()
         if now - self.shown > 10 or done == self.updates:
             self.shown = now
-            counted = done - self.first, self.updates - self.first, now - self.begun
+            counted = done, self.updates, now - self.begun
             look = {"unit": f" {self.unit}", "ascii": ".#", "ncols": 100}
-            line = tqdm.format_meter(*counted, prefix=self.label, **look)
+            look |= {"prefix": self.label, "initial": self.first}
+            line = tqdm.format_meter(*counted, **look)
             _print_on_terminal(line)
 
 
