@@ -288,7 +288,7 @@ def contribution_curves(
     *,
     note: str | None = None,
 ) -> Figure:
-    """Draw giving by round.
+    """Draw contributions.
 
     Parameters
     ----------
@@ -309,7 +309,7 @@ def contribution_curves(
 
     Notes
     -----
-    Source: Koster et al., 1C.
+    Source: Koster et al., Fig. 1C.
     """
     needed = ["source", *_CELL, "round", "relative_contribution"]
     _require_columns(frame, "contribution_curves", needed)
@@ -355,7 +355,7 @@ def role_curves(
     limits: tuple[float, float | None] = (0, None),
     note: str | None = None,
 ) -> Figure:
-    """Draw a value by round.
+    """Draw curves.
 
     Parameters
     ----------
@@ -382,7 +382,7 @@ def role_curves(
 
     Notes
     -----
-    Source: Koster et al., S3, S4.
+    Source: Koster et al., Figures S3, S4.
     """
     _require_columns(frame, "role_curves", [*_CELL, "round", value])
     with style():
@@ -446,7 +446,7 @@ def role_scatter(
     size: tuple[float, float] = (1.25, 1.2),
     note: str | None = None,
 ) -> Figure:
-    """Draw games and fits.
+    """Draw games.
 
     Parameters
     ----------
@@ -477,7 +477,7 @@ def role_scatter(
 
     Notes
     -----
-    Source: Koster et al., 3C, 4C.
+    Source: Koster et al., Figures 3C, 4C.
     """
     _require_columns(dots, "role_scatter", [*_CELL, x, y])
     _require_columns(fits, "role_scatter", [*_CELL, "slope", "intercept"])
@@ -532,7 +532,7 @@ def vote_bars(
     agent: str = "HCRM",
     note: str | None = None,
 ) -> Figure:
-    """Draw votes by rival.
+    """Draw votes.
 
     Two more columns are optional: published, and role (tail, head or all).
 
@@ -557,7 +557,7 @@ def vote_bars(
 
     Notes
     -----
-    Source: Koster et al., 2.
+    Source: Koster et al., Figure 2.
     """
     columns = ["rival", "tail_endowment", "vote_share", "low", "high"]
     _require_columns(frame, "vote_bars", columns)
@@ -654,7 +654,7 @@ def heat_panels(
 
     Notes
     -----
-    Source: Koster et al., S1, S7, S8.
+    Source: Koster et al., Fig. S1, S7, S8.
     """
     _require_columns(frame, "heat_panels", [row, column, x, y, value])
     shape = {"row": row, "column": column, "width": size[0], "height": size[1]}
@@ -746,7 +746,7 @@ def beach_plot(
     size: tuple[float, float] = (1.3, 1.25),
     note: str | None = None,
 ) -> Figure:
-    """Draw the head's share.
+    """Draw head's shares.
 
     Parameters
     ----------
@@ -769,7 +769,7 @@ def beach_plot(
 
     Notes
     -----
-    Source: Koster et al., 3A.
+    Source: Koster et al., Figure 3A.
     """
     coins = ["head_contribution", "tail_contribution_sum"]
     needed = ["mechanism", "tail_endowment", *coins, "head_share"]
@@ -809,7 +809,7 @@ def manifold_map(
 
     Notes
     -----
-    Source: Koster et al., 1B, S9.
+    Source: Koster et al., Fig. 1B, S9.
     """
     _require_columns(frame, "manifold_map", ["w_bin", "v", "mds_x", "mds_y"])
     # up to 0.6: the palest yellow would not show
@@ -847,7 +847,7 @@ def matrix_plot(
 
     Notes
     -----
-    Source: Koster et al., S2.
+    Source: Koster et al., Table S2.
     """
     columns = ["row_v", "row_w", "col_v", "col_w", "win_probability"]
     pairs = {"index": ["row_w", "row_v"], "columns": ["col_w", "col_v"]}

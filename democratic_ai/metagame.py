@@ -293,7 +293,7 @@ def round_robin(
     rules: game.Game = game.Game(),
     fused: bool = True,
 ) -> RoundRobin:
-    """Let all pairs meet.
+    """Hold all elections.
 
     Parameters
     ----------
@@ -319,7 +319,7 @@ def round_robin(
     Raises
     ------
     ValueError
-        if too few
+        for few blocks
 
     Notes
     -----

@@ -128,7 +128,7 @@ def test_what_is_returned_is_described_beside_its_type(path):
 @pytest.mark.parametrize("path", RUNS, ids=NAMES.get)
 def test_a_run_draws_from_named_streams(path):
     source = "\n".join(cell.source for cell in code(path))
-    keys = re.findall(r"([\w.]*\()?jax\.random\.key\((\w+)\)", source)
+    keys = re.findall(r"([\w.]*\()?jax\.random\.key\(([^()]*)\)", source)
     # a network's parameters are loaded into a template, whose values do not matter
     drawn = [key for key in keys if not (key[0].endswith(".init(") and key[1] == "0")]
     # the calibration asks for the games that its own search has played

@@ -64,8 +64,9 @@ assert acquire(100) == clone(0), "the same throws in two steps that share nothin
 # Numbers also move. A notebook that gets another number would draw other random numbers, and every
 # result of a run would change for the sake of a file's name.
 #
-# Names do neither. `fold_in` mixes a number into a key. So each name becomes a number, its CRC-32
-# checksum, which is the same on every machine; and these are mixed in, one after the other:
+# Names stay, and hardly collide. `fold_in` mixes a number into a key. So each name becomes a
+# number, its CRC-32 checksum, which is the same on every machine; and these are mixed in, one after
+# the other. (Two names share a checksum once in four billion pairs.)
 
 # %%
 #| export

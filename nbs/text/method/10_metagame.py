@@ -370,7 +370,7 @@ def round_robin(
     rules: game.Game = game.Game(),
     fused: bool = True,  # play once and pair afterwards; else play each election anew
 ) -> RoundRobin:
-    'Let all pairs meet (Koster et al., "Metagame"); raises ValueError if too few.'
+    'Hold all elections (Koster et al., "Metagame"); raises ValueError for few blocks.'
     if fused:
         options = {"n_blocks": n_blocks, "rules": rules}
         sums = simulate(key, players, candidates, endowment, **options)

@@ -350,7 +350,7 @@ def contribution_curves(
     *,
     note: str | None = None,  # whose behaviour it is, written below
 ) -> Figure:  # settled, ready for `save`
-    "Draw giving by round (Koster et al., 1C); raises ValueError for unfit frames."
+    "Draw contributions (Koster et al., Fig. 1C); raises ValueError for unfit frames."
     needed = ["source", *_CELL, "round", "relative_contribution"]
     _require_columns(frame, "contribution_curves", needed)
     if strange := set(frame["role"]) - set(ROLES):
@@ -420,7 +420,7 @@ def role_curves(
     limits: tuple[float, float | None] = (0, None),  # of the vertical axis
     note: str | None = None,  # whose behaviour it is, written below
 ) -> Figure:  # settled, ready for `save`
-    "Draw a value by round (Koster et al., S3, S4); raises ValueError for unfit frames."
+    "Draw curves (Koster et al., Figures S3, S4); raises ValueError for unfit frames."
     _require_columns(frame, "role_curves", [*_CELL, "round", value])
     with style():
         figure, axes = panels(frame, width=1.25, height=1.1, above=_TAIL_COINS)
@@ -493,7 +493,7 @@ def role_scatter(
     size: tuple[float, float] = (1.25, 1.2),  # of a panel, inches
     note: str | None = None,  # whose behaviour it is, written below
 ) -> Figure:  # settled, ready for `save`
-    "Draw games and fits (Koster et al., 3C, 4C); raises ValueError for unfit frames."
+    "Draw games (Koster et al., Figures 3C, 4C); raises ValueError for unfit frames."
     _require_columns(dots, "role_scatter", [*_CELL, x, y])
     _require_columns(fits, "role_scatter", [*_CELL, "slope", "intercept"])
     look = {"ls": "none", "ms": 2.5, "mew": 0.5, "alpha": 0.5, "rasterized": True}
@@ -575,7 +575,7 @@ def vote_bars(
     agent: str = "HCRM",  # whose votes they are
     note: str | None = None,  # whose behaviour it is, written below
 ) -> Figure:  # settled, ready for `save`
-    """Draw votes by rival (Koster et al., 2); raises ValueError for unfit frames.
+    """Draw votes (Koster et al., Figure 2); raises ValueError for unfit frames.
 
     Two more columns are optional: published, and role (tail, head or all).
     """
@@ -691,7 +691,7 @@ def heat_panels(
     above: str | None = None,  # what the columns of panels are, with unit
     note: str | None = None,  # whose behaviour it is, written below
 ) -> Figure:  # settled, ready for `save`
-    "Draw cells (Koster et al., S1, S7, S8); raises ValueError for unfit frames."
+    "Draw cells (Koster et al., Fig. S1, S7, S8); raises ValueError for unfit frames."
     _require_columns(frame, "heat_panels", [row, column, x, y, value])
     shape = {"row": row, "column": column, "width": size[0], "height": size[1]}
     with style():
@@ -776,7 +776,7 @@ def beach_plot(
     size: tuple[float, float] = (1.3, 1.25),  # of a panel, inches
     note: str | None = None,  # whose behaviour it is, written below
 ) -> Figure:  # settled, ready for `save`
-    "Draw the head's share (Koster et al., 3A); raises ValueError for unfit frames."
+    "Draw head's shares (Koster et al., Figure 3A); raises ValueError for unfit frames."
     coins = ["head_contribution", "tail_contribution_sum"]
     needed = ["mechanism", "tail_endowment", *coins, "head_share"]
     _require_columns(frame, "beach_plot", needed)
@@ -841,7 +841,7 @@ def manifold_map(
     ax: Axes,  # changed in place
     frame: pd.DataFrame,  # w_bin, v (0 to 1), mds_x, mds_y; one row a mechanism
 ) -> None:
-    "Map mechanisms (Koster et al., 1B, S9); raises ValueError for unfit frames."
+    "Map mechanisms (Koster et al., Fig. 1B, S9); raises ValueError for unfit frames."
     _require_columns(frame, "manifold_map", ["w_bin", "v", "mds_x", "mds_y"])
     # up to 0.6: the palest yellow would not show
     colors = mpl.colormaps[_SHADES](0.6 * frame["v"].to_numpy(float))
@@ -878,7 +878,7 @@ def matrix_plot(
     *,
     note: str | None = None,  # whose behaviour it is, written below
 ) -> Figure:  # settled, ready for `save`
-    "Draw a round robin (Koster et al., S2); raises ValueError for unfit frames."
+    "Draw a round robin (Koster et al., Table S2); raises ValueError for unfit frames."
     columns = ["row_v", "row_w", "col_v", "col_w", "win_probability"]
     pairs = {"index": ["row_w", "row_v"], "columns": ["col_w", "col_v"]}
     frame = _require_columns(frame, "matrix_plot", columns)
