@@ -241,7 +241,7 @@ def _summary(
 
 
 # %% [markdown]
-# What does that make of the sentence above, with a comma more?
+# What does that make of the sentence above, and of a source that is broken over two lines?
 
 # %%
 sentence = ast.get_docstring(ast.parse(source).body[0])

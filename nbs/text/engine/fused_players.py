@@ -56,6 +56,7 @@ from functools import partial
 
 import flax.linen as nn
 
+np.set_printoptions(precision=4)  # single precision has no more to show
 
 # %% [markdown]
 # ## The weights, rearranged

@@ -47,8 +47,8 @@ import pytest
 
 
 # %% [markdown]
-# Two iterations of two steps each, an hour a step, and after the third hour the cable is pulled.
-# Whoever starts again should wait one hour more, not four. So what a step returns goes into a
+# Two iterations of two steps each, an hour a step, and in the second hour the cable is pulled.
+# Whoever starts again should wait three hours more, not four. So what a step returns goes into a
 # nested dictionary, `record[step][iteration]`, which is saved whole after every step. Before a step
 # is computed, the record is asked.
 #

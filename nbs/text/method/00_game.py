@@ -453,8 +453,8 @@ assert jnp.array_equal(punished.contribution, bots.contribution), (
 assert jnp.allclose(punished.payout.sum(-1), fund, atol=1e-4)
 ann, bob = punished.payout.mean((0, 1))[:2]
 assert ann > bob + 0.5
-print("mean payout, coins a round: Ann", ann.round(2), "Bob", bob.round(2))
-print("without a grudge", bots.payout.mean().round(2))
+print(f"mean payout, coins a round: Ann {ann:.2f} Bob {bob:.2f}")
+print(f"without a grudge {bots.payout.mean():.2f}")
 
 
 # %% [markdown]
@@ -500,11 +500,8 @@ mixed = play(
 )
 assert jnp.allclose(mixed.payout[0::2], bots.payout[0::2], atol=1e-4)
 assert jnp.allclose(mixed.payout[1::2], punished.payout[1::2], atol=1e-4)
-print(
-    "Bob's mean payout:",
-    mixed.payout[0::2, :, 1].mean().round(2),
-    mixed.payout[1::2, :, 1].mean().round(2),
-)
+half_of = [mixed.payout[start::2, :, 1].mean() for start in (0, 1)]
+print("Bob's mean payout: {:.2f} {:.2f}".format(*half_of))
 
 
 # %% [markdown]
@@ -730,12 +727,8 @@ everything, nothing = (
 )
 assert jnp.allclose(surplus(everything), 1.6) and jnp.allclose(surplus(nothing), 1.0)
 print(
-    "Gini of the endowments",
-    gini(endowment),
-    "| surplus",
-    surplus(nothing),
-    "to",
-    surplus(everything),
+    f"Gini of the endowments {gini(endowment):.3f}",
+    f"| surplus {surplus(nothing):.1f} to {surplus(everything):.1f}",
 )
 
 # %%
@@ -786,11 +779,8 @@ def gain(growth):
 
 assert np.isclose(gain(1.6), 0.4) and np.isclose(gain(4.0), 1.0)
 print(
-    "one more coin from Ann brings her",
-    gain(1.6),
-    "at growth 1.6 and",
-    gain(4.0),
-    "at growth 4",
+    f"one more coin from Ann brings her {gain(1.6):.2f} at growth 1.6",
+    f"and {gain(4.0):.2f} at growth 4",
 )
 
 # %% [markdown]

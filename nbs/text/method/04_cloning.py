@@ -59,6 +59,7 @@ import matplotlib.pyplot as plt
 from democratic_ai import mechanisms, participants
 from democratic_ai.engine import published
 
+np.set_printoptions(precision=4)  # single precision has no more to show
 
 # %% [markdown]
 # ## What a player observes
@@ -471,8 +472,8 @@ def fit(
 
 
 # %% [markdown]
-# At a tenth of the paper's size (the whole training belongs to notebook 21): a fifth of the pilot,
-# batches of 128, 2,000 updates.
+# Much smaller than the paper's (the whole training belongs to notebook 21): a fifth of the pilot,
+# batches of 128 instead of 512, 2,000 updates instead of 30,000.
 
 # %%
 config = Cloning(batch=128, updates=2000, learning_rate=2e-3)
@@ -633,7 +634,7 @@ print(f"{slow:.0f} CPU ms readable, {fast:.0f} fused: {slow / fast:.1f} times as
 #
 # ## Better than what?
 #
-# "1.5 nats" says little. Three simple forecasters stand beside the network:
+# Some "1.4 nats" say little. Three simple forecasters stand beside the network:
 #
 # - *uniform*: any affordable number of coins;
 # - *round average*: what people of that endowment gave in that round, as frequencies in the

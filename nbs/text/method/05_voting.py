@@ -54,6 +54,8 @@ from scipy.stats import norm
 from democratic_ai import mechanisms
 from democratic_ai.engine import published
 
+np.set_printoptions(precision=4)  # single precision has no more to show
+
 # %% [markdown]
 # ## What is a payout worth?
 #
@@ -89,7 +91,7 @@ steady = lambda payout: game.Block(
 )
 under_a, under_b = steady([8.0, 3.2]), steady([3.2, 6.4])
 gap = relative_payout_sum(under_a, unit=1.0) - relative_payout_sum(under_b, unit=1.0)
-print("A minus B, in own endowments, over ten rounds: Ann", gap[0], "Bob", gap[1])
+print(f"A minus B, in own endowments: Ann {gap[0]:.1f}, Bob {gap[1]:.1f} in ten rounds")
 assert jnp.allclose(gap, jnp.array([4.8, -16]), atol=1e-4)
 
 
@@ -581,7 +583,7 @@ assert (significant == verdicts).all(), "the verdicts as printed"
 # %%
 even = steady([3.0, 3.0])
 bought = vote_probability(steady([2.0, 4.0]), even) - 0.5
-print("votes won and lost", bought, "together", float(bought.sum().round(3)))
+print("votes won and lost", bought, f"together {bought.sum():.3f}")
 assert np.allclose(bought, [-0.035, 0.175], atol=0.01)
 
 # %% [markdown]

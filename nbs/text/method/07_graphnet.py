@@ -52,6 +52,8 @@ import matplotlib.pyplot as plt
 
 from democratic_ai import mechanisms
 
+np.set_printoptions(precision=4)  # single precision has no more to show
+
 # %% [markdown]
 # ## Does it matter where you sit?
 #
@@ -112,8 +114,9 @@ nodes
 # sum does not care about the order of its terms. That is the whole trick.
 #
 # $$ e_{sr} = \tanh\left(W_e [v_s, v_r]\right), \qquad
-#    v'_r = \tanh\Big(W_v \big[\textstyle\sum_s e_{sr},\, v_r\big]\Big), \qquad
-#    u = \tanh\Big(W_u \big[\textstyle\sum_{s,r} e_{sr},\, \sum_r v'_r\big]\Big) $$
+#    v'_r = \tanh\Big(W_v \big[\textstyle\sum_s e_{sr},\, v_r\big]\Big), $$
+#
+# $$ u = \tanh\Big(W_u \big[\textstyle\sum_{s,r} e_{sr},\, \sum_r v'_r\big]\Big) $$
 #
 # A second network of the same make reads the results of the first, now knowing the whole table
 # through $u$. Its nodes come out as one number each, and a softmax over the players turns four
@@ -290,7 +293,7 @@ ax.hist(naive, bins=25, color="#b5651d", label="one weight a chair")
 ax.axvline(float(error), color="#0b3c6f", lw=2, label=f"graph network ({error:.0e})")
 ax.set(ylabel="tables", ylim=(0, 34))
 ax.set_xlabel("largest change of a share over 24 seatings")
-ax.legend(frameon=False, ncols=2, loc="upper left", fontsize=8)
+ax.legend(frameon=False, ncols=2, loc="upper right", fontsize=8)
 fig.tight_layout()
 
 # %% [markdown]

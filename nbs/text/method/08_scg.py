@@ -211,7 +211,7 @@ assert through_payouts[1] > 0 > exact[1], "the pathwise gradient points the wron
 # its distance from the batch mean changes little on average (how little, below) and calms the
 # estimate a great deal.
 #
-# $$ S = \frac1B \sum_b \Big( J_b + \perp(J_b - \bar J)\, \sum_i \sum_{t \ge 2} \log p\big(\perp c_{i}^{t}\big) \Big) $$
+# $$ S = \frac1B \sum_b \Big( J_b + {\perp}(J_b - \bar J)\, \sum_i \sum_{t \ge 2} \log p\big({\perp} c_{i}^{t}\big) \Big) $$
 #
 # First-round choices are missing because no mechanism has touched them yet: their terms would add
 # noise and nothing else.

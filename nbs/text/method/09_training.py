@@ -396,8 +396,8 @@ print(f"first 50 updates {first:.3f}, last 50 updates {last:.3f}")
 assert last > first + 0.02
 
 # %% [markdown]
-# In grey each update's own games, in blue a running mean of 25. From clearly losing to about level;
-# how far beyond one half it gets is a question for the full run. What has it found?
+# In grey each update's own games, in blue a running mean of 25. From losing to winning, by a
+# little; how far beyond one half it gets is a question for the full run. What has it found?
 
 # %%
 fig, axes = plt.subplots(1, 3, figsize=(7, 2.4), sharey=True)

@@ -264,8 +264,8 @@ fig.tight_layout()
 
 
 # %% [markdown]
-# The naive test raises up to nearly five times as many false alarms as it promises. The group test
-# stays at one in twenty or below.
+# The naive test raises up to five times as many false alarms as it promises. The group test keeps
+# to one in twenty, as closely as so many experiments can tell.
 #
 # ## Intervals over groups
 #

@@ -77,8 +77,8 @@ from safetensors.flax import load_file
 # Picture the first session. Four people with 10, 4, 4 and 4 coins play ten rounds under a network
 # whose weights are random numbers. They play ten more rounds, under *the same* network, and are
 # asked which of the two blocks they liked better. What a question! The referee did not change. But
-# in the second block the head happened to put in more, and everybody got more back, and so three of
-# the four say: the second.
+# in the second block the head happened to put in more, and everybody got more back. So they say:
+# the second.
 #
 # That accident is all the information there is. From seventy-three such sessions HCMD-zero learns
 # what people do (a contribution model) and what they vote for (a vote model). It lets two copies of
@@ -429,11 +429,11 @@ weights.round(3)
 
 # %% [markdown]
 # The best weights predict hardly better than a coin, and no wonder: these pairs of blocks differ by
-# accident only. And see the second line: other people's payouts weigh as much as one's own. Under a
-# referee who gives everybody about a quarter, whoever is paid more sees all others paid more, so
-# the votes cannot tell *my share* from *our fund*. The first mechanism will therefore be trained
-# for a large fund: it must make people contribute. To do that it has to pay unequally, and only
-# then can the next votes show who likes what. The method writes its own curriculum.
+# accident only. And see the second line: other people's payouts weigh nearly as much as one's own.
+# Under a referee who gives everybody about a quarter, whoever is paid more sees all others paid
+# more, so the votes cannot tell *my share* from *our fund*. The first mechanism will therefore be
+# trained for a large fund: it must make people contribute. To do that it has to pay unequally, and
+# only then can the next votes show who likes what. The method writes its own curriculum.
 #
 # Both models together are the step. Table 1 gives the first three iterations 8 and 4 units, the
 # others 32 and 8; `devices.pad_like` fills the small networks up with silent units, so that what

@@ -199,7 +199,8 @@ sizes.pivot_table("cross_entropy", "iteration", ["embed", "hidden"]).round(3)
 
 
 # %% [markdown]
-# Splits differ (some groups are harder to predict than others), so compare sizes within a split.
+# Every size was judged on the same splits, whose groups are harder or easier to predict. So compare
+# sizes within a row; rows are of different groups.
 #
 # ## A rival from outside
 #
