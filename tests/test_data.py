@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from democratic_ai import data, game, mechanisms
-from democratic_ai.engine import store
+from democratic_ai.engine import published, store
 
 few = settings(max_examples=15, deadline=None)
 
@@ -158,3 +158,27 @@ def test_only_evaluation_needs_a_head(tmp_path):
     )
     assert "no such file" in refusal(data.read_plays, tmp_path / "other.csv")
     assert "parquet" in refusal(data.read_plays, tmp_path / "other.parquet")
+
+
+def test_half_coins_are_rounded_and_never_onto_nothing_or_everything():
+    tokens = np.arange(21)
+    coins = data.whole_coins(tokens)
+    assert (np.abs(coins - tokens / 2) <= 0.5).all() and (np.diff(coins) >= 0).all()
+    assert ((coins == 0) == (tokens == 0)).all()
+    assert ((coins == 10) == (tokens == 20)).all()
+    assert ((coins == 5) == (tokens == 10)).all()
+
+
+def test_real_choices_are_those_of_the_committed_table():
+    plays, city = data.real_choices()
+    block = plays.block
+    assert len(plays) == len(city) == 37 and block.contribution.shape == (37, 10, 4)
+    assert plays.answered.all() and (plays.session == 0).all()
+    equal = 0.4 * block.contribution.sum(-1, keepdims=True)
+    np.testing.assert_allclose(block.payout, np.broadcast_to(equal, (37, 10, 4)), 1e-6)
+    frame = pd.read_csv(published.DATA / "people" / "choices.csv")
+    chosen = frame.query("city == 'Boston' and group == 0 and player == 2")
+    tokens = chosen.sort_values("round").contribution.to_numpy()
+    first = np.flatnonzero(city == "Boston")[0]
+    found = np.asarray(block.contribution[first, :, 2])
+    assert (found == data.whole_coins(tokens)).all()

@@ -164,10 +164,10 @@ def test_search_goes_on_where_it_was_stopped(tmp_path):
 def test_pilot_is_composed_as_published():
     plays = participants.pilot(jax.random.key(0), POPULATION)
     endowment = np.asarray(plays.block.endowment)
-    assert len(plays) == participants.N_BLOCKS == 4809
-    assert int(plays.answered.all(-1).sum()) == participants.N_COMPLETE == 2491
+    assert len(plays) == data.N_BLOCKS == 4809
+    assert int(plays.answered.all(-1).sum()) == data.N_COMPLETE == 2491
     kind = np.sort(endowment, -1)[:, ::-1]
-    for mix, count in participants.ENDOWMENTS.items():
+    for mix, count in data.ENDOWMENTS.items():
         if mix:
             assert count <= (kind == mix).all(-1).sum() <= count + 8
     assert set(np.unique(endowment)) == set(range(1, 11))
@@ -182,12 +182,10 @@ def test_pilot_is_composed_as_published():
 @settings(max_examples=4, deadline=None)
 @given(n_blocks=st.integers(1, 400))
 def test_groups_fill_any_number_of_blocks(n_blocks):
-    endowment, length = participants.pilot_groups(jax.random.key(0), n_blocks=n_blocks)
+    endowment, length = data.pilot_groups(jax.random.key(0), n_blocks=n_blocks)
     assert int(length.sum()) == n_blocks and endowment.shape == (len(length), 4)
     n_complete = max(1, n_blocks // 2)
-    leaves = participants.dropout_rounds(
-        jax.random.key(1), length, n_complete=n_complete
-    )
+    leaves = data.dropout_rounds(jax.random.key(1), length, n_complete=n_complete)
     ends = 10 * np.arange(1, 6)
     here = ends[None] <= 10 * np.asarray(length)[:, None]
     assert ((np.asarray(leaves.min(-1))[:, None] >= ends) & here).sum() == n_complete

@@ -772,134 +772,14 @@ fig.tight_layout()
 # %% [markdown]
 # ## The pilot
 #
-# Virtual players are trained on what the paper calls pilot data: 4,809 blocks, few of them like the
-# evaluation. Who played?
+# Who plays in the pilot, and who drops out, 02_data has said; what is missing is the people.
 #
-# | endowments | blocks |
-# |---|---|
-# | all equal | 966 |
-# | 10, 4, 4, 4 | 326 |
-# | 10, 2, 2, 2 | 322 |
-# | 10, 5, 4, 3 | 1,271 |
-# | 10, 8, 5, 3 | 324 |
-# | 10, 9, 8, 3 | 300 |
-# | at random from 1 to 10 | 1,300 |
-#
-# "Equal" does not say how many coins. We read it as 10 each: the paper uses the word for exactly
-# that condition, and names tails of 6 and 8, not of 10, as those that training never saw. "Random"
-# we read as a draw for every player. The rich player may be any of the four: a network that has
-# learned "player 0 is rich" would fail here.
-#
-# A group plays a tutorial without a referee and two blocks with one; some play four (how many is
-# not said: every tenth here). The published counts are filled up group by group, so the last group
-# of a kind may miss a block.
-
-# %%
-#| export
-# blocks of the pilot by endowments, None: drawn (Koster et al., "Pilot testing")
-ENDOWMENTS = {
-    (10, 10, 10, 10): 966,
-    (10, 4, 4, 4): 326,
-    (10, 2, 2, 2): 322,
-    (10, 5, 4, 3): 1271,
-    (10, 8, 5, 3): 324,
-    (10, 9, 8, 3): 300,
-    None: 1300,
-}
-N_BLOCKS = sum(ENDOWMENTS.values())  # 4,809
-N_COMPLETE = 2491  # blocks of these in which nobody dropped out
-
-
-# %%
-#| export
-def pilot_groups(
-    key: Array,  # consumed: one part for random endowments, one for their order
-    *,
-    n_blocks: int = N_BLOCKS,  # of the pilot; fewer: in proportion
-    long_every: int = 10,  # one group in so many plays under four referees, not two
-) -> tuple[Array, Array]:  # [G, P] endowment, coins; [G] blocks that each group plays
-    """Recruit the pilot's groups, endowments mixed as published (Koster et al., "Pilot
-    testing")."""
-    ends = np.cumsum(list(ENDOWMENTS.values())) * n_blocks / N_BLOCKS
-    endowment, n_played = [], []
-    for kind, end in zip(ENDOWMENTS, np.round(ends).astype(int), strict=True):
-        while sum(n_played) < end:
-            is_long = len(n_played) % long_every == long_every - 1
-            endowment.append(kind or (0, 0, 0, 0))
-            n_played.append(min(5 if is_long else 3, end - sum(n_played)))
-    key_random, key_order = jax.random.split(key)
-    endowment = jnp.array(endowment, float)
-    drawn = jax.random.randint(key_random, endowment.shape, 1, game.Game.most_coins + 1)
-    endowment = jnp.where(endowment > 0, endowment, drawn)
-    endowment = jax.random.permutation(key_order, endowment, axis=-1, independent=True)
-    return endowment, jnp.array(n_played)
-
-
-# %%
-have, played = pilot_groups(jax.random.key(6))
-print(
-    len(have),
-    "groups,",
-    int(played.sum()),
-    "blocks; four referees:",
-    int((played == 5).sum()),
-)
-assert N_BLOCKS == 4809 == played.sum()
-kind = (have.sum(-1) == 22) & (have.max(-1) == 10) & (have.min(-1) == 3)
-richest = np.asarray(have[kind]).argmax(-1)
-assert np.allclose(np.bincount(richest) / len(richest), 0.25, atol=0.1), (
-    "any player of 10, 5, 4, 3"
-)
-
-
-# %% [markdown]
 # ### Under which mechanisms
 #
 # The paper says only "a range", earlier incarnations of HCRM among them. Our reading: each pair of
 # blocks sets an early HCRM against a rival, in random order. The rival is one of the three
 # baselines, as in the experiments that the pilot prepared; the early HCRM is one that 01_mechanisms
 # draws. Further mechanisms can be passed in by name.
-
-# %% [markdown]
-# ### Who dropped out
-#
-# Whoever timed out twice was replaced by a bot that contributes random amounts, and stayed
-# replaced. Only 2,491 of the 4,809 blocks were complete. Bots are not to be imitated, so every
-# block says which players answered all ten rounds themselves; but the others did *see* the bots
-# play, and that stays in the data.
-#
-# Drop-out comes at a constant hazard. Which one? There is no need to solve for it. Draw all moments
-# with hazard one, and note for each block the first moment divided by the block's end. Sort, and
-# stretch time so that exactly 2,491 ratios lie above one.
-
-# %%
-#| export
-def dropout_rounds(
-    key: Array,  # consumed whole
-    n_played: Array,  # [G] blocks that each group plays
-    *,
-    n_complete: int,  # blocks in which nobody may be missing
-    n_rounds: int = game.Game.n_rounds,  # of a block
-    n_players: int = game.Game.n_players,  # P
-) -> Array:  # [G, P] round of the session, from 0
-    """Draw when players drop out, at a hazard that leaves so many blocks complete
-    (Koster et al., "Pilot testing")."""
-    moment = jax.random.exponential(key, (len(n_played), n_players))
-    ends = n_rounds * np.arange(1, int(n_played.max()) + 1)
-    # a block is complete if the first to leave does so after its end
-    reach = np.asarray(moment.min(-1))[:, None] / ends
-    reach = np.sort(reach[np.asarray(n_played)[:, None] >= ends / n_rounds])
-    return jnp.floor(moment / reach[len(reach) - n_complete] * (1 + 1e-6))
-
-
-# %% [markdown]
-# Eight groups of three blocks each, twelve of the 24 to be complete:
-
-# %%
-few_leave = dropout_rounds(jax.random.key(10), jnp.full(8, 3), n_complete=12)
-complete = (few_leave.min(-1)[:, None] >= jnp.array([10, 20, 30])).sum()
-print(few_leave[:2], "->", complete, "blocks of 24 complete")
-assert complete == 12
 
 # %% [markdown]
 # Now the pieces together. All blocks of all groups are played at once, one `vmap` over the position
@@ -982,7 +862,7 @@ def pilot(
     key: Array,  # consumed: groups, drop-outs, mechanisms and sessions, one part each
     population: Population,
     *,
-    n_blocks: int = N_BLOCKS,  # fewer: everything in proportion
+    n_blocks: int = data.N_BLOCKS,  # fewer: everything in proportion
     extra: dict[str, game.Mechanism]
     | None = None,  # further ones among the early HCRMs
 ) -> data.Plays:
@@ -991,12 +871,12 @@ def pilot(
     if n_blocks < 1:
         raise ValueError(
             f"n_blocks is {n_blocks}: the pilot needs at least one block, "
-            f"the paper's has {N_BLOCKS}."
+            f"the paper's has {data.N_BLOCKS}."
         )
     key_groups, key_leave, key_referees, key_play = jax.random.split(key, 4)
-    endowment, n_played = pilot_groups(key_groups, n_blocks=n_blocks)
-    n_complete = round(n_blocks * N_COMPLETE / N_BLOCKS)
-    leaves = dropout_rounds(key_leave, n_played, n_complete=n_complete)
+    endowment, n_played = data.pilot_groups(key_groups, n_blocks=n_blocks)
+    n_complete = round(n_blocks * data.N_COMPLETE / data.N_BLOCKS)
+    leaves = data.dropout_rounds(key_leave, n_played, n_complete=n_complete)
     further = devices.as_pytree(list((extra or {}).values()))
     referees = Partial(_pilot_referee, key_referees, further)
     names = (*_PILOT_MECHANISMS, *(extra or {}))
@@ -1011,7 +891,7 @@ with pytest.raises(ValueError, match="at least one block"):
 plays = pilot(jax.random.key(11), population)
 assert len(plays) == 4809 and plays.answered.all(-1).sum() == 2491
 kind = np.sort(np.asarray(plays.block.endowment), axis=-1)
-for endowment, count in list(ENDOWMENTS.items())[:-1]:
+for endowment, count in list(data.ENDOWMENTS.items())[:-1]:
     # a random draw may hit the same mix
     assert (kind == np.sort(endowment)).all(-1).sum() >= count
 assert (plays.block.contribution <= plays.block.endowment[:, None]).all()
@@ -1106,9 +986,8 @@ pd.crosstab(np.array(kept_apart.names)[np.asarray(kept_apart.mechanism)], tails)
 # * `fig1c_curves` plays Figure 1c with any players, such as `with_or_without_referee` makes;
 #   `TUTORIAL` is what the figure calls the tutorial. `fig1c_published` reads the figure,
 #   `fig1c_error` measures the distance.
-# * `pilot` (`ENDOWMENTS`, `N_BLOCKS`, `N_COMPLETE`), `holdout` and `play_against_rival` make the
-#   data sets that virtual players are trained and judged on, with `pilot_groups`, `dropout_rounds`
-#   and `play_sessions`.
+# * `pilot`, `holdout` and `play_against_rival` make the data sets that virtual players are trained
+#   and judged on, with `play_sessions`.
 #
 # Questions to take along: which experiment would you run to identify `loss`, if you were allowed
 # ten groups? What else does a model fitted to means leave open, and which mechanism would exploit
