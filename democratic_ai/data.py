@@ -369,24 +369,29 @@ _REAL_CHOICES = schema.Form(
 
 
 def real_choices() -> tuple[Plays, np.ndarray]:
-    """Read real people's blocks without a referee.
+    """Read real people's choices.
 
     Returns
     -------
     tuple[Plays, np.ndarray]
         G blocks; [G] city of each group
 
+    Raises
+    ------
+    DataError
+        if damaged
+
     Notes
     -----
     Source: Herrmann et al. 2008.
     """
+    rules = game.Game()
     frame = schema.read(published.DATA / "people" / "choices.csv", _REAL_CHOICES)
-    place = ["city", "group", "round", "player"]
-    frame = frame.sort_values(place)
-    tokens = frame.contribution.to_numpy()
-    contribution = whole_coins(tokens).reshape(-1, game.Game.n_rounds, 4)
+    frame = frame.sort_values(["city", "group", "round", "player"])
+    tokens, shape = frame.contribution.to_numpy(), (rules.n_rounds, rules.n_players)
+    contribution = whole_coins(tokens).reshape(-1, *shape)
     contribution = jnp.asarray(contribution, jnp.float32)
-    endowment = jnp.full(contribution[:, 0].shape, float(game.Game.most_coins))
+    endowment = jnp.full(contribution[:, 0].shape, float(rules.most_coins))
     everyone = jnp.broadcast_to(endowment[:, None], contribution.shape)
     payout = game.payout(everyone, contribution, game.equal_split)
     block = game.Block(endowment, contribution, payout)

@@ -45,7 +45,7 @@ from democratic_ai.engine import devices
 #| hide
 import math
 
-np.set_printoptions(precision=4)  # single precision has no more to show
+np.set_printoptions(precision=4)  # the last digits of single precision are noise
 
 # %% [markdown]
 # ## Sender and receiver apart
@@ -371,8 +371,7 @@ assert jnp.allclose(gradient, ones.sum() * 1.6), "what fills the last chunk is n
 # copies. How many *different* questions can there be? Coins are whole. A head of 10 has eleven
 # answers, three tails of 2 have three each, and which of the tails gave what makes no difference:
 # the network does not know their names. With tails of 10 that makes 11 times 286 rounds, with tails
-# of 2 only 11 times 10. All five endowments together have 6,380; the cell after the next two counts
-# them.
+# of 2 only 11 times 10. And all five endowments together? The cell after the next two counts them.
 
 # %%
 #| export

@@ -56,7 +56,7 @@ from functools import partial
 
 import flax.linen as nn
 
-np.set_printoptions(precision=4)  # single precision has no more to show
+np.set_printoptions(precision=4)  # the last digits of single precision are noise
 
 # %% [markdown]
 # ## The weights, rearranged

@@ -464,14 +464,14 @@ _REAL_CHOICES = schema.Form(
 
 
 def real_choices() -> tuple[Plays, np.ndarray]:  # G blocks; [G] city of each group
-    "Read real people's blocks without a referee (Herrmann et al. 2008)."
+    "Read real people's choices (Herrmann et al. 2008); raises DataError if damaged."
+    rules = game.Game()
     frame = schema.read(published.DATA / "people" / "choices.csv", _REAL_CHOICES)
-    place = ["city", "group", "round", "player"]
-    frame = frame.sort_values(place)
-    tokens = frame.contribution.to_numpy()
-    contribution = whole_coins(tokens).reshape(-1, game.Game.n_rounds, 4)
+    frame = frame.sort_values(["city", "group", "round", "player"])
+    tokens, shape = frame.contribution.to_numpy(), (rules.n_rounds, rules.n_players)
+    contribution = whole_coins(tokens).reshape(-1, *shape)
     contribution = jnp.asarray(contribution, jnp.float32)
-    endowment = jnp.full(contribution[:, 0].shape, float(game.Game.most_coins))
+    endowment = jnp.full(contribution[:, 0].shape, float(rules.most_coins))
     everyone = jnp.broadcast_to(endowment[:, None], contribution.shape)
     payout = game.payout(everyone, contribution, game.equal_split)
     block = game.Block(endowment, contribution, payout)
@@ -493,8 +493,8 @@ ax.set(xlabel="round", ylabel="fraction given", ylim=(0, 1), xticks=(1, 4, 7, 10
 ax.legend(frameon=False, fontsize=7);
 
 # %% [markdown]
-# Three lines end far below where they began; Athens begins low and stays.
-# Whoever fits a model of people to one city has to expect a surprise in the next.
+# Three lines end far below where they began; Athens begins low and stays. Whoever fits a model of
+# people to one city has to expect a surprise in the next.
 
 # %% [markdown]
 # ## Who played in the pilot

@@ -59,7 +59,7 @@ import matplotlib.pyplot as plt
 from democratic_ai import mechanisms, participants
 from democratic_ai.engine import published
 
-np.set_printoptions(precision=4)  # single precision has no more to show
+np.set_printoptions(precision=4)  # the last digits of single precision are noise
 
 # %% [markdown]
 # ## What a player observes
@@ -634,7 +634,7 @@ print(f"{slow:.0f} CPU ms readable, {fast:.0f} fused: {slow / fast:.1f} times as
 #
 # ## Better than what?
 #
-# Some "1.4 nats" say little. Three simple forecasters stand beside the network:
+# A cross-entropy by itself says little. Three simple forecasters stand beside the network:
 #
 # - *uniform*: any affordable number of coins;
 # - *round average*: what people of that endowment gave in that round, as frequencies in the

@@ -54,7 +54,7 @@ from scipy.stats import norm
 from democratic_ai import mechanisms
 from democratic_ai.engine import published
 
-np.set_printoptions(precision=4)  # single precision has no more to show
+np.set_printoptions(precision=4)  # the last digits of single precision are noise
 
 # %% [markdown]
 # ## What is a payout worth?

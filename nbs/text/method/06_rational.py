@@ -53,7 +53,7 @@ import pytest
 from democratic_ai import mechanisms, participants
 from democratic_ai.engine import published
 
-np.set_printoptions(precision=4)  # single precision has no more to show
+np.set_printoptions(precision=4)  # the last digits of single precision are noise
 
 # %% [markdown]
 # ## One step, by hand

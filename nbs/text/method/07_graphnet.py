@@ -52,7 +52,7 @@ import matplotlib.pyplot as plt
 
 from democratic_ai import mechanisms
 
-np.set_printoptions(precision=4)  # single precision has no more to show
+np.set_printoptions(precision=4)  # the last digits of single precision are noise
 
 # %% [markdown]
 # ## Does it matter where you sit?
@@ -293,7 +293,7 @@ ax.hist(naive, bins=25, color="#b5651d", label="one weight a chair")
 ax.axvline(float(error), color="#0b3c6f", lw=2, label=f"graph network ({error:.0e})")
 ax.set(ylabel="tables", ylim=(0, 34))
 ax.set_xlabel("largest change of a share over 24 seatings")
-ax.legend(frameon=False, ncols=2, loc="upper right", fontsize=8)
+ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(0.06, 1.04), fontsize=8)
 fig.tight_layout()
 
 # %% [markdown]

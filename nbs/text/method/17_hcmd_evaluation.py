@@ -200,7 +200,7 @@ sizes.pivot_table("cross_entropy", "iteration", ["embed", "hidden"]).round(3)
 
 # %% [markdown]
 # Every size was judged on the same splits, whose groups are harder or easier to predict. So compare
-# sizes within a row; rows are of different groups.
+# sizes within a row: the second row has more groups than the first.
 #
 # ## A rival from outside
 #
