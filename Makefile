@@ -50,7 +50,7 @@ figures: setup  ## draw every figure again from a run; PROFILE as above
 	@$(PIPELINE) figures
 	@echo "The figures are in runs/$(PROFILE)/results/figures/."
 
-sensitivity: setup  ## what hangs on assumptions: every value of `losses` in settings.ini, one seed each, and other readings of the paper
+sensitivity: setup  ## what hangs on assumptions: the `populations` of settings.ini, one seed each, and other readings of the paper
 	@$(PIPELINE) sensitivity
 
 hcmd-zero: setup  ## run the second system alone, from nothing and in election against itself; PROFILE as above
@@ -68,7 +68,7 @@ sweep: setup  ## try other hyper-parameters of the virtual players, the lines `t
 steps: setup  ## make single files of a run, and what they need: FILES="runs/smoke/seed0/iter0/players.safetensors"
 	@$(PIPELINE) $(FILES)
 
-calibrate: setup  ## fit the stand-in participants to Figure 1C again (three minutes, one core) and keep the result in data/participants/
+calibrate: setup  ## fit the stand-in participants again (two hours of one core, can be interrupted) and keep the result in data/participants/
 	@mkdir -p runs/calibrate
 	$(BIN)/papermill nbs/run/29_calibrate.ipynb runs/calibrate/29_calibrate.ipynb --cwd . --log-level ERROR
 	@$(BIN)/python paper/publish.py nbs/run/29_calibrate.ipynb runs/calibrate/29_calibrate.ipynb

@@ -27,7 +27,7 @@ if len(SWEEP_SEEDS) < 2:
     raise WorkflowError("sweep_seeds in settings.ini is less than 2: how much seeds of one setting differ takes at least two to tell.")
 COMPARED = SEEDS[: int(setting["comparison_seeds"])]  # seeds in which RM is trained on all four populations of Table ST2
 LAST = int(setting["n_iterations"]) - 1
-LOSSES = [float(value) for value in setting["losses"].split()]
+POPULATIONS = [int(number) for number in setting["populations"].split()]
 TRIED = [f"{name[4:]}-{value}" for name, values in setting.items() if name.startswith("try_") for value in values.split()]
 
 # the questions that HCMD-zero leaves open: arms that differ in these parameters only
@@ -44,7 +44,7 @@ ARMS = {
 # --- places, as patterns -----------------------------------------------------------------------------------------
 
 RUN = runs.of_profile(PROFILE)
-CHAIN = RUN / "{run}"  # a seed with the profile's `loss`, seed0, or with another, loss0.5/seed0
+CHAIN = RUN / "{run}"  # a seed with the profile's population, seed0, or with another, population2/seed0
 ITERATION = CHAIN / runs.iteration("{i}")
 SEED = RUN / runs.seed("{seed}")
 FIRST = RUN / runs.seed(0)
@@ -54,7 +54,7 @@ PLAYERS, MECHANISM = "players.safetensors", "mechanism.safetensors"
 
 
 wildcard_constraints:
-    run=r"(loss[\d.]+/)?seed\d+",
+    run=r"(population\d+/)?seed\d+",
     i=r"\d+",
     seed=r"\d+",
     theta=r"\d",
@@ -91,7 +91,7 @@ CHAINED = 1  # priority of the chain of iterations, on which all else waits
 RATIONAL = "train_games election_blocks train_updates="
 DEMOCRATIC_AI = {
     "acquire": step(
-        "20_acquire", ITERATION, [before(MECHANISM)], "pilot_blocks holdout_blocks repeat_groups loss", OF_ITERATION, priority=CHAINED
+        "20_acquire", ITERATION, [before(MECHANISM)], "pilot_blocks holdout_blocks repeat_groups population", OF_ITERATION, priority=CHAINED
     ),
     "clone": step(
         "21_clone", ITERATION, [so_far("plays.parquet"), ITERATION / "holdout.parquet"],
@@ -116,7 +116,7 @@ DEMOCRATIC_AI = {
     "experiments": step(
         "25_experiments", CHAIN,
         [lambda w: sorted(glob.glob("data/released/*_exp*.csv")), CHAIN / last(PLAYERS), CHAIN / last(MECHANISM), SEED / RM / MECHANISM],
-        "curve_games group_fraction loss",
+        "curve_games group_fraction population",
         {"last_iteration": LAST, "rational": SEED / RM / MECHANISM},
     ),
 }
@@ -125,7 +125,7 @@ DEMOCRATIC_AI = {
 
 # a record is made by the cells up to this one; what comes after looks at it, and may look again
 RECORD = "code-" + stale.code_hash(CODE, "26_hcmd_zero", until="hcmd_zero.run(")
-HCMD = "loss group_fraction hcmd_games hcmd_shortening hcmd_clone_updates"
+HCMD = "population group_fraction hcmd_games hcmd_shortening hcmd_clone_updates"
 PLAYED = [runs.HCMD_ZERO / name for name in runs.WRITES["26_hcmd_zero"] if name != MECHANISM]
 ASKED = [runs.HCMD_ZERO / f"{name}.csv" for name in ("course", "models", "metagame", "knowable")]
 HCMD_STEPS = {
@@ -206,9 +206,9 @@ DEMOCRATIC_AI |= {
     ),
 }
 
-# --- what hangs on assumptions: values of `loss`, which Figure 1C cannot tell, one seed each; other readings -------
+# --- what hangs on assumptions: populations with another `loss`, which data hardly tell, one seed each; other readings ----
 
-ASSUMED = [FIRST if value == float(setting["loss"]) else RUN / runs.of_loss(value) / runs.seed(0) for value in LOSSES]
+ASSUMED = [FIRST if k == int(setting["population"]) else RUN / runs.of_population(k) / runs.seed(0) for k in POPULATIONS]
 JUDGED = ["fig1c.csv", *map(last, ("votes.csv", "metagame.csv", "beach.csv"))]
 ASSUMPTIONS = {
     "sensitivity": step(
@@ -216,7 +216,7 @@ ASSUMPTIONS = {
         [SENSITIVITY / "slopes.csv", *(seed / name for seed in ASSUMED for name in JUDGED)],
         parameters={
             "folder": RUN, "profile": PROFILE, "last_iteration": LAST,
-            "losses": " ".join(map(str, LOSSES)), "default": setting["loss"],
+            "populations": " ".join(map(str, POPULATIONS)), "default": setting["population"],
         },
     ),
     "readings": step(

@@ -2,7 +2,7 @@
 
 Results go into paper/results/, their summary into README.md, outputs into the run
 notebooks. Results are those of the profile `paper`; the sensitivity analysis, one seed
-for each value of `loss`, the questions that HCMD-zero leaves open, five paired seeds,
+for each population, the questions that HCMD-zero leaves open, five paired seeds,
 and the sweep over hyper-parameters are those of `laptop`. What made each of them, the
 recipes of its steps, goes into paper/results/code.json.
 
@@ -38,7 +38,11 @@ ASIDE = {  # of the profile laptop, each by itself, with the notebooks that made
 FROM = {  # the folders of a run in which each result has its steps
     "democratic_ai": (runs.seed("*") / "**", runs.RESULTS / "**"),
     "hcmd_zero": (runs.seed("*") / "**", runs.RESULTS / "**"),
-    "sensitivity": (runs.SENSITIVITY, runs.seed(0) / "**", runs.of_loss("*") / "**"),
+    "sensitivity": (
+        runs.SENSITIVITY,
+        runs.seed(0) / "**",
+        runs.of_population("*") / "**",
+    ),
     "hcmd_questions": (runs.QUESTIONS / "**", runs.seed("*") / "**"),
     "sweep": (runs.SWEEP / "**", runs.seed(0) / runs.iteration(0)),
 }

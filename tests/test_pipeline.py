@@ -196,7 +196,7 @@ def test_after_a_change_the_steps_that_it_touches_are_done_again_and_no_others(
 ):
     settings_file = finished / "settings.ini"
     edit(finished / "democratic_ai" / "cloning.py", r'\A"""', '"""Prose. ')
-    edit(settings_file, r"(?m)^loss = 1\.0", "loss = 1")
+    edit(settings_file, r"(?m)^group_fraction = 0\.1", "group_fraction = 1e-1")
     assert stale_rules(finished) == set()
     table = finished / "data" / "published" / "text_statistics.csv"
     table.write_text(table.read_text() + "\n")

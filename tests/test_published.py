@@ -11,6 +11,7 @@ def test_published_numbers_are_those_of_the_paper():
     sizes = {name: len(published.read(name)) for name in published.TABLES}
     assert sizes == {
         "fig1c_relative_contribution": 180,
+        "fig3c_strict_egalitarian": 90,
         "fig2_votes": 20,
         "table_s1a_votes": 20,
         "table_s1b_virtual_votes": 15,

@@ -46,15 +46,18 @@ def test_paths_stay_where_they_are():
     ]
 
 
-@pytest.mark.parametrize("value", [0.5, "0.5", "5e-1", "0.50"])
-def test_one_loss_has_one_folder(value):
-    assert runs.loss_and_seed(runs.of_loss(value) / runs.seed(3)) == ("0.5", 3)
+@pytest.mark.parametrize("k", [2, "2"])
+def test_one_population_has_one_folder(k):
+    place = runs.of_population(k) / runs.seed(3)
+    assert runs.population_and_seed(place) == ("2", 3)
 
 
-@pytest.mark.parametrize("place", ["results", "loss0.5", "seed0/iter0", "loss/seed0"])
+@pytest.mark.parametrize(
+    "place", ["results", "population2", "seed0/iter0", "population/seed0"]
+)
 def test_a_folder_of_no_seed_is_refused_by_name(place):
     with pytest.raises(store.DataError, match=f"{place}: is no folder of a seed"):
-        runs.loss_and_seed(place)
+        runs.population_and_seed(place)
 
 
 def test_every_step_has_its_notebook_and_every_notebook_is_a_step():

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['HCMD_ZERO', 'RESULTS', 'SENSITIVITY', 'QUESTIONS', 'SWEEP', 'AS_PUBLISHED', 'WRITES', 'of_profile', 'seed',
-           'iteration', 'rational', 'of_loss', 'loss_and_seed', 'notebook', 'executed', 'read_seeds', 'open_run',
-           'label_outputs', 'read_benchmarks']
+           'iteration', 'rational', 'of_population', 'population_and_seed', 'notebook', 'executed', 'read_seeds',
+           'open_run', 'label_outputs', 'read_benchmarks']
 
 # %% ../../nbs/engine/runs.ipynb #ea3e0451
 import os
@@ -57,7 +57,7 @@ def seed(
     Returns
     -------
     Path
-        in the folder of a run, of an arm or of a value of `loss`
+        in the folder of a run, of an arm or of a population
     """
     return Path(f"seed{k}")
 
@@ -101,48 +101,47 @@ def rational(
     return Path("rational") / f"theta{theta}_sigma{sigma}"
 
 
-def of_loss(
-    value: float
-    | str,
+def of_population(
+    k: int | str,
 ) -> Path:
-    """Name the folder of what is run with another `loss` than the profile's.
+    """Name the folder of what is run with another population than the profile's.
 
     Parameters
     ----------
-    value : float | str
-        of the stand-ins' `loss`; 2, 2.0 and "2" are one folder; or "*"
+    k : int | str
+        number of the stand-in population, or "*"
 
     Returns
     -------
     Path
         in a run's folder, with seeds below it
     """
-    return Path(f"loss{value if value == '*' else float(value)}")
+    return Path(f"population{k}")
 
 # %% ../../nbs/engine/runs.ipynb #cab23db8
-def loss_and_seed(
+def population_and_seed(
     place: Path | str,
 ) -> tuple[str | None, int]:
-    """Read a seed's number and `loss` off its folder.
+    """Read a seed's number and population off its folder.
 
     Parameters
     ----------
     place : Path | str
-        below the run's folder, like "seed2" or "loss0.5/seed0"
+        below the run's folder, like "seed2" or "population1/seed0"
 
     Returns
     -------
     tuple[str | None, int]
-        "0.5" and 0; None and 2 for the profile's own `loss`
+        "1" and 0; None and 2 for the profile's own population
 
     Raises
     ------
     DataError
         for others
     """
-    found = re.fullmatch(r"(?:loss([\d.]+)/)?seed(\d+)", str(place))
+    found = re.fullmatch(r"(?:population(\d+)/)?seed(\d+)", str(place))
     if not found:
-        wanted = "it should be like seed0 or loss0.5/seed0."
+        wanted = "it should be like seed0 or population1/seed0."
         raise store.DataError(f"{place}: is no folder of a seed; {wanted}")
     return found[1], int(found[2])
 

@@ -21,7 +21,7 @@ from . import runs, stale
 def meaning(
     wildcards: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Add to a job's wildcards its seed, and its `loss` if not the profile's.
+    """Add to a job's wildcards its seed, and its population if not the profile's.
 
     Parameters
     ----------
@@ -34,8 +34,8 @@ def meaning(
     """
     found = dict(wildcards.items())
     if "run" in found:
-        loss, found["seed"] = runs.loss_and_seed(found["run"])
-        found |= {} if loss is None else {"loss": loss}
+        population, found["seed"] = runs.population_and_seed(found["run"])
+        found |= {} if population is None else {"population": population}
     return found
 
 # %% ../../nbs/engine/steps.ipynb #6432173b
@@ -125,7 +125,7 @@ def _own(step: Step, wildcards: Mapping[str, str]) -> dict[str, str]:
     """
     found, stated = meaning(wildcards), step.parameters
     stated = stated(wildcards) if callable(stated) else stated
-    wanted = {"seed"} | ({"loss"} & set(step.settings.split()))
+    wanted = {"seed"} | ({"population"} & set(step.settings.split()))
     own = (
         {"folder": step.folder}
         | {name: found[name] for name in wanted & found.keys()}

@@ -49,6 +49,7 @@ DATA = next(path for path in _PLACES if path.is_dir())
 
 TABLES = (
     "fig1c_relative_contribution",  # people: mechanism, tail endowment, role, round
+    "fig3c_strict_egalitarian",  # people, tutorials: mean payout by own contribution
     "fig2_votes",  # people, Experiments 2-3: votes for HCRM, as in the released data
     "table_s1a_votes",  # the same, as the preprint prints it
     "table_s1b_virtual_votes",  # virtual players: share of votes for HCRM

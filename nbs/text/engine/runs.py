@@ -92,7 +92,7 @@ def of_profile(name: str) -> Path:
 
 def seed(
     k: int | str,  # its number, or a pattern like "{seed}"
-) -> Path:  # in the folder of a run, of an arm or of a value of `loss`
+) -> Path:  # in the folder of a run, of an arm or of a population
     "Name a seed's folder."
     return Path(f"seed{k}")
 
@@ -114,12 +114,11 @@ def rational(
     return Path("rational") / f"theta{theta}_sigma{sigma}"
 
 
-def of_loss(
-    value: float
-    | str,  # of the stand-ins' `loss`; 2, 2.0 and "2" are one folder; or "*"
+def of_population(
+    k: int | str,  # number of the stand-in population, or "*"
 ) -> Path:  # in a run's folder, with seeds below it
-    "Name the folder of what is run with another `loss` than the profile's."
-    return Path(f"loss{value if value == '*' else float(value)}")
+    "Name the folder of what is run with another population than the profile's."
+    return Path(f"population{k}")
 
 
 # %%
@@ -129,33 +128,32 @@ assert (
     str(smoke / seed("{seed}") / rational())
     == "runs/smoke/seed{seed}/rational/theta1_sigma1"
 )
-assert of_loss("2") == of_loss(2.0) == Path("loss2.0")
-smoke / of_loss(0.5) / seed(0) / iteration(1)
+assert of_population("2") == of_population(2) == Path("population2")
+smoke / of_population(2) / seed(0) / iteration(1)
 
 
 # %% [markdown]
-# Back again: the steps of a seed's chain run with the profile's `loss` and, for the sensitivity
-# analysis, with others. Which seed is it, and which `loss`?
+# Back again: the steps of a seed's chain run with the profile's stand-ins and, for the sensitivity
+# analysis, with others. Which seed is it, and which population?
 
 # %%
 #| export
-def loss_and_seed(
-    place: Path | str,  # below the run's folder, like "seed2" or "loss0.5/seed0"
-) -> tuple[str | None, int]:  # "0.5" and 0; None and 2 for the profile's own `loss`
-    "Read a seed's number and `loss` off its folder; raises DataError for others."
-    found = re.fullmatch(r"(?:loss([\d.]+)/)?seed(\d+)", str(place))
+def population_and_seed(
+    place: Path | str,  # below the run's folder, like "seed2" or "population1/seed0"
+) -> tuple[str | None, int]:  # "1" and 0; None and 2 for the profile's own population
+    "Read a seed's number and population off its folder; raises DataError for others."
+    found = re.fullmatch(r"(?:population(\d+)/)?seed(\d+)", str(place))
     if not found:
-        wanted = "it should be like seed0 or loss0.5/seed0."
+        wanted = "it should be like seed0 or population1/seed0."
         raise store.DataError(f"{place}: is no folder of a seed; {wanted}")
     return found[1], int(found[2])
 
 
 # %%
-assert loss_and_seed(seed(2)) == (None, 2) and loss_and_seed(
-    of_loss(0.5) / seed(0)
-) == ("0.5", 0)
+assert population_and_seed(seed(2)) == (None, 2)
+assert population_and_seed(of_population(1) / seed(0)) == ("1", 0)
 with pytest.raises(store.DataError, match="results: is no folder of a seed"):
-    loss_and_seed(RESULTS)
+    population_and_seed(RESULTS)
 
 # %% [markdown]
 # ## Steps

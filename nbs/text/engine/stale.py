@@ -700,7 +700,8 @@ read_settings("settings.ini", "smoke")
 # %% [markdown]
 # A notebook declares its parameters with a value, which holds when it is run by hand. A parameter
 # that the pipeline does not set keeps that value, so it belongs to the settings of a step too. And
-# the declared value says whether a whole number is wanted: `loss = 1` is handed on as `1.0`.
+# the declared value says whether a whole number is wanted: `group_fraction = 1` is handed on as
+# `1.0`.
 
 # %%
 #| export
@@ -747,7 +748,7 @@ with pytest.raises(
     store.DataError, match=r"21_clone\.ipynb declares no parameter 'update'; add it"
 ):
     parameters(checkout, "21_clone", {"update": 3000})
-made = recipe(checkout, "25_experiments", {"loss": "1"})
+made = recipe(checkout, "25_experiments", {"group_fraction": "1"})
 made
 
 
@@ -778,9 +779,9 @@ def differences(
 
 
 # %%
-assert differences(checkout, "25_experiments", made, {"loss": "1"}) == []
+assert differences(checkout, "25_experiments", made, {"group_fraction": "1"}) == []
 Path("data/published/fig2_votes.csv").write_text("y\n")
-differences(checkout, "25_experiments", made, {"loss": "2"})
+differences(checkout, "25_experiments", made, {"group_fraction": "2"})
 
 # %% [markdown]
 # ## Recap

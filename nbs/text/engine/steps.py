@@ -73,7 +73,7 @@ assert forgotten.count("21_clone") == 3, (
 # %% [markdown]
 # ## What the wildcards mean
 #
-# Most steps need the number of their seed, and some the `loss` of their stand-ins. In the chain of
+# Most steps need the number of their seed, and some the number of their population. In the chain of
 # iterations both are in one wildcard, `run`.
 
 # %%
@@ -81,17 +81,17 @@ assert forgotten.count("21_clone") == 3, (
 def meaning(
     wildcards: Mapping[str, str],  # of a job
 ) -> dict[str, Any]:
-    "Add to a job's wildcards its seed, and its `loss` if not the profile's."
+    "Add to a job's wildcards its seed, and its population if not the profile's."
     found = dict(wildcards.items())
     if "run" in found:
-        loss, found["seed"] = runs.loss_and_seed(found["run"])
-        found |= {} if loss is None else {"loss": loss}
+        population, found["seed"] = runs.population_and_seed(found["run"])
+        found |= {} if population is None else {"population": population}
     return found
 
 
 # %%
 assert meaning({"run": "seed2", "i": "1"}) == {"run": "seed2", "i": "1", "seed": 2}
-meaning({"run": "loss0.5/seed0", "i": "1"})
+meaning({"run": "population2/seed0", "i": "1"})
 
 
 # %% [markdown]
@@ -144,7 +144,7 @@ def _own(step: Step, wildcards: Mapping[str, str]) -> dict[str, str]:
     "Give the parameters that are no setting: folder, seed, and those stated."
     found, stated = meaning(wildcards), step.parameters
     stated = stated(wildcards) if callable(stated) else stated
-    wanted = {"seed"} | ({"loss"} & set(step.settings.split()))
+    wanted = {"seed"} | ({"population"} & set(step.settings.split()))
     own = (
         {"folder": step.folder}
         | {name: found[name] for name in wanted & found.keys()}
@@ -188,42 +188,42 @@ def recipe(step: Step, wildcards: Mapping[str, str]) -> str:
 
 
 # %% [markdown]
-# Take a step that trains players in every iteration. In the sensitivity analysis `loss` is in the
-# folder's name; else it is the profile's.
+# Take a step that trains players in every iteration. In the sensitivity analysis `population` is in
+# the folder's name; else it is the profile's.
 
 # %%
 Path("democratic_ai").mkdir()
 Path("nbs/run").mkdir(parents=True)
 declared = new_code_cell(
-    'folder = ""\nseed = 0\nloss = 1.0\nclone_updates = 60\nclip = 5.0'
+    'folder = ""\nseed = 0\npopulation = 0\nclone_updates = 60\nclip = 5.0'
 )
 declared.metadata["tags"] = ["parameters"]
 nbformat.write(new_notebook(cells=[declared]), "nbs/run/21_clone.ipynb")
 chain = runs.of_profile("smoke") / "{run}" / runs.iteration("{i}")
-profile = {"short_updates": "300", "loss": "2"}
+profile = {"short_updates": "300", "population": "2"}
 clone = Step(
     stale.Checkout(),
     profile,
     "21_clone",
     chain,
     [chain / "plays.parquet"],
-    "loss clone_updates=short_updates",
+    "population clone_updates=short_updates",
 )
 plain = {"run": "seed1", "i": "0"}
 assert inputs(clone, plain) == ["runs/smoke/seed1/iter0/plays.parquet"]
 assert yaml.safe_load(given(clone, plain)) == {
     "folder": "runs/smoke/seed1/iter0",
     "seed": 1,
-    "loss": 2.0,
+    "population": 2,
     "clone_updates": 300,
     "clip": 5.0,
 }
 assert json.loads(recipe(clone, plain))["settings"] == {
-    "loss": "2",
+    "population": "2",
     "short_updates": "300",
 }
-other = {"run": "loss0.5/seed0", "i": "0"}
-assert yaml.safe_load(given(clone, other))["loss"] == 0.5
+other = {"run": "population3/seed0", "i": "0"}
+assert yaml.safe_load(given(clone, other))["population"] == 3
 assert json.loads(recipe(clone, other))["settings"] == {"short_updates": "300"}
 print(*clone.writes, clone.executed, given(clone, other), sep="\n")
 
@@ -279,8 +279,8 @@ why_failed(Path("runs"), since=0)
 # ## Recap
 #
 # `Step` says what a rule has in common for all its jobs. Of a job, `inputs` lists the files that it
-# reads, `given` its parameters, and `recipe` what makes it stale. `meaning` reads seed and `loss`
-# off a job's wildcards, and `why_failed` says what the log says last.
+# reads, `given` its parameters, and `recipe` what makes it stale. `meaning` reads seed and
+# `population` off a job's wildcards, and `why_failed` says what the log says last.
 
 # %%
 #| hide

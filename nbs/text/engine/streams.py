@@ -24,8 +24,7 @@
 
 # %% [markdown]
 # *In this notebook*: how the steps of a run get random numbers of their own. It uses nothing of
-# ours; every notebook of run and questions that draws something asks here for its key. (Only the
-# calibration, 29, also wants the draws of its own search.)
+# ours; every notebook of run and questions that draws something asks here for its key.
 
 # %%
 #| export

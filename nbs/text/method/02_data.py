@@ -140,6 +140,19 @@ def concatenate(
 
 
 # %% [markdown]
+# And a part of a data set is a data set.
+
+# %%
+#| export
+def choose(
+    plays: Plays,
+    blocks: np.ndarray,  # [G] bool, or numbers of blocks
+) -> Plays:
+    "Take some blocks out of a data set."
+    return jax.tree.map(lambda leaf: leaf[blocks], plays)
+
+
+# %% [markdown]
 # Twelve groups of bots play three blocks. The first is a tutorial; in the second everybody is paid
 # for the coins that they put in, in the third for the fraction of their endowment. Thirty-six
 # blocks should come out, under three names.
@@ -160,6 +173,8 @@ plays = concatenate([tutorial, by_coins, by_effort])
 assert len(plays) == 36
 assert plays.names == ("tutorial", "libertarian", "liberal_egalitarian")
 assert [plays.names[code] for code in plays.mechanism[::12]] == list(plays.names)
+tutorials = choose(plays, np.asarray(plays.session) == 0)
+assert len(tutorials) == 12 and (tutorials.mechanism == 0).all()
 print(len(plays), "blocks of shape", plays.block.contribution.shape[1:], plays.names)
 
 
@@ -623,10 +638,10 @@ assert complete == 12
 # %% [markdown]
 # ## Recap
 #
-# `Plays` is a data set of blocks, made by `label_blocks` and `concatenate`. `plays_to_table` and
-# `plays_from_table` turn it into a long table and back; `read_plays` reads one that somebody else
-# wrote, by the form `TABLE`, with the rules `within_endowment` and, for evaluation,
-# `evaluation_endowment`. `real_choices` are those of 37 real groups, in `whole_coins`;
+# `Plays` is a data set of blocks, made by `label_blocks`, `concatenate` and `choose`.
+# `plays_to_table` and `plays_from_table` turn it into a long table and back; `read_plays` reads one
+# that somebody else wrote, by the form `TABLE`, with the rules `within_endowment` and, for
+# evaluation, `evaluation_endowment`. `real_choices` are those of 37 real groups, in `whole_coins`;
 # `pilot_groups` and `dropout_rounds` (`ENDOWMENTS`, `N_BLOCKS`, `N_COMPLETE`) recruit the pilot.
 #
 # Questions to take along: which errors in a table could none of these checks ever notice? If

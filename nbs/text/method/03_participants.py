@@ -17,7 +17,7 @@
 # %% [markdown]
 # # Stand-in participants
 #
-# > A stated model of how people play goes in, fitted to one published figure; whole data sets of stand-in play come out.
+# > A stated model of how people play goes in, fitted to everything known about real players; whole data sets of stand-in play come out.
 
 # %%
 #| default_exp participants
@@ -25,24 +25,22 @@
 # %% [markdown]
 # *In this notebook*: who plays when no people can be asked. The individual data of Koster et al.
 # may not be at hand, and without people there is nothing to imitate, nobody to please and nobody to
-# vote. So this notebook builds *stand-in participants*: a small model of behaviour, fourteen
-# numbers in all. Seven of them are fitted to the mean contributions that the paper prints (Figure
-# 1c, Experiment 1) and to nothing else (16_calibration); the other seven are stated beforehand,
-# with reasons. How they vote is for 05_voting to say. It uses 00_game, 01_mechanisms and 02_data;
-# virtual players (04) are trained on its data sets, and the experiments (14) are run with it. The
-# composition of the data follows "Pilot testing" and "Training virtual players" in Materials and
-# Methods.
+# vote. So this notebook builds *stand-in participants*: a model of behaviour with 26 numbers. All
+# of them are fitted at once to what is known about real players before any election: real choices
+# in the game without a referee, and published summaries of Experiment 1 (16_calibration says how).
+# How they vote is for 05_voting to say. It uses 00_game, 01_mechanisms and 02_data; virtual players
+# (04) are trained on its data sets, and the experiments (14) are run with it. The composition of
+# the data follows "Pilot testing" and "Training virtual players" in Materials and Methods.
 #
 # Nothing below is a finding about people. It is a machine for checking that the *method* works,
-# built so that you can see every cog. Its most instructive part is near the end: a number that
-# decides elections and that the published data cannot tell us.
+# built so that you can see every cog.
 
 # %%
 #| export
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cache
+from functools import cache, partial, reduce
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -58,32 +56,82 @@ from democratic_ai.engine import devices, published
 
 # %%
 #| hide
-from functools import partial
+from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import pytest
 
 # %% [markdown]
+# ## Are people dice?
+#
+# Here is the simplest stand-in one could think of. Take the mean contribution of each round from
+# the 37 real groups of 02_data, and let everybody throw dice around it. The means are right by
+# construction. What could be wrong with it?
+
+# %%
+people = data.real_choices()[0].block.relative_contribution  # [G, T, P]
+by_round = people.mean((0, 2))[:, None]
+dice = jax.random.binomial(jax.random.key(0), 10, by_round, people.shape) / 10
+
+
+def alike(own, other):
+    "Correlate two sets of choices, round means taken off."
+    own, other = (x - x.mean((0, 2))[:, None] for x in (own, other))
+    return float(np.corrcoef(own.ravel(), other.ravel())[0, 1])
+
+
+def looks(given):
+    "Correlate a choice with the next one, and with the others in the same round."
+    others = (given.sum(-1, keepdims=True) - given) / 3
+    return {
+        "with one's next choice": alike(given[:, :-1], given[:, 1:]),
+        "with the others' mean": alike(given, others),
+        "exactly half": float((given == 0.5).mean()),
+        "nothing": float((given == 0).mean()),
+    }
+
+
+table = pd.DataFrame({"people": looks(people), "dice": looks(dice)})
+assert (table.people - table.dice).iloc[:2].min() > 0.3, "people are no dice"
+table.round(2)
+
+# %% [markdown]
+# Nearly everything. A person's choice tells the next one, and tells what the others at the table
+# give. Dice do neither. A network that imitates dice has little to learn, and a mechanism that is
+# trained on dice never meets the one who looks around and says: if they stop, I stop.
+#
+# So a stand-in needs three things that dice lack. It must be *somebody*: one person differs from
+# the next, and goes on doing so. It must *look at the others*. And it must *learn* what the
+# referee's rule does, from what the results screen shows and from nothing else.
+#
 # ## What a person carries into the game
 #
 # Ann has 10 coins, her three companions have 2 each, and a referee is announced. How much will she
-# put in? Nobody knows; but here is what the published means let one guess about people like her.
+# put in? Nobody knows; but here is what the data let one guess about people like her.
 #
-# * They differ. Some give nothing, some give all.
+# * They differ: in how much they give, in how strongly they follow the others, and in how
+#   consistent they are.
 # * Someone who has more than the others gives a smaller *fraction*.
 # * A referee raises trust: first contributions are higher than in the tutorial. For Ann they are
 #   not. Perhaps she suspects what a referee is for.
 # * Trust that is not confirmed fades.
 #
 # We write a person's inclination as a logit $g$, so that $\sigma(g) = 1/(1+e^{-g})$ is the fraction
-# of the endowment that the person feels like giving. The disposition $h$, to which the inclination
-# returns, and the start of a block are
+# of the endowment that the person feels like giving. Three independent standard normal deviates
+# $\varepsilon_{i1}, \varepsilon_{i2}, \varepsilon_{i3}$ make the person: the disposition $h$, to
+# which the inclination returns, the responsiveness $\kappa$ to what others give, and the width
+# $\tau$ of the choices.
 #
-# $$h_i = b_0 + b_\text{adv}\, z_i + s\,\varepsilon_i, \qquad g_{i1} = h_i + [\text{referee}]\,\big(b_\text{trust} - b_\text{wary}\max(z_i, 0)\big),
-# \qquad z_i = \log\frac{e_i}{\bar e},$$
+# $$h_i = b_0 + b_\text{size} \log\frac{e_i}{10} + b_\text{adv}\, z_i + s\,\varepsilon_{i1}, \qquad
+# \kappa_i = \bar\kappa\, e^{s_\kappa \varepsilon_{i2}}, \qquad \tau_i = \bar\tau\, e^{s_\tau \varepsilon_{i3}}, \qquad
+# z_i = \frac{e_i - \bar e}{\max(e_i, \bar e)},$$
 #
-# with $\varepsilon_i$ standard normal. The whole population is one record of numbers. Their
-# defaults are read from the committed calibration, so no value is typed in two places.
+# where $\bar e$ is the mean endowment of the group. A block starts at
+#
+# $$g_{i1} = h_i + [\text{referee}]\,\big(b_\text{trust} - b_\text{wary}\max(z_i, 0)\big).$$
+#
+# The whole population is one record of numbers. Their defaults are read from the committed
+# calibration, so no value is typed in two places.
 
 # %%
 #| export
@@ -98,58 +146,80 @@ def read_calibration() -> dict:
 
 def _fitted(name: str) -> float:
     "Take the default of one number from the committed calibration."
-    return field(default_factory=lambda: read_calibration()["population"][name])
+    return field(
+        default_factory=lambda: read_calibration()["populations"][0]["population"][name]
+    )
 
 
 # %%
 #| export
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class Population:
-    """How stand-in participants play, in fourteen numbers: this project's model. The
-    defaults are the committed calibration."""
+class Persons:
+    "Who stand-in participants are, in ten numbers: this project's model."
 
-    generosity: float = _fitted("generosity")  # logit, disposition at average endowment
-    trust: float = _fitted("trust")  # logits, added at the start under a referee
-    # logits per unit of advantage, log(own endowment / group mean)
-    advantage: float = _fitted("advantage")
-    # logits taken from that trust per unit of advantage, by those above the mean
-    wariness: float = _fitted("wariness")
+    generosity: float = _fitted("generosity")  # logit, disposition at 10 coins each
+    size: float = _fitted("size")  # logits per unit of log(own endowment / 10)
+    advantage: float = _fitted("advantage")  # logits per unit of advantage
     spread: float = _fitted("spread")  # logits, standard deviation between persons
-    # logits a round, step of somebody who firmly believes that giving pays
-    reaction: float = _fitted("reaction")
-    # weight of the newest round in that belief, from 0 to 1
-    attention: float = _fitted("attention")
-    # 1/coins, how sharply the marginal return is perceived
-    steepness: float = _fitted("steepness")
-    # coins, marginal return that leaves a person indifferent
-    threshold: float = _fitted("threshold")
-    # logits per unit of contribution ratio and 10 coins of gain, towards peers
-    imitation: float = _fitted("imitation")
-    pull: float = _fitted("pull")  # part of the way back to the disposition, a round
+    trust: float = _fitted("trust")  # logits, added at the start under a referee
+    wariness: float = _fitted("wariness")  # logits off that trust per unit of advantage
+    responsiveness: float = _fitted("responsiveness")  # logits per unit, a round
+    responsiveness_spread: float = _fitted("responsiveness_spread")  # of its logarithm
     width: float = _fitted("width")  # of choices, in fractions of the endowment
-    focal: float = _fitted("focal")  # extra log weight of giving nothing, half or all
-    # logits per squared share of the own contribution that did not come back
-    loss: float = _fitted("loss")
+    width_spread: float = _fitted("width_spread")  # of its logarithm between persons
+
+
+# %% [markdown]
+# The other sixteen say how they choose and learn. What each of them does comes further down.
+
+# %%
+#| export
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Population(Persons):
+    """How stand-in participants play, in 26 numbers with those of `Persons`: this
+    project's model. The defaults are the committed calibration."""
+
+    nothing: float = _fitted("nothing")  # extra log weight of giving nothing
+    half: float = _fitted("half")  # ... of giving exactly half
+    everything: float = _fitted("everything")  # ... of giving everything
+    repeat: float = _fitted("repeat")  # ... of giving what one gave in the last round
+    lapse: float = _fitted("lapse")  # share of choices made at random
+    ending: float = _fitted("ending")  # logits, less in the last round of a block
+    reaction: float = _fitted("reaction")  # logits a round, if giving surely pays
+    steepness: float = _fitted("steepness")  # how sharply the seen return is judged
+    threshold: float = _fitted("threshold")  # seen return that leaves one indifferent
+    unlikeness: float = _fitted("unlikeness")  # likeness lost per log(endowment)
+    forgetting: float = _fitted("forgetting")  # share of the evidence lost in a round
+    prior_weight: float = _fitted("prior_weight")  # coins^2, evidence one begins with
+    prior_return: float = _fitted("prior_return")  # coins a coin, what that speaks for
+    inertia: float = _fitted("inertia")  # logits a round per unit above the wanted
+    loss: float = _fitted("loss")  # logits per squared share that did not come back
+    pull: float = _fitted("pull")  # part of the way back to the disposition, a round
 
 
 # %%
 #| export
-def calibrated() -> Population:
-    "Make the population of the committed calibration."
-    return Population()
+def calibrated(
+    number: int = 0,  # 0: the default; others with a `loss` that was held fixed
+) -> Population:
+    "Make a population of the committed calibration; raises ValueError for none."
+    found = read_calibration()["populations"]
+    if not 0 <= number < len(found):
+        raise ValueError(f"population {number}: choose one from 0 to {len(found) - 1}.")
+    return Population(**found[number]["population"])
 
 
-def as_dict(
-    population: Population,
-) -> dict[str, float]:
+def as_dict(population: Population) -> dict[str, float]:
     "List a population's numbers by name."
     return {name: float(value) for name, value in asdict(population).items()}
 
 
 # %% [markdown]
-# Ann again, under a referee. Her $z$ is $\log(10/4) = 0.92$; a tail's is $\log(2/4) = -0.69$. The
-# tails should start higher than Ann, and the referee should do little for her and much for them.
+# Ann again, under a referee. The mean endowment is 4, so her advantage $z$ is $6/10$; a tail's is
+# $-2/4$. The tails should start higher than Ann, and the referee should do little for her and much
+# for them.
 
 # %%
 #| export
@@ -158,23 +228,54 @@ class AgentState(NamedTuple):
 
     inclination: Array  # [..., P] logit of the fraction to give next
     disposition: Array  # [..., P] logit to which the inclination returns
-    belief: Array  # [..., P] does giving more pay? from -1 (no) to 1 (certainly)
+    responsiveness: Array  # [..., P] logits per difference from the others, a round
+    width: Array  # [..., P] of choices, fractions of the endowment
+    # [..., 2, P] coins^2: squared differences of contributions; those times payouts'
+    evidence: Array
+    given: Array  # [..., P] coins in the last round, -1 before the first
+    paid: Array  # [..., P] coins in the last round
+    n_played: Array  # [..., P] rounds of the block
 
 
-def init(
-    key: Array,  # consumed whole by the dispositions
+# %%
+#| export
+def begin(
+    deviates: Array,  # [..., P, 3] standard normal: who the persons are
     endowment: Array,  # [..., P] coins
     population: Population,
     *,
     referee: bool | Array,  # is one present?
+    rules: game.Game = game.Game(),
+) -> AgentState:
+    "Seat persons at the start of a block (this project's model)."
+    mean = endowment.mean(-1, keepdims=True)
+    advantage = (endowment - mean) / jnp.maximum(endowment, mean)
+    typical = population.generosity + population.advantage * advantage
+    typical = typical + population.size * jnp.log(endowment / rules.most_coins)
+    of_giving, of_following, of_width = jnp.moveaxis(deviates, -1, 0)
+    disposition = typical + population.spread * of_giving
+    trust = population.trust - population.wariness * jnp.maximum(advantage, 0)
+    following = jnp.exp(population.responsiveness_spread * of_following)
+    width = population.width * jnp.exp(population.width_spread * of_width)
+    none = jnp.zeros_like(disposition)
+    person = disposition, population.responsiveness * following, width
+    seen = jnp.stack([none, none], -2), none - 1, none, none
+    return AgentState(disposition + referee * trust, *person, *seen)
+
+
+# %%
+#| export
+def init(
+    key: Array,  # consumed whole by the persons' deviates
+    endowment: Array,  # [..., P] coins
+    population: Population,
+    *,
+    referee: bool | Array,  # is one present?
+    rules: game.Game = game.Game(),
 ) -> AgentState:
     "Draw every player's state at the start of a block (this project's model)."
-    advantage = jnp.log(endowment / endowment.mean(-1, keepdims=True))
-    typical = population.generosity + population.advantage * advantage
-    disposition = typical + population.spread * jax.random.normal(key, endowment.shape)
-    trust = population.trust - population.wariness * jnp.maximum(advantage, 0)
-    inclination = disposition + referee * trust
-    return AgentState(inclination, disposition, jnp.zeros_like(disposition))
+    deviates = jax.random.normal(key, (*endowment.shape, 3))
+    return begin(deviates, endowment, population, referee=referee, rules=rules)
 
 
 # %%
@@ -197,38 +298,71 @@ assert (first[1:] > first[0]).all(), "who has more gives a smaller fraction"
 # ## From an inclination to whole coins
 #
 # A person who feels like giving 43 % of 10 coins cannot. People choose whole coins, imprecisely,
-# and they like round answers: nothing, half, everything (the paper's Figure S7 shows three peaks in
-# the head's first contributions). So
+# and they like round answers (nothing, half, everything) and what they did before. Now and then
+# somebody clicks anywhere. In the last round of a block, when nobody can answer any more, people
+# feel like giving less. So
 #
-# $$P(c) \propto \exp\Big(-\tfrac12\big(\tfrac{c/e - \sigma(g)}{\tau}\big)^2 + f\,[c/e \in \{0, \tfrac12, 1\}]\Big), \qquad c = 0, 1, \dots, e .$$
+# $$P(c) = (1-\ell)\,\frac{1}{Z}\exp\Big(-\tfrac12\Big(\frac{c/e - \sigma(g_t)}{\tau}\Big)^2 + f(c)\Big) + \frac{\ell}{e + 1}, \qquad c = 0, 1, \dots, e,$$
 #
+# where $f(c)$ adds one liking each for $c = 0$, $c = e/2$, $c = e$ and $c = c_{t-1}$, where $\ell$
+# is the share of lapses, and where $g_t$ is the inclination, in the last round less `ending`.
+
+# %%
+#| export
+def _chances(state, endowment, population, rules):
+    "List how likely 0, 1, 2, ... coins are, each [..., P], up to a common factor."
+    is_last = state.n_played == rules.n_rounds - 1
+    wanted = jax.nn.sigmoid(state.inclination - population.ending * is_last)
+
+    def score(coins):
+        liked = population.nothing * (coins == 0)
+        liked = liked + population.repeat * (coins == state.given)
+        liked = liked + population.half * (2 * coins == endowment)
+        liked = liked + population.everything * (coins == endowment)
+        score = liked - ((coins / endowment - wanted) / state.width) ** 2 / 2
+        return jnp.where(coins <= endowment, score, -jnp.inf)
+
+    coins = range(rules.most_coins + 1)
+    scores = [score(c) for c in coins]
+    best = reduce(jnp.maximum, scores)
+    meant = [jnp.exp(s - best) for s in scores]
+    anywhere = population.lapse * sum(meant) / (endowment + 1)
+    return [
+        jnp.where(c <= endowment, (1 - population.lapse) * m + anywhere, 0)
+        for c, m in zip(coins, meant, strict=True)
+    ]
+
+
+# %%
+#| export
+def choice_probabilities(
+    state: AgentState,
+    endowment: Array,  # [..., P] coins
+    population: Population,
+    *,
+    rules: game.Game = game.Game(),
+) -> Array:  # [most_coins + 1, ..., P] of 0, 1, 2, ... coins
+    "Compute how likely each number of coins is next (this project's model)."
+    chances = _chances(state, endowment, population, rules)
+    return jnp.stack(chances) / sum(chances)
+
+
+# %% [markdown]
 # Drawing is one uniform number held against the cumulative sum, which is several times cheaper than
-# a noise value for every coin. What a score exceeds the best one by is taken before the
-# exponential, so a sharp choice cannot underflow to nothing.
+# a noise value for every coin.
 
 # %%
 #| export
 def act(
     key: Array,  # consumed whole: one uniform per player
-    inclination: Array,  # [..., P] logits
+    state: AgentState,
     endowment: Array,  # [..., P] coins
     population: Population,
     *,
     rules: game.Game = game.Game(),
 ) -> Array:  # [..., P] coins, whole
-    "Draw coins near the inclination or zero, half, all (this project's model)."
-    target = jax.nn.sigmoid(inclination)
-    coins = range(rules.most_coins + 1)
-    round_answer = [(c == 0) | (2 * c == endowment) | (c == endowment) for c in coins]
-    score = [
-        population.focal * focal
-        - ((c / endowment - target) / population.width) ** 2 / 2
-        for c, focal in zip(coins, round_answer, strict=True)
-    ]
-    scored = zip(coins, score, strict=True)
-    score = [jnp.where(c <= endowment, s, -jnp.inf) for c, s in scored]
-    best = jnp.stack(score).max(0)
-    *below, total = accumulate(jnp.exp(s - best) for s in score)
+    "Draw every player's coins (this project's model)."
+    *below, total = accumulate(_chances(state, endowment, population, rules))
     drawn = jax.random.uniform(key, endowment.shape) * total
     steps = [(drawn >= b).astype(endowment.dtype) for b in below]
     return jnp.minimum(sum(steps), endowment)
@@ -240,8 +374,9 @@ def act(
 # would have everybody with ten coins give exactly four.
 
 # %%
-same = jnp.full((10_000, 3), np.log(0.43 / 0.57))
-have = jnp.broadcast_to(jnp.array([10.0, 5.0, 2.0]), same.shape)
+have = jnp.tile(jnp.array([10.0, 5.0, 2.0]), (10_000, 1))
+same = init(jax.random.key(1), have, population, referee=False)
+same = same._replace(inclination=jnp.full(have.shape, np.log(0.43 / 0.57)))
 given = np.asarray(act(jax.random.key(1), same, have, population))
 naive = np.round(0.43 * np.asarray(have))
 assert (given >= 0).all() and (given <= have).all() and (given == np.round(given)).all()
@@ -250,9 +385,6 @@ frequency = [
     np.bincount(g.astype(int), minlength=c + 1) / len(g)
     for c, g in zip((10, 5, 2), given.T, strict=True)
 ]
-assert frequency[0][5] > frequency[0][4], (
-    "half is liked better than the coin that is nearer"
-)
 fig, axes = plt.subplots(1, 3, figsize=(7, 2), sharey=True)
 for ax, coins, height in zip(axes, (10, 5, 2), frequency, strict=True):
     ax.bar(range(coins + 1), height, color="#4c78a8")
@@ -263,139 +395,113 @@ fig.tight_layout()
 
 
 # %% [markdown]
-# The line marks the inclination. How wide the choice is (three tenths of the endowment) and how
-# strong the liking, nobody can read off a figure of *means*. A population of all-or-nothing people
-# and one of lukewarm ones may have the same. They are set beforehand, so that about two thirds of
-# the heads put 0, 5 or 10 coins into the first round, which is as much as one can read off the
-# paper's Figure S7. Keep it in mind; it returns in 04_cloning, where a network has to learn these
-# people.
+# The line marks the inclination. Nobody can read off a figure of *means* how wide the choice is and
+# how strong the likings are: a population of all-or-nothing people and one of lukewarm ones may
+# have the same means. Single choices of real people tell it.
 #
-# ## What would one more coin have brought?
+# ## What does the screen tell?
 #
 # Directional learning is the oldest idea about how people get better at such games: do more of what
-# would have paid. That needs the *marginal return*, which depends on the mechanism in force, and
-# there are many mechanisms in this book, some of them neural networks. A derivative would do for
-# smooth ones. One coin more does for all, and is what a person could work out: let each player in
-# turn add a coin (or keep one, if all are in), ask the mechanism again, and subtract.
+# would have paid. What would one more coin have brought Ann? That depends on the rule in force, and
+# *nobody at the table knows the rule*. An earlier form of these stand-ins was handed its
+# derivative. No real player has that, and no clone of the player could learn it: a network cannot
+# read from payouts what payouts do not contain.
 #
-# $$r_i = y_i(c_i + 1, c_{-i}) - y_i(c) - 1 .$$
+# What Ann has is the results screen: who gave what, who was paid what. Those who gave more than she
+# did, were they paid more? And when she herself gave more than in the round before, did more come
+# back? That is a regression line through the origin, payout differences on contribution
+# differences:
+#
+# $$\hat\beta_i = \frac{S_{xy} + k\,\beta_0}{S_{xx} + k}, \qquad
+# S_{xy} \leftarrow (1-\phi)\,S_{xy} + \tfrac13 \sum_j l_{ij}\,(c_j - c_i)(y_j - y_i) + \Delta
+# c_i\,\Delta y_i,$$
+#
+# and $S_{xx}$ likewise with $(c_j - c_i)^2$ and $(\Delta c_i)^2$. The prior, $k$ coins² of evidence
+# for a return of $\beta_0$, is what people believe before they have seen anything (ridge
+# regression). Old evidence fades at the rate $\phi$. And since nobody takes a fivefold richer
+# player as a model, each co-player counts by likeness, $l_{ij} = e^{-u\,|\log e_j - \log e_i|}$.
 
 # %%
 #| export
-def marginal_return(
-    endowment: Array,  # [..., P] coins
-    contribution: Array,  # [..., P] coins, whole
-    mechanism: game.Mechanism,
-    *,
-    growth: float = game.Game.growth,  # factor on the public fund
-) -> Array:  # [..., P] coins gained per coin given
-    """Compute what one more coin would have gained (this project's model).
-
-    For those who gave all it is what one coin less would have lost.
-    """
-    n_players = endowment.shape[-1]
-    step = jnp.where(contribution < endowment, 1.0, -1.0)
-    # one alternative per player, along a new axis in front
-    who = jnp.eye(n_players).reshape(n_players, *(1,) * (endowment.ndim - 1), n_players)
-
-    def paid(coins):
-        spread = jnp.broadcast_to(endowment, coins.shape)
-        return game.payout(spread, coins, mechanism, growth=growth)
-
-    alternative = (paid(contribution + who * step) * who).sum(0)
-    return (alternative - paid(contribution)) / step - 1
+def _apart(x):
+    "Subtract the own value from each co-player's, a seat each: P - 1 of [..., P]."
+    return [jnp.roll(x, -seat, axis=-1) - x for seat in range(1, x.shape[-1])]
 
 
-# %% [markdown]
-# Under equal splitting a coin brings back 0.4, whoever gives it: a loss of 0.6. Under the
-# libertarian mechanism 1.6: a gain of 0.6. Both can be checked by heart. Liberal egalitarian is
-# more interesting. Ann gives 4 of her 10, the others everything.
+def _likeness(endowment, population):
+    "Weigh each co-player, in the order of `_apart`."
+    apart = _apart(jnp.log(endowment))
+    return [jnp.exp(-population.unlikeness * jnp.abs(x)) / len(apart) for x in apart]
 
-# %%
-coins = jnp.array([4.0, 2, 2, 2])
-ann = mechanisms.head_and_tails(2.0)
-gain = {
-    name: marginal_return(ann, coins, m) for name, m in mechanisms.BASELINES.items()
-}
-for name, value in gain.items():
-    print(f"{name:20s}", value.round(2))
-assert jnp.allclose(gain["strict_egalitarian"], -0.6, atol=1e-5) and jnp.allclose(
-    gain["libertarian"], 0.6, atol=1e-5
-)
-assert gain["liberal_egalitarian"][0] < 0 < gain["liberal_egalitarian"][1], (
-    "giving costs Ann and pays the others"
-)
-
-
-# %% [markdown]
-# So the same rule rewards the poor for giving and fines the rich. No wonder that Figure 1c shows
-# heads who stay low under liberal egalitarian while their tails give nearly all.
-#
-# ## Looking around
-#
-# People do not only calculate, they look. On the results screen stands what everybody gave and got.
-# The model's rule is *proportional imitation* (Schlag 1998): move towards a co-player who gained
-# more than you, in proportion to how much more. Since nobody takes a fivefold richer player as a
-# model, each co-player counts by likeness, the smaller endowment divided by the larger:
-#
-# $$q_i = \frac14 \sum_j \frac{\min(e_i, e_j)}{\max(e_i, e_j)} \Big(\frac{c_j}{e_j} - \frac{c_i}{e_i}\Big)\,\frac{(y_j - c_j) - (y_i - c_i)}{10} .$$
-#
-# Each product is positive if the more generous player also gained more, negative if the miser did.
 
 # %%
 #| export
-def _success_of_peers(
+def weigh_evidence(
+    state: AgentState,
     endowment: Array,  # [..., P] coins
     contribution: Array,  # [..., P] coins
     payout: Array,  # [..., P] coins
-    *,
-    rules: game.Game = game.Game(),
-) -> Array:  # [..., P] difference in ratio times that in gain, in largest endowments
-    """Compute the direction of proportional imitation (Schlag 1998).
+    population: Population,
+) -> Array:  # [..., 2, P] coins^2, sums of squares and of products
+    "Add a round's screen to what a person has seen (this project's model)."
+    likeness = _likeness(endowment, population)
+    screen = likeness, _apart(contribution), _apart(payout)
+    change = jnp.where(state.n_played > 0, contribution - state.given, 0)
+    squares, products = change**2, change * (payout - state.paid)
+    for like, given, paid in zip(*screen, strict=True):
+        squares = squares + like * given**2
+        products = products + like * given * paid
+    kept = (1 - population.forgetting) * state.evidence
+    return kept + jnp.stack([squares, products], -2)
 
-    Players of like endowment count most.
-    """
-    # [..., focal, other]: what the other has more
-    more = lambda amount: amount[..., None, :] - amount[..., :, None]
-    # the smaller endowment divided by the larger
-    likeness = jnp.exp(-jnp.abs(more(jnp.log(endowment))))
-    generous, gain = more(contribution / endowment), more(payout - contribution)
-    return (likeness * generous * gain / rules.most_coins).mean(-1)
 
-
-# %%
-equals, mixed = jnp.full(4, 10.0), jnp.array([10.0, 10, 0, 0])
-direction = {
-    name: _success_of_peers(equals, mixed, game.payout(equals, mixed, mechanism))
-    for name, mechanism in mechanisms.BASELINES.items()
-}
-print({name: value.round(2).tolist() for name, value in direction.items()})
-strict = direction["strict_egalitarian"]
-assert (strict < 0).all(), (
-    "equal splitting: whoever gives less gains more, and everybody sees it"
-)
-assert (direction["libertarian"] > 0).all()
-assert jnp.allclose(strict, -0.5), (
-    "two unlike peers of four, ten coins apart: 2 / 4 * -1"
-)
+def seen_return(
+    evidence: Array,  # [..., 2, P] coins^2
+    population: Population,
+) -> Array:  # [..., P] coins back per coin given
+    "Regress payouts on contributions, with a prior (this project's model)."
+    squares, products = evidence[..., 0, :], evidence[..., 1, :]
+    prior = population.prior_weight
+    return (products + prior * population.prior_return) / (squares + prior)
 
 
 # %% [markdown]
+# Two with ten coins give all, two give nothing. What do they see under each mechanism, and what
+# would one coin more really have brought them back? We take the prior away to look at the screen
+# alone.
+
+# %%
+equals, mixed = jnp.full(4, 10.0), jnp.array([10.0, 10, 0, 0])
+fresh = init(jax.random.key(2), equals, population, referee=True)
+bare = replace(population, prior_weight=1e-6)
+rows = {}
+for name, mechanism in mechanisms.BASELINES.items():
+    pays = lambda given, mechanism=mechanism: game.payout(equals, given, mechanism)
+    evidence = weigh_evidence(fresh, equals, mixed, pays(mixed), bare)
+    one_less = (pays(mixed) - pays(mixed.at[0].add(-1)))[0]
+    rows[name] = {"seen": seen_return(evidence, bare)[0], "one coin more": one_less}
+table = pd.DataFrame(rows).astype(float)
+seen = table.loc["seen"]
+assert np.isclose(seen["libertarian"], 1.6) and np.isclose(seen.iloc[0], 0, atol=1e-5)
+table.round(2)
+
+
+# %% [markdown]
+# Under libertarian the screen is right. Under strict egalitarian it says: giving brings nothing,
+# for everybody was paid the same. The truth is 0.4: one cannot see on the screen that one's own
+# coin came back in part. That is not a fault of the model. It is what there is to see.
+#
 # ## Learning
 #
-# Nobody can be sure after one round what a rule does; the marginal return is a thing one comes to
-# *believe* in. So each round moves a belief $\beta$, which starts undecided at 0, some of the way
-# (the fraction $\alpha$ is the person's attention) towards what that round suggests:
+# The inclination moves by six things, each a term: what giving seems to bring; the others; what one
+# did just now; coins that did not come back; and the way back to the disposition.
 #
-# $$\beta_i \leftarrow \beta_i + \alpha\,\big(\tanh(m\,(r_i - r_0)) - \beta_i\big) .$$
+# $$g_i \leftarrow g_i + a \tanh\big(m(\hat\beta_i - \beta^*)\big) + \frac{\kappa_i}{3}\sum_j l_{ij}\,(\rho_j - \rho_i) + n\,\big(\rho_i - \sigma(g_i)\big)
+# - \lambda\Big(\frac{\max(c_i - y_i, 0)}{c_i}\Big)^2 + p\,(h_i - g_i), \qquad \rho_i =
+#   \frac{c_i}{e_i}.$$
 #
-# Then the inclination moves by four things: as the belief says; towards what works for peers; down,
-# when the own coins did not come back; and some of the way back to the disposition.
-#
-# $$g_i \leftarrow g_i + a\,\beta_i + b_\text{imit}\, q_i - \lambda\,\Big(\frac{\max(c_i - y_i, 0)}{c_i}\Big)^2 + p\,(h_i - g_i) .$$
-#
-# Because the disposition does not include trust in a referee, trust fades at rate $p$ unless it
-# pays.
+# Because the disposition does not include trust in a referee, trust fades unless it pays: at rate
+# $p$, as far as the own inclination goes.
 
 # %%
 #| export
@@ -404,21 +510,24 @@ def update(
     endowment: Array,  # [..., P] coins
     contribution: Array,  # [..., P] coins
     payout: Array,  # [..., P] coins
-    mechanism: game.Mechanism,
     population: Population,
-    *,
-    rules: game.Game = game.Game(),
 ) -> AgentState:
-    "Change belief and inclination by what a round has shown (this project's model)."
-    brought = marginal_return(endowment, contribution, mechanism, growth=rules.growth)
-    gain = jnp.tanh(population.steepness * (brought - population.threshold))
+    "Change what a person feels like giving by what a round's screen has shown."
+    seen = contribution, payout, population
+    evidence = weigh_evidence(state, endowment, *seen)
+    brings = seen_return(evidence, population) - population.threshold
+    ratio = contribution / endowment
+    others = zip(_likeness(endowment, population), _apart(ratio), strict=True)
+    followed = sum(like * more for like, more in others)
     lost = jnp.maximum(contribution - payout, 0) / jnp.maximum(contribution, 1)
-    success = _success_of_peers(endowment, contribution, payout, rules=rules)
-    belief = state.belief + population.attention * (gain - state.belief)
-    step = population.reaction * belief + population.imitation * success
+    step = population.reaction * jnp.tanh(population.steepness * brings)
+    step = step + state.responsiveness * followed
+    step = step + population.inertia * (ratio - jax.nn.sigmoid(state.inclination))
     step = step - population.loss * lost**2
-    back = population.pull * (state.disposition - state.inclination)
-    return AgentState(state.inclination + step + back, state.disposition, belief)
+    step = step + population.pull * (state.disposition - state.inclination)
+    new = {"evidence": evidence, "given": contribution, "paid": payout}
+    new |= {"inclination": state.inclination + step, "n_played": state.n_played + 1}
+    return state._replace(**new)
 
 
 # %%
@@ -434,14 +543,16 @@ def players(
     They are in the place of the people of Koster et al.
     """
 
+    def start(key, endowment):
+        return init(key, endowment, population, referee=referee, rules=rules)
+
     def learn(state, endowment, contribution, payout, mechanism):
-        seen = contribution, payout, mechanism
-        return update(state, endowment, *seen, population, rules=rules)
+        return update(state, endowment, contribution, payout, population)
 
     return game.Players(
-        init=lambda key, endowment: init(key, endowment, population, referee=referee),
+        init=start,
         act=lambda key, state, endowment: act(
-            key, state.inclination, endowment, population, rules=rules
+            key, state, endowment, population, rules=rules
         ),
         update=learn,
         game=rules,
@@ -449,52 +560,57 @@ def players(
 
 
 # %% [markdown]
-# ## Trust that never fades: the naive way
-#
-# An earlier form of this model pulled people back to where they had *started*. It came within .041
-# of Figure 1c, so nothing was obviously wrong. But the curves that the figure calls strict
-# egalitarian come from the tutorial, where nobody trusts in a referee. What does each form say
-# about a referee who splits equally? Everything about the game is as in the tutorial; only the bar
-# on the screen has another colour.
+# `learn` is told the mechanism, as all players are, and does not look at it. What do 4,096 groups
+# of these people do in the game of the 37 real groups, and are they still dice?
 
 # %%
-refereed, unrefereed = players(population), players(population, referee=False)
-
-
-def trusting(key, endowment):
-    "Begin with a disposition that includes the trust in a referee."
-    state = refereed.init(key, endowment)
-    return state._replace(disposition=state.inclination)
-
-
 equal = jnp.tile(mechanisms.head_and_tails(10.0), (4096, 1))
-compared = {
-    "tutorial": unrefereed,
-    "referee, trust fades": refereed,
-    "referee, naive": refereed._replace(init=trusting),
-}
-blocks = {
-    label: game.play(jax.random.key(2), who, equal, game.equal_split)
+unrefereed = players(population, referee=False)
+block = game.play(jax.random.key(2), unrefereed, equal, game.equal_split)
+standing_in = block.relative_contribution
+table = {"people": looks(people), "stand-ins": looks(standing_in), "dice": looks(dice)}
+table = pd.DataFrame(table)
+apart = (table["stand-ins"] - table.people).abs()
+assert (apart < (table.dice - table.people).abs()).iloc[:2].all(), "nearer than dice"
+table.round(2)
+
+# %%
+fig, axes = plt.subplots(2, 4, figsize=(7, 2.8), sharex=True, sharey=True)
+for row, blocks, who in zip(axes, (people, standing_in), table.columns, strict=False):
+    row[0].set_ylabel(f"{who}\nfraction given")
+    for ax, group in zip(row, blocks[::9], strict=False):
+        ax.plot(range(1, 11), group + np.linspace(-0.02, 0.02, 4), lw=1)
+for ax in axes[-1]:
+    ax.set(xlabel="round", xticks=(1, 4, 7, 10), ylim=(-0.05, 1.05))
+fig.tight_layout()
+
+# %% [markdown]
+# Four real groups above, four groups of stand-ins below, a line for each player. Could you have
+# told which row is which?
+#
+# ## Does trust fade?
+#
+# The curves that Figure 1C calls strict egalitarian come from the tutorial, where nobody trusts in
+# a referee. What do these people do under a referee who splits equally? Everything about the game
+# is as in the tutorial; only the bar on the screen has another colour.
+
+# %%
+refereed = players(population)
+compared = {"tutorial": unrefereed, "under a referee": refereed}
+curve = {
+    label: game.play(
+        jax.random.key(2), who, equal, game.equal_split
+    ).relative_contribution.mean((0, 2))
     for label, who in compared.items()
 }
-curve = {
-    label: block.relative_contribution.mean((0, 2)) for label, block in blocks.items()
-}
-print(
-    {
-        label: [round(float(c[0]), 2), round(float(c[-1]), 2)]
-        for label, c in curve.items()
-    }
-)
-late = {label: c[-1] for label, c in curve.items()}
-assert late["referee, naive"] > late["tutorial"] + 0.05, "naive people go on trusting"
-assert abs(late["referee, trust fades"] - late["tutorial"]) < 0.04, (
-    "same rule, same end"
-)
+gap = curve["under a referee"] - curve["tutorial"]
+print(f"the referee brings {gap[0]:.2f} in round 1 and {gap[-1]:.2f} in round 10;")
+print(f"{population.pull:.0%} of the way back to the disposition in each round")
+assert gap[0] > 0 and gap[-1] > 0
 
 # %%
 fig, ax = plt.subplots(figsize=(4.2, 2.6))
-for (label, c), style in zip(curve.items(), ("k-", "C0-o", "C3--"), strict=True):
+for (label, c), style in zip(curve.items(), ("k-", "C0-o"), strict=True):
     ax.plot(range(1, 11), c, style, label=label, ms=3)
 ax.set(
     xlabel="round",
@@ -507,8 +623,10 @@ fig.tight_layout()
 
 
 # %% [markdown]
-# All three play under the same rule. With fading trust the first two curves meet; the naive one
-# stays above for good, and would favour strict egalitarian in every election that follows.
+# Both lines fall, and the gap between them hardly closes: who gave more sees others give more, and
+# goes on. Is that so among people? No source contains a referee who splits equally. The form lets
+# trust fade at any rate; the other sources chose a slow one. Keep it in mind when strict
+# egalitarian stands for election.
 #
 # ## Experiment 1 again
 #
@@ -533,27 +651,40 @@ _FIGURE_TAILS = (2, 4, 10)  # tail endowments of Exp. 1, coins
 
 # %%
 #| export
-def _fig1c_means(
+def play_fig1c(
     key: Array,  # consumed: one part per mechanism
     who: tuple[game.Players, game.Players],  # without a referee, with one
-    n_games: int,  # per mechanism and tail endowment
-) -> Array:  # [mechanism, tail endowment, head or tail, round]
-    "Average relative contributions in Figure 1C's nine cells over games and tails."
+    n_games: int,  # G, per mechanism and tail endowment
+) -> Array:  # [mechanism, tail endowment, G, T, P] relative contributions
+    """Play the nine conditions of Experiment 1 (Koster et al., Figure 1c). Raises
+    ValueError if the players were made for another game."""
     tails = jnp.repeat(jnp.array(_FIGURE_TAILS, float), n_games)
-    endowment, shape = mechanisms.head_and_tails(tails), (len(_FIGURE_TAILS), n_games)
+    endowment = mechanisms.head_and_tails(tails)
 
     def by_mechanism(key, name):
         mechanism = mechanisms.BASELINES[name]
         block = game.play(key, who[name != TUTORIAL], endowment, mechanism)
         ratio = block.relative_contribution
-        mean = ratio.reshape(*shape, *ratio.shape[1:]).mean(1)
-        return jnp.stack([mean[..., 0], mean[..., 1:].mean(-1)], 1)
+        return ratio.reshape(len(_FIGURE_TAILS), n_games, *ratio.shape[1:])
 
     keys = jax.random.split(key, len(mechanisms.BASELINES))
     return jnp.stack([*map(by_mechanism, keys, mechanisms.BASELINES)])
 
 
-_compiled_fig1c_means = jax.jit(_fig1c_means, static_argnames="n_games")
+# %%
+#| export
+def fig1c_means(
+    ratio: Array,  # [mechanism, tail endowment, G, T, P], of `play_fig1c`
+) -> Array:  # [mechanism, tail endowment, head or tail, round]
+    "Average relative contributions over games and tails (Koster et al., Figure 1c)."
+    mean = ratio.mean(2)
+    return jnp.stack([mean[..., 0], mean[..., 1:].mean(-1)], 2)
+
+
+@partial(jax.jit, static_argnums=2)
+def _fig1c_means(key, who, n_games):
+    "Play and average the 180 means."
+    return fig1c_means(play_fig1c(key, who, n_games))
 
 
 # %%
@@ -567,7 +698,7 @@ def fig1c_curves(
     """Play Experiment 1 with any players and average as Koster et al., Figure 1c, does:
     180 means. Raises ValueError if the players were made for another game."""
     who = devices.as_pytree((make_players(False), make_players(True)))
-    mean = np.asarray(_compiled_fig1c_means(key, who, n_games)).ravel()
+    mean = np.asarray(_fig1c_means(key, who, n_games)).ravel()
     frame = _fig1c_cells().to_frame(index=False)
     return frame.assign(relative_contribution=mean)
 
@@ -586,10 +717,10 @@ def _fig1c_cells():
 # %% [markdown]
 # ## The fit
 #
-# 180 published means cannot pay for fourteen numbers. Seven are stated beforehand, with reasons,
-# and seven are searched for: 16_calibration says which, and how. Here is what the search is asked
-# to make small: the mean distance from the published curves. It holds all random numbers fixed, so
-# that two populations differ by what they are and not by luck.
+# Means alone cannot pay for 26 numbers. 16_calibration fits them to four sources at once: the
+# single choices of real people, these 180 means, how much Experiment 1's persons differed, and how
+# people in the same group resembled one another. Of that, here is the part that can be drawn: the
+# distance from the published curves.
 
 # %%
 #| export
@@ -600,25 +731,6 @@ def fig1c_published() -> np.ndarray:  # [mechanism, tail endowment, head or tail
     return means.to_numpy().reshape(cells.levshape)
 
 
-def fig1c_error(
-    key: Array,  # consumed whole, the same for every population
-    *,
-    n_games: int,  # per mechanism and tail endowment
-) -> Callable:  # population -> mean absolute difference, fraction of the endowment
-    """Make the function that measures a population's distance from Figure 1C.
-
-    It always draws the same random numbers.
-    """
-    cells = fig1c_published()
-
-    @jax.jit
-    def error(population):
-        who = tuple(players(population, referee=referee) for referee in (False, True))
-        return jnp.abs(_fig1c_means(key, who, n_games) - cells).mean()
-
-    return lambda population: float(error(jax.tree.map(jnp.float32, population)))
-
-
 # %% [markdown]
 # The committed result, on games that the search has never seen. How good can it get? The published
 # means are themselves averages over some 65 groups. Put 65 *stand-in* groups into each cell and
@@ -627,8 +739,8 @@ def fig1c_error(
 
 # %%
 who = devices.as_pytree((players(population, referee=False), players(population)))
-ours = np.asarray(_compiled_fig1c_means(jax.random.key(3), who, 4096))
-few = np.asarray(_compiled_fig1c_means(jax.random.key(4), who, 65))
+ours = np.asarray(_fig1c_means(jax.random.key(3), who, 4096))
+few = np.asarray(_fig1c_means(jax.random.key(4), who, 65))
 cells = fig1c_published()
 error, floor = np.abs(ours - cells).mean(), np.abs(ours - few).mean()
 print(
@@ -636,7 +748,7 @@ print(
     f"two samples of one population differ by {floor:.4f}",
 )
 assert cells.size == 180 and error < 0.04
-assert abs(error - read_calibration()["error_fresh_games"]) < 0.003, (
+assert abs(error - read_calibration()["populations"][0]["error_fresh_games"]) < 0.003, (
     "the committed number, on another draw"
 )
 
@@ -644,10 +756,10 @@ assert abs(error - read_calibration()["error_fresh_games"]) < 0.003, (
 fig, axes = plt.subplots(3, 3, figsize=(7, 5.4), sharex=True, sharey=True)
 for row, name, cell, fit in zip(axes, mechanisms.BASELINES, cells, ours, strict=True):
     row[0].set_ylabel(name.replace("_", "\n") + "\nfraction given")
-    for ax, tail, people, standins in zip(row, _FIGURE_TAILS, cell, fit, strict=True):
+    for ax, tail, real, standins in zip(row, _FIGURE_TAILS, cell, fit, strict=True):
         ax.set(ylim=(0, 1), xticks=(1, 4, 7, 10))
         for role, mark, color in ((0, "o", "#b5651d"), (1, "^", "#4c78a8")):
-            ax.plot(range(1, 11), people[role], mark, color=color, ms=3)
+            ax.plot(range(1, 11), real[role], mark, color=color, ms=3)
             ax.plot(range(1, 11), standins[role], "-", color=color, lw=1)
         if name == TUTORIAL:
             ax.set_title(f"tails have {tail}", fontsize=9)
@@ -657,23 +769,22 @@ fig.tight_layout()
 
 
 # %% [markdown]
-# Marks are people (circles heads, triangles tails), lines the stand-in participants. What to see:
-# the shapes are right in all nine panels, and the remaining error is larger than sampling alone
-# would leave. It could be had smaller, at a price that the section before the recap shows.
-
-# %% [markdown]
-# ## What Figure 1c cannot tell
+# Marks are people (circles heads, triangles tails), lines the stand-in participants. The shapes are
+# right in all nine panels. In the upper right one the lines begin too high. That is no oversight:
+# the real groups of 02_data played this very game and gave more than Koster et al.'s people did,
+# and a population cannot please both (16_calibration).
 #
-# One number has not been fitted: `loss`, how strongly people resent coins that do not come back.
-# What would fitting it take? Somebody in the data must lose most of what they gave, again and
-# again. In Figure 1c hardly anybody does. Under strict egalitarian the unlucky lose six tenths of a
-# contribution at the very worst, under libertarian nobody loses anything; heads under liberal
-# egalitarian lose about half.
+# ## What the data hardly tell
 #
-# So four searches were run, each with a `loss` of its own and the same seven numbers free. Here
-# they are, in two columns. The first is the distance from Figure 1c; the second is what the heads
-# of such a population give in round 2. They have then just met a mechanism that no cell of Figure
-# 1c contains, *everything to the tails*.
+# How strongly do people resent coins that do not come back? To tell, somebody in the data must lose
+# most of what they gave, again and again. In Figure 1C hardly anybody does. Under strict
+# egalitarian the unlucky lose six tenths of a contribution at the very worst, under libertarian
+# nobody loses anything; heads under liberal egalitarian lose about half. The real choices are all
+# made under strict egalitarian.
+#
+# So the search was run again with `loss` held fixed at other values and everything else free. Here
+# are the populations that came out: how well they fit, and what their heads give when they meet a
+# mechanism that no source contains, *everything to the tails*.
 
 # %%
 def everything_to_tails(endowment, contribution):
@@ -689,87 +800,52 @@ def heads(population, mechanism):
     return block.relative_contribution[..., 0].mean(0)
 
 
-fits = {
-    row["loss"]: row
-    for row in sorted(read_calibration()["by_loss"], key=lambda row: row["loss"])
-}
-people = {
-    loss: Population(**{name: row[name] for name in as_dict(population) if name in row})
-    for loss, row in fits.items()
-}
-neglected = {
-    loss: np.asarray(heads(p, everything_to_tails)) for loss, p in people.items()
-}
+fits = read_calibration()["populations"]
+fits = sorted(fits, key=lambda fit: fit["population"]["loss"])
+by_loss = {fit["population"]["loss"]: Population(**fit["population"]) for fit in fits}
+neglected = [np.asarray(heads(p, everything_to_tails)) for p in by_loss.values()]
 table = pd.DataFrame(
     {
-        "error": {loss: row["error_fresh_games"] for loss, row in fits.items()},
-        "heads, round 2": {loss: curve[1] for loss, curve in neglected.items()},
-        "heads, round 10": {loss: curve[-1] for loss, curve in neglected.items()},
-    }
-)
-assert np.ptp(table["error"]) < 0.006, "Figure 1c hardly prefers one to another"
-assert np.ptp(table["heads, round 2"]) > 0.2, (
-    "a mechanism that neglects the head tells them apart"
-)
-assert np.ptp(table["heads, round 10"]) < 0.1, (
-    "in the end all have learned that it does not pay"
+        "error in Figure 1C": [fit["error_fresh_games"] for fit in fits],
+        "nats a real choice": [fit["nats_a_choice"] for fit in fits],
+        "heads, round 2": [curve[1] for curve in neglected],
+        "heads, round 10": [curve[-1] for curve in neglected],
+    },
+    pd.Index(by_loss, name="loss").round(2),
 )
 table.round(3)
 
 # %%
-fig, axes = plt.subplots(1, 3, figsize=(7, 2.7))
+fig, axes = plt.subplots(1, 2, figsize=(6, 2.7), sharey=True)
 shown = {
     "published cell:\nliberal egalitarian": mechanisms.liberal_egalitarian,
     "unseen:\neverything to the tails": everything_to_tails,
 }
-for ax, (title, mechanism) in zip(axes[:2], shown.items(), strict=True):
-    for i, (loss, p) in enumerate(people.items()):
-        ax.plot(
-            range(1, 11),
-            heads(p, mechanism),
-            color=plt.cm.viridis(i / 4),
-            label=f"loss {loss:g}",
-        )
+for ax, (title, mechanism) in zip(axes, shown.items(), strict=True):
+    for i, (loss, p) in enumerate(by_loss.items()):
+        color = plt.cm.viridis(i / len(by_loss))
+        curve = heads(p, mechanism)
+        ax.plot(range(1, 11), curve, color=color, label=f"loss {loss:.1f}")
     ax.set_title(title, fontsize=8)
     ax.set(xlabel="round", ylim=(0, 1), xticks=(1, 4, 7, 10))
 axes[0].plot(range(1, 11), cells[2, 1, 0], "ko", ms=3, label="people")
 axes[0].set_ylabel("head's contribution\n(fraction of endowment)")
 axes[0].legend(frameon=False, fontsize=6, ncol=2)
-axes[2].bar(
-    range(len(fits)), table["error"], color=[plt.cm.viridis(i / 4) for i in range(4)]
-)
-axes[2].set_title(
-    "mean absolute error on Figure 1c\n(dotted: the bar that we set)", fontsize=8
-)
-axes[2].axhline(0.04, color="k", ls=":", lw=1)
-axes[2].set(
-    ylabel="fraction of endowment",
-    xticks=range(len(fits)),
-    xticklabels=[f"{loss:g}" for loss in fits],
-    xlabel="loss",
-)
 fig.tight_layout()
 
 # %% [markdown]
-# Left, in a cell that was fitted, the four populations lie on top of one another. In the middle
-# they part at once. Without `loss` the neglected head gives nearly half in round 2 and needs five
-# rounds to be convinced; in all those rounds the mechanism has something to give away. With `loss`
-# 2 the head is gone after a single round. On the right, Figure 1c does not care. Whether a
-# mechanism that takes from the rich can win an election depends on such rounds, and no amount of
-# fitting to Figure 1c would tell you. More data of the same kind would not help either, only
-# *other* data: somebody has to try the mechanism. That is what the paper's repeat is for.
+# Left, in a cell that was fitted, the four populations lie on top of one another; a strong
+# resentment costs a little elsewhere, says the table. On the right they part at once. Without
+# `loss` the neglected head keeps giving for most of the block; in all those rounds the mechanism
+# has something to give away. With a `loss` of 2 the head is gone after two rounds. Whether a
+# mechanism that takes from the rich can win an election depends on such rounds, and hardly anything
+# that we have tells which of these people are like people. More data of the same kind would not
+# help either, only *other* data: somebody has to try the mechanism. That is what the paper's repeat
+# is for.
 #
-# And `loss` is only the number that we chose to vary. That all four populations end at the same low
-# level comes from `reaction`, which Figure 1c does fix *once the six others are stated*. In the
-# sharp population of the section before the recap, where they are not, beliefs push half as hard
-# and the neglected heads without `loss` stayed in the game for much longer. What one holds fixed
-# decides what the data seem to say.
+# So the pipeline takes the population that fits best, and 42_sensitivity runs it all again among
+# the others.
 #
-# What can be done? The paper reports that heads whom the rational mechanism neglected rapidly
-# stopped contributing. That gives a direction and nothing finer, so the default is `loss` = 1, and
-# the pipeline shows the whole range from 0 to 2 as a sensitivity analysis.
-
-# %% [markdown]
 # ## The pilot
 #
 # Who plays in the pilot, and who drops out, 02_data has said; what is missing is the people.
@@ -971,21 +1047,16 @@ pd.crosstab(np.array(kept_apart.names)[np.asarray(kept_apart.mechanism)], tails)
 # %% [markdown]
 # The hold-out contains all three blocks of 96 groups, the tutorial with them.
 #
-# ## What the stated numbers were chosen by
-#
-# These people are made to be imitated. 04_cloning tries it and shows, in one small table, what the
-# choice of the stated numbers cost in the fit to Figure 1c and what it gained. No vote and no other
-# published table was looked at.
-#
 # ## Recap
 #
 # * `Population` is how stand-in participants play, `calibrated()` the committed calibration
 #   (`read_calibration`, `as_dict`).
-# * `players` makes them ready for `game.play`, of `init`, `act`, `update`, `marginal_return` and an
-#   `AgentState`.
-# * `fig1c_curves` plays Figure 1c with any players, such as `with_or_without_referee` makes;
-#   `TUTORIAL` is what the figure calls the tutorial. `fig1c_published` reads the figure,
-#   `fig1c_error` measures the distance.
+# * `players` makes them ready for `game.play`. `init` draws persons and `begin` seats them, with an
+#   `AgentState`; `act` draws from `choice_probabilities`; `update` learns from the screen
+#   (`weigh_evidence`, `seen_return`).
+# * `fig1c_curves` plays Figure 1c with any players, such as `with_or_without_referee` makes, of
+#   `play_fig1c` and `fig1c_means`; `TUTORIAL` is what the figure calls the tutorial.
+#   `fig1c_published` reads the figure.
 # * `pilot`, `holdout` and `play_against_rival` make the data sets that virtual players are trained
 #   and judged on, with `play_sessions`.
 #
@@ -1012,29 +1083,25 @@ assert 0.15 < met < 0.35
 # %% [markdown]
 # </details>
 #
-# **Exercise 2.** Is it the likeness that keeps Ann from learning from her poorer companions?
-# Compare what she learns from three tails who give everything with what an equally endowed player
-# learns, under equal splitting.
+# **Exercise 2.** Ann has 10 coins, her companions 2 each, and the referee is liberal egalitarian.
+# Ann gives 5, the others give all. What does the screen tell Ann about giving, and what a
+# companion? And what if she had believed that she is like them (`unlikeness` zero)?
 #
 # <details><summary>Solution</summary>
 #
-# Her companions gained more although they gave a larger fraction. So she learns to give more, but
-# at a fifth of the weight. An equal among equals learns the opposite: those who gave all gained
-# less.
+# Her companions gave fewer coins and were paid more: the screen tells her that giving does not pay.
+# The less she takes them as her like, the less she minds. A companion sees nothing at all about
+# giving from the others like him, and about Ann that she gave more and got less.
 
 # %%
-give = jnp.array([[4.0, 2, 2, 2], [4.0, 10, 10, 10]])
-have = jnp.array([[10.0, 2, 2, 2], [10.0, 10, 10, 10]])
-direction = _success_of_peers(have, give, game.payout(have, give, game.equal_split))[
-    :, 0
-]
-print(
-    "Ann among the poor:",
-    direction[0].round(3),
-    "| among equals:",
-    direction[1].round(3),
-)
-assert direction[0] > 0 > direction[1]
+have, give = mechanisms.head_and_tails(2.0), jnp.array([5.0, 2, 2, 2])
+paid = game.payout(have, give, mechanisms.liberal_egalitarian)
+for unlikeness in (0.0, population.unlikeness):
+    p = replace(population, unlikeness=unlikeness)
+    start = init(jax.random.key(0), have, p, referee=True)
+    brings = seen_return(weigh_evidence(start, have, give, paid, p), p)
+    print(f"unlikeness {unlikeness:.2f}: giving seems to bring", brings.round(2))
+    assert (brings < p.prior_return).all()
 
 # %% [markdown]
 # </details>

@@ -176,8 +176,8 @@ print(f"untrained against liberal egalitarian: {votes:.2f} votes of 4")
 # parameters reach votes and players:
 #
 # $$ \nabla_\theta S = \frac1B \sum_{b,t,i} \Big( \underbrace{\frac{\partial J_b}{\partial y_{bti}}}_{\text{direct}}
-#    + (J_b - \bar J)\, \underbrace{\frac{\partial \log p_b}{\partial y_{bti}}}_{\text{response}} \Big)
-#    \, \nabla_\theta\, y_{bti}(\theta) . $$
+# + (J_b - \bar J)\, \underbrace{\frac{\partial \log p_b}{\partial y_{bti}}}_{\text{response}} \Big)
+# \, \nabla_\theta\, y_{bti}(\theta) . $$
 #
 # Three savings follow. Each game's response can be had *while* its players play, because $\bar J$
 # can be multiplied in afterwards; a second pass through recorded contributions, the usual way, is
@@ -417,11 +417,11 @@ assert beach.head_share[:4].max() < 0.1, "next to nothing for a head that gives 
 
 # %% [markdown]
 # Nothing in the training mentions fairness; the network counted votes, and when the tails give all
-# it found that three of them outvote one head, who gets next to nothing whatever it gives. Why does
-# the head not leave, and ruin it for everybody? Real heads did. These virtual players have seen 240
-# blocks, none under a mechanism like this one, so they do not know. That is what the repeat is for:
-# play the mechanism, clone again, train again. Take the picture as a sign of life, from a twentieth
-# of the real run, and not as a result.
+# it found that three of them outvote one head, who gets nothing for half of its coins and less than
+# its due for all of them. Why does the head not leave, and ruin it for everybody? Real heads did.
+# These virtual players have seen 240 blocks, none under a mechanism like this one, so they do not
+# know. That is what the repeat is for: play the mechanism, clone again, train again. Take the
+# picture as a sign of life, from a twentieth of the real run, and not as a result.
 
 # %% [markdown]
 # ## Without human data

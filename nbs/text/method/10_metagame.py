@@ -729,9 +729,9 @@ fig.tight_layout()
 # %% [markdown]
 # People and bots disagree about everything: what pays bots best (left) starves a society of people,
 # who stop giving when giving brings them nothing. The participants find the right end of the
-# manifold and the right order of the three levels of w. They are more of one mind than the
-# published networks: their worst fares worse, their best better. Figure 1C, all that they were
-# fitted to, has only w=1 and w=1/4 in it: on what lies elsewhere the participants extrapolate.
+# manifold and the right order of the three levels of w. They are less of one mind than the
+# published networks: their worst fares better, their best worse. What they were fitted to has only
+# w=1 and w=1/4 in it: on what lies elsewhere the participants extrapolate.
 #
 # ### The unit matters
 #

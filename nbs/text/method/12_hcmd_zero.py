@@ -807,12 +807,12 @@ assert moved[2] > 2 * moved[0], (
 # %% [markdown]
 # The random referee shares almost equally. The first one trained has taken an accident for a law:
 # nearly everything goes to the head, whatever anybody gives, and even the random referee gets more
-# votes. The second was trained on the data that came of it, and pays by contribution. Nobody told
-# it to. Vote weights learned from a few hundred accidents are partly luck, and so is a mechanism
-# made to please them. With so few votes a first step may well go down; the next data set, played
-# under that step, shows what was wrong with it. Whether later mechanisms beat earlier ones all the
-# way, and what they make of the head, is for the full run in 26 to say. How far the models can be
-# trusted is for 17.
+# votes. The second was trained on the data that came of it, and goes to the other extreme: next to
+# nothing for the head, whom three tails outvote. Vote weights learned from a few hundred accidents
+# are partly luck, and so is a mechanism made to please them. With so few votes a first step may
+# well go down; the next data set, played under that step, shows what was wrong with it. Whether
+# later mechanisms beat earlier ones all the way, and what they make of the head, is for the full
+# run in 26 to say. How far the models can be trusted is for 17.
 
 # %% [markdown]
 # ## Recap

@@ -828,7 +828,7 @@ for name, first in orders.items():
     share[name] = collect_votes(jax.random.key(5), played, ordered).vote.mean()
 print(share.round(3).to_dict())
 assert abs(share["alternating"] - 0.5) < 0.03
-assert share["agent first"] < 0.47 and share["agent second"] > 0.53
+assert share["agent first"] < 0.48 and share["agent second"] > 0.52
 
 # %% [markdown]
 # A mechanism loses to its own copy by going first. The paper counterbalanced Experiments 2 to 4,

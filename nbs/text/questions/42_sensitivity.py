@@ -15,44 +15,44 @@
 # ---
 
 # %% [markdown]
-# # Sensitivity to `loss`
+# # Sensitivity to the population
 #
-# > The same run under several values of the one number that Figure 1C leaves open goes in; what hangs on it comes out.
+# > The same run among several populations, calibrated alike with another `loss`, goes in; what hangs on it comes out.
 #
 # *Outputs: profile `laptop`, seed 0, iteration 1; made at commit `a4bdf25`.*
 
 # %% tags=["parameters"]
 folder = "runs/laptop"
 profile = "laptop"
-losses = "0.0 0.5 1.0 2.0"
-default = 1.0  # the run itself
+populations = "0 1 2 3"
+default = 0  # the run itself
 last_iteration = 1
 
 # %% [markdown]
-# How strongly do people resent it when their coins do not come back? The published curves do not
-# say: every value of `loss` fits them about equally well. So everything that was measured once is
-# measured again for each value, one seed each, and shown side by side. What stays put may be
-# believed; what moves was decided by an assumption.
+# How strongly do people resent it when their coins do not come back? The data hardly tell: several
+# values of `loss` fit them about equally well (03_participants). So everything that was measured
+# once is measured again for each population, one seed each, and shown side by side. What stays put
+# may be believed; what moves was decided by an assumption.
 
 # %%
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from democratic_ai import figures, mechanisms, statistics
+from democratic_ai import figures, mechanisms, participants, statistics
 from democratic_ai.engine import published, runs, store
 
 here = runs.open_run(folder, runs.seed(0) / "fig1c.csv", made_with="sensitivity")
-values, place = losses.split(), {}
-for value in values:
-    part = "" if float(value) == default else runs.of_loss(value)
-    place[value] = here / part / runs.seed(0)
-last = {value: place[value] / runs.iteration(last_iteration) for value in values}
+numbers, place = [int(k) for k in populations.split()], {}
+for k in numbers:
+    part = "" if k == default else runs.of_population(k)
+    place[k] = here / part / runs.seed(0)
+last = {k: place[k] / runs.iteration(last_iteration) for k in numbers}
 
 
 # %%
-def curve_errors(value):
+def curve_errors(k):
     "Give mean distances in Figure 1C: people's means, participants, virtual players."
-    curves = pd.read_csv(place[value] / "fig1c.csv")
+    curves = pd.read_csv(place[k] / "fig1c.csv")
     axes = ["mechanism", "tail_endowment", "role", "round"]
     cells = curves.pivot_table(
         index=axes, columns="source", values="relative_contribution"
@@ -65,10 +65,10 @@ def curve_errors(value):
     }
 
 
-def metagame_error(value):
+def metagame_error(k):
     "Give the mean distance of win probabilities from Table S2."
     s2 = statistics.compare_with_published(
-        pd.read_csv(last[value] / "metagame.csv"),
+        pd.read_csv(last[k] / "metagame.csv"),
         published.read("table_s2_metagame"),
         on=["row_v", "row_w", "col_v", "col_w"],
         value="win_probability",
@@ -77,10 +77,10 @@ def metagame_error(value):
 
 
 # %%
-def votes_for_hcrm(value):
+def votes_for_hcrm(k):
     "Give shares of virtual players' votes, and their mean distance from Table S1b."
     s1b = statistics.compare_with_published(
-        pd.read_csv(last[value] / "votes.csv"),
+        pd.read_csv(last[k] / "votes.csv"),
         published.read("table_s1b_virtual_votes"),
         on=["rival", "tail_endowment"],
         value="vote_share",
@@ -95,9 +95,9 @@ def votes_for_hcrm(value):
     return found
 
 
-def share_below_half(value):
+def share_below_half(k):
     "Give the mean share of a head that gives less than half, of tails that give all."
-    beach = pd.read_csv(last[value] / "beach.csv").query(
+    beach = pd.read_csv(last[k] / "beach.csv").query(
         "mechanism == 'hcrm' and tail_contribution_sum == 3 * tail_endowment"
     )
     share = beach[beach.head_contribution < 5].head_share.mean()
@@ -107,12 +107,12 @@ def share_below_half(value):
 # %%
 measures = (curve_errors, metagame_error, votes_for_hcrm, share_below_half)
 rows = []
-for value in values:
-    row = {"loss": float(value)}
+for k in numbers:
+    row = {"population": k, "loss": participants.calibrated(k).loss}
     for measure in measures:
-        row |= measure(value)
+        row |= measure(k)
     rows.append(row)
-table = pd.DataFrame(rows)
+table = pd.DataFrame(rows).sort_values("loss")
 store.write_table(here / runs.SENSITIVITY / "loss_sensitivity.csv", table)
 WORDS = {
     "loss": "`loss`",
@@ -157,6 +157,5 @@ with figures.style():
     for ax in (left, right):
         ax.legend(fontsize="x-small")
 figures.save(figure, here / runs.SENSITIVITY / "loss_sensitivity.svg")
-floats = [float(value) for value in values]
-stamp = store.provenance(profile=profile, seeds=[0], losses=floats)
+stamp = store.provenance(profile=profile, seeds=[0], populations=numbers)
 store.write_json(here / runs.SENSITIVITY / "provenance.json", stamp)

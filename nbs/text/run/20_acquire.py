@@ -25,7 +25,7 @@
 folder = "runs/paper/seed0/iter1"  # where this iteration's files go
 seed = 0
 iteration = 1
-loss = 1.0  # how strongly participants resent coins that did not come back
+population = 0  # which stand-in participants, 0 = the calibrated ones
 pilot_blocks = 4809
 holdout_blocks = 288
 repeat_groups = 821
@@ -37,11 +37,10 @@ repeat_groups = 821
 # **repeat** of Democratic AI's loop, and it matters: a virtual player that never met a mechanism
 # like HCRM cannot foresee how people would react to it.
 #
-# Nobody here is a person. `loss` is the one number of the population that the published curves do
-# not determine (see 03_participants).
+# Nobody here is a person. `population` says which of the calibrated populations plays (see
+# 03_participants); other than 0 serves the sensitivity analysis.
 
 # %%
-from dataclasses import replace
 from functools import partial
 
 import jax
@@ -50,12 +49,12 @@ from democratic_ai import data, graphnet, mechanisms, participants
 from democratic_ai.engine import runs, store, streams
 
 here = runs.open_run(folder)
-population = replace(participants.calibrated(), loss=loss)
+crowd = participants.calibrated(population)
 stream = partial(streams.stream, seed, "acquire", iteration)
 
 # %%
 if iteration == 0:
-    plays = participants.pilot(stream("plays"), population, n_blocks=pilot_blocks)
+    plays = participants.pilot(stream("plays"), crowd, n_blocks=pilot_blocks)
 else:
     before = here.parent / runs.iteration(iteration - 1) / "mechanism.safetensors"
     params = store.load_parameters(before, graphnet.init(jax.random.key(0)))
@@ -65,11 +64,11 @@ else:
     for name, rival in mechanisms.BASELINES.items():
         against = {"rival": rival, "rival_name": name, "n_groups": share}
         key = stream("plays", name)
-        played = participants.play_against_rival(key, population, *trained, **against)
+        played = participants.play_against_rival(key, crowd, *trained, **against)
         plays.append(played)
     plays = data.concatenate(plays)
 n_groups = holdout_blocks // 3
-holdout = participants.holdout(stream("holdout"), population, n_groups=n_groups)
+holdout = participants.holdout(stream("holdout"), crowd, n_groups=n_groups)
 
 # %%
 table = data.plays_to_table(plays)

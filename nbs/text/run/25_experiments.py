@@ -24,7 +24,7 @@
 # %% tags=["parameters"]
 folder = "runs/paper/seed0"
 seed = 0
-loss = 1.0
+population = 0  # which stand-in participants, 0 = the calibrated ones
 last_iteration = 1
 curve_games = 4096  # games for each cell of Figure 1C
 # RM, which does not depend on the participants
@@ -34,7 +34,6 @@ group_fraction = 1.0  # of the numbers of groups in the original experiments
 people_folder = "data/released"
 
 # %%
-from dataclasses import replace
 from functools import partial
 
 import jax
@@ -56,9 +55,10 @@ last = here / runs.iteration(last_iteration)
 stream = partial(streams.stream, seed, "experiments")
 people = all(path.exists() for path in released.experiment_files(people_folder))
 stand_ins = (
-    "Participants here are **stand-ins**: their play was calibrated on Figure 1C, "
-    "their votes, the human referees and the answers to the seven\n"
-    "questions on nothing at all (14_experiments says what was assumed). "
+    "Participants here are **stand-ins**: their play was calibrated on real choices "
+    "and summaries of play without any election,\n"
+    "their votes, the human referees and the answers to the seven questions "
+    "on nothing at all (14_experiments says what was assumed). "
     "What follows is a rehearsal of the experiments, not evidence about people."
 )
 real = (
@@ -78,13 +78,13 @@ Markdown(real if people else stand_ins)
 if people:
     trials, votes = released.read_experiments(people_folder)
 else:
-    population = replace(participants.calibrated(), loss=loss)
+    crowd = participants.calibrated(population)
     template = graphnet.init(jax.random.key(0))
     paths = (last / "mechanism.safetensors", rational)
     trained = [store.load_parameters(path, template) for path in paths]
     hcrm, rm = (graphnet.mechanism(params) for params in trained)
     groups = experiments.plan(fraction=group_fraction)
-    contest = (population, hcrm, rm)
+    contest = (crowd, hcrm, rm)
     trials, votes = experiments.run(stream("sessions"), *contest, groups=groups)
 source = trials.source[0]
 store.write_table(here / "trials.parquet", trials)
@@ -122,7 +122,7 @@ size = {"n_games": curve_games}
 if people:
     curves[source] = experiments.contribution_means(trials)
 else:
-    seated = participants.with_or_without_referee(population)
+    seated = participants.with_or_without_referee(participants.calibrated(population))
     curves[source] = participants.fig1c_curves(stream("curves", source), seated, **size)
 bots = lambda referee: virtual
 key = stream("curves", "virtual_players")

@@ -24,7 +24,7 @@
 # %% tags=["parameters"]
 folder = "runs/paper/seed0/hcmd_zero"
 seed = 0
-loss = 1.0  # how strongly participants resent coins that did not come back
+population = 0  # which stand-in participants, 0 = the calibrated ones
 group_fraction = 1.0  # of the original numbers of groups
 hcmd_games = 1000  # pairs of games in an update of the mechanism
 # the original's updates are divided by this and its learning rate multiplied,
@@ -64,7 +64,7 @@ from democratic_ai.engine import runs, store, streams
 
 here = runs.open_run(folder)
 stream = partial(streams.stream, seed, "hcmd_zero")
-population = replace(participants.calibrated(), loss=float(loss))
+crowd = participants.calibrated(population)
 
 # %% [markdown]
 # The sizes are the original's, divided in the smaller profiles: fewer groups, fewer games in an
@@ -101,12 +101,12 @@ else:
     made = store.provenance(seed=seed, minutes=0.0)
 store.write_json(made_by, made)
 steps = (
-    partial(hcmd_zero.acquire, population=population),
+    partial(hcmd_zero.acquire, population=crowd),
     partial(hcmd_zero.fit_models, checkpoint=kept),
     partial(hcmd_zero.optimise, checkpoint=kept),
     hcmd_zero.converge,
 )
-resumed = {"folder": kept / code, "settings": population}
+resumed = {"folder": kept / code, "settings": crowd}
 record = hcmd_zero.run(config, *steps, key=stream("run"), first=first, **resumed)
 minutes = made["minutes"] + (time.monotonic() - begun) / 60
 store.write_json(made_by, made | {"minutes": minutes})
@@ -172,7 +172,7 @@ predicted.pivot(**axes, values="ratio").round(3)
 
 # %%
 larger = replace(config, groups=(500,) * n_iterations)
-asked, new_groups = {"population": population, "config": larger}, {}
+asked, new_groups = {"population": crowd, "config": larger}, {}
 for s in stop_reasons:
     new_groups[str(s)] = hcmd_zero.acquire(stream("new_groups", s), record, s, **asked)
 predicted_new = hcmd_evaluation.cross_entropies(record | {"data": new_groups})
@@ -267,7 +267,7 @@ rows = []
 for rival in ("liberal_egalitarian", "libertarian"):
     for s in range(n_iterations + 1):
         met = (trained[s], mechanisms.BASELINES[rival], seated)
-        votes = hcmd_evaluation.votes_against(stream("course"), population, *met)
+        votes = hcmd_evaluation.votes_against(stream("course"), crowd, *met)
         share = np.asarray(votes).reshape(len(config.tails), -1).mean(1)
         shares = zip(config.tails, share, strict=True)
         rows += [(rival, s, tail, x) for tail, x in shares]
@@ -292,7 +292,7 @@ contenders = {
     "liberal_egalitarian": mechanisms.liberal_egalitarian,
 }
 key = stream("experiment", "plays")
-plays = experiments.play_experiment(key, population, groups, contenders)
+plays = experiments.play_experiment(key, crowd, groups, contenders)
 trials = experiments.trial_table(plays, pd.concat([groups] * 3), source="participants")
 votes = experiments.collect_votes(stream("experiment", "votes"), plays, groups)
 trials, votes = experiments.validate(trials, votes)
