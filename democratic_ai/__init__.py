@@ -10,8 +10,8 @@ Vote
     `voting` (from payouts to votes), `metagame` (every mechanism against every other)
 Train
     `graphnet` (the mechanism network), `scg` (gradients through sampled play),
-    `training` (HCRM, RM), `hcmd_zero` (the second system), `hcmd_evaluation` (how far
-    its models can be trusted)
+    `training` (HCRM, RM), `repeat` (when to stop going round), `hcmd_zero` (the second
+    system), `hcmd_evaluation` (how far its models can be trusted)
 Elect
     `metagame.elect` (put a mechanism up for election), `experiments` (the paper's with
     participants), `released` (the authors' files)
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         participants,
         rational,
         released,
+        repeat,
         scg,
         statistics,
         training,
@@ -65,6 +66,7 @@ __all__ = [
     "graphnet",
     "scg",
     "training",
+    "repeat",
     "hcmd_zero",
     "hcmd_evaluation",
     "experiments",
