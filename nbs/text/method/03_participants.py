@@ -413,8 +413,8 @@ fig.tight_layout()
 # differences:
 #
 # $$\hat\beta_i = \frac{S_{xy} + k\,\beta_0}{S_{xx} + k}, \qquad
-# S_{xy} \leftarrow (1-\phi)\,S_{xy} + \tfrac13 \sum_j l_{ij}\,(c_j - c_i)(y_j - y_i) + \Delta
-# c_i\,\Delta y_i,$$
+# S_{xy} \leftarrow (1-\phi)\,S_{xy} + \tfrac13 \sum_j l_{ij}\,(c_j - c_i)(y_j - y_i)
+# {} + \Delta c_i\,\Delta y_i,$$
 #
 # and $S_{xx}$ likewise with $(c_j - c_i)^2$ and $(\Delta c_i)^2$. The prior, $k$ coins² of evidence
 # for a return of $\beta_0$, is what people believe before they have seen anything (ridge
@@ -493,12 +493,12 @@ table.round(2)
 #
 # ## Learning
 #
-# The inclination moves by six things, each a term: what giving seems to bring; the others; what one
-# did just now; coins that did not come back; and the way back to the disposition.
+# The inclination moves by five things, each a term: what giving seems to bring; the others; what
+# one did just now; coins that did not come back; and the way back to the disposition.
 #
 # $$g_i \leftarrow g_i + a \tanh\big(m(\hat\beta_i - \beta^*)\big) + \frac{\kappa_i}{3}\sum_j l_{ij}\,(\rho_j - \rho_i) + n\,\big(\rho_i - \sigma(g_i)\big)
-# - \lambda\Big(\frac{\max(c_i - y_i, 0)}{c_i}\Big)^2 + p\,(h_i - g_i), \qquad \rho_i =
-#   \frac{c_i}{e_i}.$$
+# {} - \lambda\Big(\frac{\max(c_i - y_i, 0)}{c_i}\Big)^2 + p\,(h_i - g_i), \qquad
+# \rho_i = \frac{c_i}{e_i}.$$
 #
 # Because the disposition does not include trust in a referee, trust fades unless it pays: at rate
 # $p$, as far as the own inclination goes.

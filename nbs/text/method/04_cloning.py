@@ -912,9 +912,7 @@ shown.round(3)
 # Numbers are nats, and the error is that of the difference over groups. People are harder to
 # foretell than any crowd of ours, and yet the network that learned from people gains more on the
 # tables here than the clone did on the hold-out of stand-ins. The clone of stand-ins has never met
-# these people and comes near a table that has counted a thousand choices of theirs. With the first
-# stand-ins of this project, which were independent throwers of dice, a clone of the paper's size
-# was worse than that by three tenths of a nat.
+# these people and comes near a table that has counted a thousand choices of theirs.
 #
 # ## Recap
 #

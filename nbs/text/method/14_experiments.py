@@ -828,7 +828,9 @@ for name, first in orders.items():
     share[name] = collect_votes(jax.random.key(5), played, ordered).vote.mean()
 print(share.round(3).to_dict())
 assert abs(share["alternating"] - 0.5) < 0.03
-assert share["agent first"] < 0.48 and share["agent second"] > 0.52
+two_errors = 1 / np.sqrt(4 * len(same))  # of a share of so many votes
+assert share["agent first"] < 0.5 - two_errors
+assert share["agent second"] > 0.5 + two_errors
 
 # %% [markdown]
 # A mechanism loses to its own copy by going first. The paper counterbalanced Experiments 2 to 4,

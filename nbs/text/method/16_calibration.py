@@ -420,9 +420,9 @@ def summarise(
 # | slopes of Figure 3C, each | .05 coins |
 #
 # Three times that sum is made small, together with the real choices' log-likelihood, of which .02
-# nats a choice are one unit. The sources
-# are not independent (the moments come from the real choices), and people of four cities are not
-# those of the online study. So the sum is a way of weighing, not a likelihood.
+# nats a choice are one unit. The sources are not independent (the moments come from the real
+# choices), and people of four cities are not those of the online study. So the sum is a way of
+# weighing, not a likelihood.
 
 # %%
 #| export
@@ -729,8 +729,7 @@ table.round(2)
 # Read the rows as the paper does: contributions fall with time under strict egalitarian and rise
 # under libertarian, and under liberal egalitarian tails rise while heads stay flat; heads differ
 # among tail endowments under the last two, and not under strict egalitarian. Our people say the
-# same. With the first stand-ins of this project, persons nearly alike, the two F were 26 and 115,
-# and strict egalitarian's heads differed with p = .005.
+# same.
 #
 # ## What each piece is worth
 #
