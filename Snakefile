@@ -47,6 +47,7 @@ RUN = runs.of_profile(PROFILE)
 CHAIN = RUN / "{run}"  # a seed with the profile's population, seed0, or with another, population2/seed0
 ITERATION = CHAIN / runs.iteration("{i}")
 SEED = RUN / runs.seed("{seed}")
+CONTROL = SEED / runs.CONTROL
 FIRST = RUN / runs.seed(0)
 RM = runs.rational()
 RESULTS, SENSITIVITY, QUESTIONS, SWEEP = (RUN / part for part in (runs.RESULTS, runs.SENSITIVITY, runs.QUESTIONS, runs.SWEEP))
@@ -72,39 +73,63 @@ def last(name):
     return runs.iteration(LAST) / name
 
 
-def so_far(name):
-    """List a file of this iteration and of all before it."""
-    return lambda w: [RUN / w.run / runs.iteration(i) / name for i in range(int(w.i) + 1)]
+def earlier(name):
+    """List a file of all iterations before this one."""
+    return lambda w: [RUN / w.run / runs.iteration(i) / name for i in range(int(w.i))]
 
 
 def before(name):
-    """List a file of the iteration before, if there is one."""
-    return lambda w: [RUN / w.run / runs.iteration(int(w.i) - 1) / name] if int(w.i) else []
+    """List a file of the iteration before; nothing for the first one, and for what is in no iteration."""
+    place = lambda w: RUN / w.run / runs.iteration(int(w.i) - 1)
+    return lambda w: [place(w) / name] if int(w.get("i", 0)) else []
 
 
-# --- Democratic AI: acquire, clone, metagame, train, and again -----------------------------------------------------
+VERDICT = before("foresight.json")  # on whether to stop
 
+
+# --- Democratic AI: acquire; then clone, metagame, train, repeat, and again ----------------------------------------
+
+# The chain has all iterations that `n_iterations` allows. Those after the one that met the rule of the repeat are copies
+# of it (CARRY_OVER), so that the last one holds what was elected, whichever it is.
 CODE = stale.Checkout()
 step = partial(steps.Step, CODE, setting)
 OF_ITERATION = {"iteration": "{i}"}
 CHAINED = 1  # priority of the chain of iterations, on which all else waits
 RATIONAL = "train_games election_blocks train_updates="
+REPEAT = "judging_groups repeat_groups election_blocks population"
 DEMOCRATIC_AI = {
-    "acquire": step(
-        "20_acquire", ITERATION, [before(MECHANISM)], "pilot_blocks holdout_blocks repeat_groups population", OF_ITERATION, priority=CHAINED
-    ),
+    "acquire": step("20_acquire", CHAIN, [], "pilot_blocks holdout_blocks population", priority=CHAINED),
     "clone": step(
-        "21_clone", ITERATION, [so_far("plays.parquet"), ITERATION / "holdout.parquet"],
-        "clone_games clone_updates", OF_ITERATION,
+        "21_clone", ITERATION, [CHAIN / "plays.parquet", CHAIN / "holdout.parquet", earlier("plays.parquet"), VERDICT],
+        "clone_games clone_updates entropy_weight", OF_ITERATION,
         priority=CHAINED,
     ),
-    "metagame": step("22_metagame", ITERATION, [ITERATION / PLAYERS], "metagame_blocks", OF_ITERATION, priority=CHAINED),
+    "metagame": step("22_metagame", ITERATION, [ITERATION / PLAYERS, VERDICT], "metagame_blocks", OF_ITERATION, priority=CHAINED),
     "train": step(
-        "23_train", ITERATION, [ITERATION / PLAYERS, ITERATION / "metagame.json"],
+        "23_train", ITERATION, [ITERATION / PLAYERS, ITERATION / "metagame.json", VERDICT],
         "train_games train_updates", OF_ITERATION,
         priority=CHAINED,
     ),
-    "elect": step("24_elect", ITERATION, [ITERATION / PLAYERS, ITERATION / MECHANISM], "election_blocks", OF_ITERATION),
+    "repeat": step(
+        "28_repeat", ITERATION, [ITERATION / PLAYERS, ITERATION / MECHANISM, VERDICT], REPEAT, OF_ITERATION, priority=CHAINED
+    ),
+    "elect": step(
+        "24_elect", ITERATION, [ITERATION / PLAYERS, ITERATION / MECHANISM, VERDICT, before("votes.csv")],
+        "election_blocks", OF_ITERATION,
+    ),
+    # the control of the first repeat: as many updates more, without the new groups
+    "control_clone": step(
+        "21_clone", CONTROL, [SEED / "plays.parquet", SEED / "holdout.parquet"],
+        "clone_games entropy_weight", {"iteration": 0, "clone_updates": 2 * int(setting["clone_updates"])},
+        priority=-1,
+    ),
+    "control_metagame": step("22_metagame", CONTROL, [CONTROL / PLAYERS], "metagame_blocks", {"iteration": 0}, priority=-1),
+    "control_train": step(
+        "23_train", CONTROL, [CONTROL / PLAYERS, CONTROL / "metagame.json"],
+        "train_games train_updates", {"iteration": 0},
+        priority=-1,
+    ),
+    "control_repeat": step("28_repeat", CONTROL, [CONTROL / PLAYERS, CONTROL / MECHANISM], REPEAT, {"iteration": 0}, priority=-1),
     # RM; the chain of iterations is longer
     "rational": step("27_rational", SEED / RM, settings=f"{RATIONAL}rational_updates", priority=-1),
     # the three other populations of rational players in Table ST2; nothing but that table waits for them
@@ -161,7 +186,9 @@ OVER_SEEDS = {"folder": RUN, "n_seeds": len(SEEDS)}
 AT_THE_LAST = OVER_SEEDS | {"last_iteration": LAST}
 COMPARISONS = [runs.rational(theta, sigma) / "votes.csv" for theta in (1, 3) for sigma in (1, 3)]
 TABLES = [RESULTS / name for name in runs.WRITES["39_tables"]]
-OF_ITERATIONS = [runs.iteration(i) / "votes.csv" for i in range(LAST + 1)]
+OF_ITERATIONS = [runs.iteration(i) / name for i in range(LAST + 1) for name in ("votes.csv", "foresight.json")]
+FORESIGHT = [runs.iteration(i) / "foresight.csv" for i in range(LAST + 1)]
+CONTROLS = [RUN / runs.seed(k) / runs.CONTROL / "foresight.json" for k in COMPARED if LAST]
 HEADLINES = [RESULTS / name for name in runs.WRITES["37_numbers"]]
 BESIDE = ("data/fig1c.csv", "tables/figS2.csv", "tables/text_statistics.csv")
 DEMOCRATIC_AI |= {
@@ -181,7 +208,7 @@ DEMOCRATIC_AI |= {
         "39_tables", RESULTS,
         [
             *VOTES, *each(RM / "training.csv", last("metagame.csv"), last("cloning.csv"), *OF_ITERATIONS),
-            *each(*COMPARISONS, seeds=COMPARED),
+            *each(*COMPARISONS, seeds=COMPARED), *CONTROLS,
         ],
         parameters=AT_THE_LAST,
     ),
@@ -191,7 +218,7 @@ DEMOCRATIC_AI |= {
             *(RESULTS / name for name in BESIDE),
             *(*FIGURES, *TABLES),  # figures are not read, but what they took is: numbers count time and memory
             *(SURFACE, *VOTES, *each(RM / "training.csv", *map(last, ("votes.csv", "metagame.csv", "metagame.json")))),
-            *(FIRST / runs.iteration(0) / name for name in ("plays.parquet", PLAYERS)),
+            *(FIRST / name for name in ("plays.parquet", runs.iteration(0) / PLAYERS)),
         ],
         parameters=AT_THE_LAST,
     ),
@@ -221,21 +248,23 @@ ASSUMPTIONS = {
     ),
     "readings": step(
         "41_readings", SENSITIVITY,
-        [FIRST / runs.iteration(0) / "plays.parquet", FIRST / last(PLAYERS), FIRST / last("metagame.json")],
-        "train_games train_updates election_blocks",
+        [
+            *(FIRST / name for name in ("plays.parquet", *map(last, (PLAYERS, MECHANISM, "metagame.json", "foresight.json")))),
+            *(FIRST / runs.iteration(i) / "plays.parquet" for i in range(LAST)),
+        ],
+        "judging_groups train_games train_updates election_blocks",
         {"folder": FIRST / runs.iteration(LAST), "results": SENSITIVITY},
     ),
 }
 
 # --- other hyper-parameters of the virtual players, one at a time around the paper's -------------------------------
 
-PILOT = FIRST / runs.iteration(0)
 SWEEP_STEPS = {
     "try_players": step(
-        "21_clone", SWEEP / "{tried}" / runs.seed("{seed}"), [PILOT / "plays.parquet", PILOT / "holdout.parquet"],
+        "21_clone", SWEEP / "{tried}" / runs.seed("{seed}"), [FIRST / "plays.parquet", FIRST / "holdout.parquet"],
         "clone_games clone_updates",
         lambda w: {
-            "folder": PILOT,
+            "folder": FIRST / runs.iteration(0),
             "results": SWEEP / w.tried / runs.seed(w.seed),
             "changed": "" if w.tried == runs.AS_PUBLISHED else w.tried,
         },
@@ -267,6 +296,7 @@ EXECUTE = (
     " || {{ [ $? -lt 128 ] || echo DeadKernelError >>{log}; false; }}"  # papermill itself was killed
     " && mv {output.notebook}.part.ipynb {output.notebook} && echo {params.recipe:q} >{output.recipe}"
 )
+CARRY_OVER = "for file in {output}; do cp $(dirname {params.verdict})/$(basename $file) $file; done"
 BEGUN = time.time()
 
 
@@ -328,6 +358,7 @@ for rule_name, made in (DEMOCRATIC_AI | HCMD_STEPS | ASSUMPTIONS | SWEEP_STEPS).
             notebook=runs.notebook(made.notebook),
             given=partial(steps.given, made),
             recipe=partial(steps.recipe, made),
+            verdict=VERDICT,
         priority: made.priority
         shell:
-            EXECUTE
+            f"if grep -qs '\"met\": true' {{params.verdict}} </dev/null; then {CARRY_OVER}; else {EXECUTE}; fi"

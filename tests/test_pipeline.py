@@ -35,17 +35,16 @@ def plan(house, *configuration, target="all"):
 
 
 def test_a_run_of_two_iterations_and_two_seeds_has_its_steps(house):
-    code, said = plan(house, "profile=laptop", "seeds=2")
+    code, said = plan(house, "profile=smoke", "seeds=2")
     assert code == 0, said
     counted = dict(
         line.split()
         for line in said.splitlines()
         if len(line.split()) == 2 and line.split()[1].isdigit()
     )
-    assert {
-        rule: int(counted[rule])
-        for rule in ("acquire", "clone", "metagame", "train", "elect")
-    } == dict.fromkeys(("acquire", "clone", "metagame", "train", "elect"), 4)
+    repeated = ("clone", "metagame", "train", "repeat", "elect")
+    assert {rule: int(counted[rule]) for rule in repeated} == dict.fromkeys(repeated, 4)
+    assert int(counted["acquire"]) == 2 and int(counted["control_repeat"]) == 1
     assert int(counted["experiments"]) == 2 and int(counted["tables"]) == 1
     assert int(counted["self_play"]) == 2
     assert int(counted["hcmd_figures"]) == int(counted["numbers"]) == 1
@@ -173,9 +172,9 @@ def finished(house):
     return house
 
 
-def stale_rules(house):
+def stale_rules(house, target="all"):
     "Name the rules that a dry run would do again for a reason of their own."
-    code, said = run(house, "--dry-run")
+    code, said = run(house, "--dry-run", target=target)
     assert code == 0, said
     blocks = re.findall(r"rule (\w+):\n(?:    .*\n)*?    reason: (.*)\n", said)
     return {
@@ -214,7 +213,7 @@ def test_after_a_change_the_steps_that_it_touches_are_done_again_and_no_others(
         r"(?m)(?<=^\[smoke\]$)((?:\n.*)*?\ntrain_updates = )400",
         r"\g<1>500",
     )
-    assert stale_rules(finished) - stale_now == {"train"}
+    assert stale_rules(finished) - stale_now == {"train", "control_train"}
 
 
 def test_a_finished_run_says_beside_each_step_what_made_it(finished):
@@ -225,7 +224,38 @@ def test_a_finished_run_says_beside_each_step_what_made_it(finished):
     assert made["settings"] == {
         "clone_games": "128",
         "clone_updates": "3000",
+        "entropy_weight": "0",
     }
+
+
+@pytest.mark.parametrize("met", [True, False])
+def test_what_follows_the_iteration_that_met_the_rule_is_a_copy_of_it(house, met):
+    step = "22_metagame"
+    stub(
+        house,
+        "here=$(dirname $2) step=$(basename $2 .ipynb.part.ipynb)",
+        "echo $here/$step >>called",
+        "case $step in",
+        *(
+            f"{name}) files='{' '.join(files)}';;"
+            for name, files in runs.WRITES.items()
+        ),
+        "esac",
+        "for file in $files; do echo $here >$here/$file; done",
+        f"""[ $step != 28_repeat ] || echo '{json.dumps({"met": met})}' \
+            >$here/foresight.json""",
+        "echo $here >$2",
+    )
+    seed = Path("runs/smoke/seed0")
+    code, said = run(house, target=str(seed / "iter1/votes.csv"))
+    assert code == 0, said
+    called = (house / "called").read_text().split()
+    assert f"{seed}/iter0/{step}" in called
+    assert (f"{seed}/iter1/{step}" in called) != met
+    made_in = "iter0" if met else "iter1"
+    for name in (*runs.WRITES[step], f"{step}.ipynb"):
+        assert (house / seed / "iter1" / name).read_text() == f"{seed / made_in}\n"
+    assert stale_rules(house, str(seed / "iter1/votes.csv")) == set()
 
 
 TRACEBACK = r"Traceback (most recent call last):\n  File x\n"
@@ -254,10 +284,8 @@ def test_a_step_passes_on_its_progress_and_one_sentence_says_why_it_failed(
         "host",
         "rules",
         "reason",
-        target="runs/smoke/seed0/iter0/plays.parquet",
+        target="runs/smoke/seed0/plays.parquet",
     )
     assert code != 0 and "acquiring, 3 of 7" in said.splitlines()
     assert "File x" not in said
-    assert f"runs/smoke/seed0/iter0/20_acquire: {last}" in "\n".join(
-        said.splitlines()[-6:]
-    )
+    assert f"runs/smoke/seed0/20_acquire: {last}" in "\n".join(said.splitlines()[-6:])

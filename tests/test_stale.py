@@ -294,6 +294,7 @@ def test_the_steps_that_read_a_published_table_are_stale_when_it_changes(
         "20_acquire",
         "25_experiments",
         "26_hcmd_zero",
+        "28_repeat",
         "41_readings",
         "42_sensitivity",
     }

@@ -53,7 +53,7 @@ os.chdir(workshop.name)  # the examples below write files; nothing of them stays
 # ## Folders
 #
 # A profile has one folder. Below it stand a folder for each seed and, in that, one for each
-# iteration of acquire, clone, metagame, train:
+# iteration of clone, metagame, train and repeat:
 #
 #     runs/smoke/seed0/iter0/plays.parquet
 #
@@ -74,6 +74,8 @@ assert not Path(sought).exists(), "nobody is told before somebody looks for it"
 # %%
 #| export
 HCMD_ZERO = Path("hcmd_zero")  # in a seed's folder: the second system
+# in a seed's folder: the first iteration with more updates and no new groups
+CONTROL = Path("control")
 RESULTS = Path("results")  # in a run's folder, like all below: what all seeds say
 SENSITIVITY = Path("sensitivity")  # what hangs on assumptions
 QUESTIONS = Path("hcmd_questions")  # arms of HCMD-zero, each with its seeds
@@ -100,7 +102,7 @@ def seed(
 def iteration(
     i: int | str,  # 0, 1, ..., or a pattern
 ) -> Path:  # in a seed's folder
-    "Name the folder of one round of acquire, clone, metagame, train."
+    "Name the folder of one round of clone, metagame, train, repeat."
     return Path(f"iter{i}")
 
 
@@ -207,6 +209,8 @@ def _all(pattern: str, names: str) -> tuple[str, ...]:
     return tuple(pattern.format(name) for name in names.split())
 
 
+# %%
+#| export
 _RUN = {
     "20_acquire": ("plays.parquet", "holdout.parquet"),
     "21_clone": ("players.safetensors", "cloning.csv"),
@@ -231,6 +235,7 @@ _RUN = {
         ),
     ),
     "27_rational": ("mechanism.safetensors", "training.csv", "votes.csv", "beach.csv"),
+    "28_repeat": ("plays.parquet", *_all("foresight{}", ".json .csv _votes.csv")),
 }
 
 # %%
@@ -261,6 +266,7 @@ _RESULTS |= {
     "35_supplementary": (
         *_all("figures/figS{}.svg", "1 2 3 4 5 6 7 8 9"),
         *_all("data/figS{}.csv", "1 2 3 4 5 6 7 8 9"),
+        *("figures/foresight.svg", "data/foresight.csv"),
         *_all("tables/figS{}.csv", "2 6"),
     ),
     "36_hcmd_zero": (
@@ -280,7 +286,7 @@ _RESULTS |= {
     "38_statistics": _all("tables/{}.csv", "findings text_statistics"),
     "39_tables": (
         *_all("tables/{}.csv", "s1a_votes s1b_virtual_votes s2_metagame iterations"),
-        *_all("tables/{}.csv", "st2 st2_training cloning"),
+        *_all("tables/{}.csv", "st2 st2_training cloning foresight"),
     ),
 }
 
@@ -306,7 +312,7 @@ WRITES = (
 )  # step -> files, by name in the folder of the step
 
 # %%
-assert len(WRITES) == 22 and all(
+assert len(WRITES) == 23 and all(
     len(set(files)) == len(files) for files in WRITES.values()
 )
 drawn = (name for step in WRITES if step[0] == "3" for name in WRITES[step])

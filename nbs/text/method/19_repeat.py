@@ -25,7 +25,8 @@
 # %% [markdown]
 # *In this notebook*: when the loop of Democratic AI ends. The paper repeats acquire, model and
 # optimise ("earlier incarnations" of HCRM were in its pilot) and does not say until when. We state
-# a rule. It uses blocks of play (02), elections (10) and intervals (11).
+# a rule. It uses blocks of play (02), stand-in participants (03), their votes (05) and intervals
+# (11).
 #
 # **The rule was written before any run that uses it.** It looks at no published number and at no
 # election result as such, only at whether a forecast came true.
@@ -45,21 +46,20 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import jax
 import numpy as np
+from jax import Array
 
-from democratic_ai import game, mechanisms, statistics
+from democratic_ai import data, game, mechanisms, participants, statistics, voting
 
 # %%
 #| hide
 from dataclasses import replace
 
-import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
-
-from democratic_ai import participants
 
 
 # %% [markdown]
@@ -236,9 +236,87 @@ for ax, tail, thought, did in zip(
 axes[0].set_ylabel("fraction given")
 fig.tight_layout()
 
+
 # %% [markdown]
 # Dashed: what they thought we would do, by forecasters who take people for more generous by one
 # logit. Solid: what we did. Brown are heads, blue are tails.
+
+# %% [markdown]
+# ## New groups
+#
+# Who judges? New groups, in the session of the experiments: a tutorial, then the new mechanism and
+# one of the three baselines in either order, then a vote. A third of the groups meets each
+# baseline. All their blocks are kept, for the next virtual players are to learn from them.
+
+# %%
+#| export
+class NewGroups(NamedTuple):
+    "What groups played and voted who met a mechanism for the first time."
+
+    plays: data.Plays  # all blocks: tutorial, mechanism and baseline
+    block: (
+        game.Block
+    )  # [G] under the mechanism, a third of the groups for each baseline
+    vote: np.ndarray  # [G, P] bool, True for the mechanism
+
+
+def _against(key, population, mechanism, name, rival_name, n_groups):
+    "Let groups play the mechanism and one baseline, and vote."
+    key_play, key_vote = jax.random.split(key)
+    rival = mechanisms.BASELINES[rival_name]
+    against = {"rival": rival, "rival_name": rival_name, "n_groups": n_groups}
+    plays = participants.play_against_rival(
+        key_play, population, mechanism, name, **against
+    )
+    of_session = lambda s: slice(s * n_groups, (s + 1) * n_groups)
+    first, second = (data.choose(plays, of_session(s)) for s in (1, 2))
+    new_first = np.asarray(first.mechanism == plays.names.index(name))
+    for_first = voting.stand_in_vote(key_vote, first.block, second.block)
+    vote = np.asarray(for_first) == new_first[:, None]
+    met = np.where(new_first, 1, 2) * n_groups + np.arange(n_groups)
+    return NewGroups(plays, data.choose(plays, met).block, vote)
+
+
+# %%
+#| export
+def new_groups(
+    key: Array,  # consumed: one part for each baseline
+    population: participants.Population,
+    mechanism: game.Mechanism,
+    name: str,  # what the data set calls it
+    *,
+    n_groups: int,  # in all, rounded up to a multiple of three
+) -> NewGroups:
+    "Let new groups meet a mechanism beside one of the baselines, and vote on both."
+    third = -(-n_groups // len(mechanisms.BASELINES))
+    keys = jax.random.split(key, len(mechanisms.BASELINES))
+    met = [
+        _against(one, population, mechanism, name, rival, third)
+        for one, rival in zip(keys, mechanisms.BASELINES, strict=True)
+    ]
+    blocks = jax.tree.map(
+        lambda *leaves: np.concatenate(leaves), *(m.block for m in met)
+    )
+    plays = data.concatenate([m.plays for m in met])
+    return NewGroups(plays, blocks, np.concatenate([m.vote for m in met]))
+
+
+# %% [markdown]
+# Fifteen hundred groups meet a libertarian under another name. Every third of them votes on him and
+# on the libertarian himself, which is a coin flip. The blocks are those of the mechanism alone, the
+# plays are all three.
+
+# %%
+met = new_groups(
+    jax.random.key(5), population, mechanisms.libertarian, "new", n_groups=1500
+)
+assert len(met.plays) == 3 * 1500 and met.vote.shape == (1500, 4)
+assert jnp.allclose(met.block.payout, 1.6 * met.block.contribution, atol=1e-4), (
+    "everybody gets the own contribution back, grown"
+)
+by_rival = met.vote.reshape(3, -1).mean(1)
+assert abs(by_rival[list(mechanisms.BASELINES).index("libertarian")] - 0.5) < 0.04
+print(dict(zip(mechanisms.BASELINES, by_rival.round(2).tolist(), strict=True)))
 
 # %% [markdown]
 # Without groups at a tail endowment there is nothing to compare:
@@ -252,8 +330,9 @@ print(refused.value)
 # %% [markdown]
 # ## Recap
 #
-# `free_play` averages what groups gave; `foresight_error` compares it with a forecast; `judge`
-# applies the `StopRule`.
+# `new_groups` lets people meet a mechanism; `free_play` averages what groups gave;
+# `foresight_error` compares it with a forecast; `judge` applies the `StopRule`. 28_repeat does this
+# after every training.
 #
 # Question to take along: a mechanism that gives everybody what they gave is foreseen perfectly by
 # anyone. Is it good? The rule says when to believe a forecast, and nothing about what to wish for.

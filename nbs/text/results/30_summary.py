@@ -73,8 +73,8 @@ SUMMARY |= {
     "fig3a_head_share_from_half": "the same when the head gives half or more",
     "cpu_minutes_per_seed": "minutes of computing for one seed, on one core",
     "minutes_per_seed": "minutes of its steps by the clock, other work beside them",
-    "minutes_of_the_chain": "minutes of its play, cloning, metagame and training,"
-    " which must follow one another",
+    "minutes_of_the_chain": "minutes of its play, cloning, metagame, training and"
+    " repeat, which must follow one another",
 }
 
 

@@ -240,7 +240,7 @@ steps = {  # left, bottom, words
     "acquire": (0.02, 1.2, "groups play under\nmany mechanisms", "20"),
     "model": (2.0, 1.2, "networks learn to play\nas the groups did", "21"),
     "optimise": (2.0, 0.05, "a mechanism learns to\nwin the networks' votes", "22, 23"),
-    "elect": (0.02, 0.05, "new groups play under\nit and a rival, and vote", "24, 25"),
+    "elect": (0.02, 0.05, "new groups play under\nit and a rival, and vote", "25, 28"),
 }
 arrows = (
     ((1.42, 1.45), (1.98, 1.45)),

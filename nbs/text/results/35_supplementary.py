@@ -118,6 +118,24 @@ apart = apart.groupby([*conditions, "role"]).mean().rename("total variation dist
 apart.unstack(["role"]).round(2)
 
 # %% [markdown]
+# ## What they thought we would do, and what we did
+#
+# Not in the original. Each mechanism was trained with virtual players, and then met new groups.
+# A row is an iteration of the first seed: dashed what its virtual players gave under it in
+# training, solid what the groups gave. Below the last row the players foresaw their mechanism, or
+# the iterations were used up.
+
+# %%
+places = [runs.iteration(i) for i in range(last_iteration + 1)]
+curves = [pd.read_csv(here / runs.seed(0) / at / "foresight.csv") for at in places]
+# what follows the iteration that met the rule is a copy of it
+foresight = pd.concat(curves).drop_duplicates()
+store.write_table(numbers / "foresight.csv", foresight)
+whose = "seed 0; participants are stand-ins"
+figure = figures.contribution_curves(foresight, note=whose)
+figures.save(figure, drawings / "foresight.svg")
+
+# %% [markdown]
 # ## S2: what votes depended on
 #
 # A bar is the log-odds of a vote for HCRM per standard deviation of a difference between the two

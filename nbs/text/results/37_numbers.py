@@ -141,12 +141,13 @@ for row in held_out[held_out["by"] == "all"].itertuples():
 # And the shore of Figure 3A in two numbers.
 
 # %%
-first = here / runs.seed(0) / runs.iteration(0)
+first = here / runs.seed(0)
 rows_of_block = game.Game.n_rounds * game.Game.n_players
 n_blocks = len(pd.read_parquet(first / "plays.parquet")) // rows_of_block
 number("pilot_blocks", n_blocks, unit="blocks", made_by="20_acquire")
 shape = cloning.init(jax.random.key(0))
-players = store.load_parameters(first / "players.safetensors", shape)
+of_first = first / runs.iteration(0) / "players.safetensors"
+players = store.load_parameters(of_first, shape)
 size = sum(x.size for x in jax.tree.leaves(players))
 number("virtual_player_parameters", size, unit="parameters", made_by="21_clone")
 surface = pd.read_csv(results / "data" / "fig3a_beach.csv")
@@ -275,20 +276,20 @@ beside.groupby(["section", "verdict"], sort=False).size().unstack(fill_value=0)
 # ## What a seed takes
 #
 # Elections, RM and experiments can be made beside the next iteration, while there is one. The chain
-# of play, cloning, metagame and training cannot. Table ST2's other populations are trained by one
-# seed for all, and are not counted.
+# of play, cloning, metagame, training and repeat cannot. Table ST2's other populations are trained
+# by one seed for all, and are not counted.
 
 # %%
 took = runs.read_benchmarks(here)
 of_rm = took.index.str.contains("/rational/")
 took = took[~of_rm | took.index.str.contains(str(runs.rational()))]
-took = took[~took.index.str.contains(str(runs.HCMD_ZERO))]
-chain = took.index.str.contains(r"/2[0123]_\w+$")
+took = took[~took.index.str.contains(f"{runs.HCMD_ZERO}|{runs.CONTROL}")]
+chain = took.index.str.contains(r"/2[01238]_\w+$")
 clock = "minutes on one core, other seeds beside it"
 counted = "minutes of computing on one core"
 one_by_one = (
-    "minutes of a seed's play, cloning, metagame and training, one after the other "
-    "in every iteration"
+    "minutes of a seed's play, cloning, metagame, training and repeat, one after the"
+    " other in every iteration"
 )
 for name, column, steps, unit in (
     ("minutes_per_seed", "minutes", took, clock),

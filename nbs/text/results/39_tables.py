@@ -27,6 +27,7 @@ n_seeds = 3
 last_iteration = 1
 
 # %%
+import json
 import re
 
 import pandas as pd
@@ -54,9 +55,39 @@ store.write_table(tables / "s1b_virtual_votes.csv", s1b)
 s1b.round(3)
 
 # %% [markdown]
-# The same, iteration by iteration: what did the repeat change?
+# ## Iteration by iteration
+#
+# The repeat ends where the players foresaw their mechanism (19_repeat), so seeds may differ in how
+# many iterations they took. What is copied from the iteration that met the rule is not counted
+# again. `control` has twice the updates of cloning in place of new groups.
 
 # %%
+def verdict(seed, place):
+    "Read what an iteration says on whether to stop."
+    found = json.loads((here / runs.seed(seed) / place / "foresight.json").read_text())
+    return {"seed": seed} | found
+
+
+seeds = range(n_seeds)
+every_place = [runs.iteration(i) for i in range(last_iteration + 1)]
+foresight = [verdict(k, place) for k in seeds for place in every_place]
+foresight = pd.DataFrame(foresight).drop_duplicates(["seed", "iteration"])
+elected = foresight.groupby("seed").iteration.transform("max")
+foresight["elected"] = foresight.iteration == elected
+controls = [k for k in seeds if (here / runs.seed(k) / runs.CONTROL).exists()]
+controls = pd.DataFrame([verdict(k, runs.CONTROL) for k in controls])
+foresight["players"] = "with the new groups"
+foresight = pd.concat([foresight, controls.assign(players="control", elected=False)])
+store.write_table(tables / "foresight.csv", foresight.round(5))
+foresight.set_index(["players", "seed", "iteration"]).round(3)
+
+# %% [markdown]
+# And what did the repeat change in the votes of virtual players, each in front of those of its own
+# iteration?
+
+# %%
+own = foresight.query("players != 'control'")[["seed", "iteration"]]
+every = every.merge(own)
 iterations = statistics.over_seeds(every, ["iteration", *axes], "vote_share")
 iterations = iterations.merge(s1b[[*axes, "published"]], on=axes)
 store.write_table(tables / "iterations.csv", iterations)

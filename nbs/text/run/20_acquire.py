@@ -22,20 +22,16 @@
 # *Outputs: profile `paper`, seed 0, iteration 1; made at commit `cbea95f` in 0.6 minutes.*
 
 # %% tags=["parameters"]
-folder = "runs/paper/seed0/iter1"  # where this iteration's files go
+folder = "runs/paper/seed0"  # where this seed's files go
 seed = 0
-iteration = 1
 population = 0  # which stand-in participants, 0 = the calibrated ones
 pilot_blocks = 4809
 holdout_blocks = 288
-repeat_groups = 821
 
 # %% [markdown]
-# The first iteration plays the pilot: the published mix of endowments, tutorial blocks, drop-outs
-# replaced by bots, and early mechanisms. Every later one sends *new* groups to play the mechanism
-# that the last iteration learned, each time beside one of the three baselines. That is the
-# **repeat** of Democratic AI's loop, and it matters: a virtual player that never met a mechanism
-# like HCRM cannot foresee how people would react to it.
+# The loop starts with a pilot: the published mix of endowments, tutorial blocks, drop-outs replaced
+# by bots, and early mechanisms. What later iterations learn from besides is played in 28_repeat, by
+# new groups under each new mechanism. The hold-out is played once, by people who are in neither.
 #
 # Nobody here is a person. `population` says which of the calibrated populations plays (see
 # 03_participants); other than 0 serves the sensitivity analysis.
@@ -43,30 +39,15 @@ repeat_groups = 821
 # %%
 from functools import partial
 
-import jax
-
-from democratic_ai import data, graphnet, mechanisms, participants
+from democratic_ai import data, participants
 from democratic_ai.engine import runs, store, streams
 
 here = runs.open_run(folder)
 crowd = participants.calibrated(population)
-stream = partial(streams.stream, seed, "acquire", iteration)
+stream = partial(streams.stream, seed, "acquire")
 
 # %%
-if iteration == 0:
-    plays = participants.pilot(stream("plays"), crowd, n_blocks=pilot_blocks)
-else:
-    before = here.parent / runs.iteration(iteration - 1) / "mechanism.safetensors"
-    params = store.load_parameters(before, graphnet.init(jax.random.key(0)))
-    trained = (graphnet.mechanism(params), f"hcrm{iteration - 1}")
-    share = -(-repeat_groups // len(mechanisms.BASELINES))
-    plays = []
-    for name, rival in mechanisms.BASELINES.items():
-        against = {"rival": rival, "rival_name": name, "n_groups": share}
-        key = stream("plays", name)
-        played = participants.play_against_rival(key, crowd, *trained, **against)
-        plays.append(played)
-    plays = data.concatenate(plays)
+plays = participants.pilot(stream("plays"), crowd, n_blocks=pilot_blocks)
 n_groups = holdout_blocks // 3
 holdout = participants.holdout(stream("holdout"), crowd, n_groups=n_groups)
 
