@@ -141,7 +141,7 @@ DEMOCRATIC_AI = {
     "experiments": step(
         "25_experiments", CHAIN,
         [lambda w: sorted(glob.glob("data/released/*_exp*.csv")), CHAIN / last(PLAYERS), CHAIN / last(MECHANISM), SEED / RM / MECHANISM],
-        "curve_games group_fraction population",
+        "curve_games group_fraction findings_times population",
         {"last_iteration": LAST, "rational": SEED / RM / MECHANISM},
     ),
 }
@@ -203,7 +203,11 @@ DEMOCRATIC_AI |= {
         "35_supplementary", RESULTS, [*TRIALS, *VOTES, *each(last("virtual_coins.csv"), last("manifold.csv")), SURFACE],
         parameters=AT_THE_LAST,
     ),
-    "statistics": step("38_statistics", RESULTS, [*TRIALS, *VOTES, *BEACHES], parameters=AT_THE_LAST),
+    "statistics": step(
+        "38_statistics", RESULTS,
+        [*TRIALS, *VOTES, *BEACHES, *each("many_blocks.parquet", "many_votes.parquet", last("metagame.csv"))],
+        parameters=AT_THE_LAST,
+    ),
     "tables": step(
         "39_tables", RESULTS,
         [

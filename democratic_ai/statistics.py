@@ -5,13 +5,12 @@
 # %% auto #0
 __all__ = ['StatisticsError', 'naive_binomial', 'permutation_test', 'Interval', 'interval_over_groups', 'interval_over_seeds',
            'over_seeds', 'interval_over_groups_and_seeds', 'Trend', 'effect_of_time', 'FTest', 'f_test', 'TTest',
-           'paired_t_test', 'interaction_test', 'compare_with_published', 'mean_absolute_error', 'agreement', 'finding',
+           'paired_t_test', 'interaction_test', 'compare_with_published', 'mean_absolute_error', 'agreement',
            'group_contributions', 'experiment1_tests', 'votes_by_group', 'vote_test', 'experiment2_tests',
-           'experiment3_tests', 'head_share_profiles', 'experiment4_tests', 'p_value_over_seeds', 'judge_findings']
+           'experiment3_tests', 'head_share_profiles', 'experiment4_tests', 'p_value_over_seeds']
 
 # %% ../nbs/method/11_statistics.ipynb #bb3a7421
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -693,39 +692,6 @@ def agreement(
         agree = value < published if sign == "<" else value > published
     return "agree" if agree else "differ"
 
-# %% ../nbs/method/11_statistics.ipynb #a3bc5f07
-def finding(
-    margin: float,
-    low: float,
-    high: float,
-    *,
-    equal_within: float | None = None,
-) -> str:
-    """Judge a finding by where its whole interval lies.
-
-    Parameters
-    ----------
-    margin : float
-        ours, above 0 if as the paper says; of equality, the difference
-    low : float
-        of our interval; NaN where there is none, and the margin decides
-    high : float
-        of our interval, likewise
-    equal_within : float | None, default: None
-        of equality: what difference is none
-
-    Returns
-    -------
-    str
-        found | opposite | undecided
-    """
-    low, high = (margin if np.isnan(bound) else bound for bound in (low, high))
-    least, most = low, high
-    if equal_within is not None:
-        least = equal_within - max(abs(low), abs(high))
-        most = equal_within - max(low, -high, 0.0)
-    return "found" if least > 0 else "opposite" if most < 0 else "undecided"
-
 # %% ../nbs/method/11_statistics.ipynb #cc96e180
 def group_contributions(
     trials: pd.DataFrame,
@@ -996,33 +962,3 @@ def p_value_over_seeds(
     """
     values = np.asarray(values, float)
     return Interval(np.median(values), values.min(), values.max())
-
-# %% ../nbs/method/11_statistics.ipynb #1477469b
-def judge_findings(
-    margins: Mapping[str, np.ndarray],
-    findings: Mapping[str, str],
-    *,
-    equal_within: Mapping[str, float] = MappingProxyType({}),
-) -> pd.DataFrame:
-    """Judge findings by their margins over seeds, by the rule of `finding`.
-
-    Parameters
-    ----------
-    margins : Mapping[str, np.ndarray]
-        name -> [S] one margin per seed
-    findings : Mapping[str, str]
-        name -> what was found, in words
-    equal_within : Mapping[str, float], default: MappingProxyType({})
-        of those of equality
-
-    Returns
-    -------
-    pd.DataFrame
-        name, finding, margin, low, high, word; one row per finding
-    """
-    columns, rows = ["name", "finding", "margin", "low", "high", "word"], []
-    for name, sentence in findings.items():
-        interval = interval_over_seeds(np.asarray(margins[name]))
-        word = finding(*interval, equal_within=equal_within.get(name))
-        rows.append((name, sentence, *interval, word))
-    return pd.DataFrame(rows, columns=columns)

@@ -165,14 +165,30 @@ def test_without_answers_there_is_no_debriefing(tables):
     assert findings.debriefing_tests(votes.assign(q3=np.nan)) == {}
 
 
-def test_margins_are_differences_of_means(tables, beach):
+@pytest.fixture(scope="module")
+def robin():
+    "A metagame in which liberal egalitarian is beaten by one mechanism."
+    return published.read("table_s2_metagame").assign(
+        win_probability=lambda t: t.win_probability.where(
+            (t.row_v < 1) | (t.row_w < 1) | (t.col_v != 0) | (t.col_w != 0.5), 0.4
+        )
+    )
+
+
+def test_margins_are_differences_of_means(tables, beach, robin):
     trials, votes = tables
-    found = findings.finding_margins(trials, votes, beach)
-    assert set(found) == set(findings.FINDINGS)
+    blocks = experiments.summarise_blocks(trials)
+    found = findings.finding_margins(blocks, votes, beach, robin)
+    assert set(found) == set(findings.FINDINGS) and len(found) >= 18
     share = votes.groupby("rival").vote.mean()
     assert found["preferred_to_human_referee"] == pytest.approx(
         share["human_referee"] - 0.5
     )
+    liberal = votes[votes.rival == "liberal_egalitarian"]
+    extreme = liberal[liberal.tail_endowment.isin([2, 4])].vote.mean() - 0.5
+    assert found["level_under_extreme_inequality"] == pytest.approx(extreme)
+    lowest = votes[votes.rival == "libertarian"].groupby("tail_endowment").vote.mean()
+    assert found["everywhere_against_libertarian"] == pytest.approx(lowest.min() - 0.5)
     late = trials[
         (trials.experiment == 3)
         & (trials.session > 0)
@@ -186,6 +202,39 @@ def test_margins_are_differences_of_means(tables, beach):
         & (beach.head_contribution <= 4)
     ]
     assert found["nothing_below_half"] == pytest.approx(0.05 - shore.head_share.mean())
+    assert found["liberal_egalitarian_is_equilibrium"] == pytest.approx(-0.1)
+
+
+def test_margins_of_blocks_are_those_counted_by_hand(tables, beach, robin):
+    trials, votes = tables
+    blocks = experiments.summarise_blocks(trials)
+    found = findings.finding_margins(blocks, votes, beach, robin)
+    played = blocks[blocks.experiment.isin([2, 3]) & (blocks.session > 0)]
+    mine, theirs = (
+        played[(played.rival == "liberal_egalitarian") & (played.mechanism == name)]
+        for name in ("hcrm", "liberal_egalitarian")
+    )
+    assert found["more_surplus_than_liberal_egalitarian"] == pytest.approx(
+        mine.surplus.mean() - theirs.surplus.mean(), abs=1e-6
+    )
+    assert found["more_equal_than_liberal_egalitarian"] == pytest.approx(
+        theirs.gini.mean() - mine.gini.mean(), abs=1e-6
+    )
+    unequal = played[(played.mechanism == "hcrm") & (played.tail_endowment < 10)]
+    first = {2: 0.375, 4: 9 / 44, 6: 9 / 84, 8: 3 / 68}
+    assert found["inequality_redressed"] == pytest.approx(
+        (unequal.tail_endowment.map(first) - unequal.gini).mean(), abs=1e-5
+    )
+    first_experiment = trials[(trials.experiment == 1) & (trials.player == 0)]
+    heads = first_experiment.groupby(["mechanism", "tail_endowment"]).contribution
+    heads = heads.mean() / 10
+    assert found["heads_differ_under_libertarian"] == pytest.approx(
+        heads["libertarian", 10] - heads["libertarian", 2]
+    )
+    of_strict = heads["strict_egalitarian"]
+    assert found["heads_alike_under_strict_egalitarian"] == pytest.approx(
+        of_strict.max() - of_strict.min()
+    )
 
 
 def test_findings_are_judged_by_the_interval_over_seeds():
@@ -193,17 +242,36 @@ def test_findings_are_judged_by_the_interval_over_seeds():
         "up": [0.1, 0.11, 0.1],
         "down": [-0.1, -0.11, -0.1],
         "either": [0.1, -0.2],
+        "small": [0.001, -0.001, 0],
         "same": [0.01, -0.01, 0],
         "alone": [0.3],
     }
-    judged = statistics.judge_findings(
-        margins, {name: name for name in margins}, equal_within={"same": 0.1}
+    what = {name: findings.Finding(name, smallest=0.05) for name in margins}
+    what["same"] = findings.Finding("same", equal_within=0.1, smallest=0.0)
+    judged = findings.judge_findings(
+        margins, what, published={"small": (0.05, 0.01), "either": (0.05, 0.01)}
     )
-    assert judged.word.tolist() == ["found", "opposite", "undecided", "found", "found"]
+    words = ["found", "refuted", "cannot tell", "refuted", "found", "found"]
+    assert judged.word.tolist() == words
     row = judged.set_index("name").loc["up"]
     np.testing.assert_allclose(
         [row.margin, row.low, row.high], statistics.interval_over_seeds(margins["up"])
     )
+    assert judged.power.isna().tolist() == [False] * 5 + [True]
+
+
+def test_power_is_the_share_of_runs_that_find():
+    rng = np.random.default_rng(0)
+    spread = np.array([-2, -1, 0, 1, 2]) / np.sqrt(2.5)  # standard deviation one
+    for true in (0.01, 0.03):
+        runs = rng.normal(true, 0.02, (4000, 5))
+        finds = [
+            findings.judge_finding(statistics.interval_over_seeds(run)) == "found"
+            for run in runs
+        ]
+        # five standard errors of a share of 4,000
+        expected = findings.power(0.02 * spread, true)
+        assert abs(np.mean(finds) - expected) < 5 * np.sqrt(0.25 / 4000)
 
 
 def test_p_values_have_a_median_and_a_range():

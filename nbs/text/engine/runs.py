@@ -222,7 +222,10 @@ _RUN = {
     ),
     "23_train": ("mechanism.safetensors", "training.csv"),
     "24_elect": ("votes.csv", "beach.csv", "virtual_coins.csv"),
-    "25_experiments": ("trials.parquet", "votes.parquet", "fig1c.csv"),
+    "25_experiments": (
+        *_all("{}.parquet", "trials votes many_blocks many_votes"),
+        "fig1c.csv",
+    ),
     "26_hcmd_zero": (
         *_all("{}.csv", "metagame cross_entropy cross_entropy_unmet knowable models"),
         *_all("{}.csv", "sizes vote_weights course worst_returns beach idle_head"),
@@ -283,7 +286,7 @@ _RESULTS |= {
         *("numbers/hcmd_zero.json", "hcmd_provenance.json"),
     ),
     "37_numbers": ("tables/published_beside_ours.csv", "numbers/democratic_ai.json"),
-    "38_statistics": _all("tables/{}.csv", "findings text_statistics"),
+    "38_statistics": _all("tables/{}.csv", "findings text_statistics voters"),
     "39_tables": (
         *_all("tables/{}.csv", "s1a_votes s1b_virtual_votes s2_metagame iterations"),
         *_all("tables/{}.csv", "st2 st2_training cloning foresight"),

@@ -31,8 +31,7 @@
 
 # %%
 #| export
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -932,38 +931,6 @@ assert agreement(0.545, 0.52, 0.50, 0.54, margin=margin) == "agree"
 assert agreement(0.545, 0.48, 0.47, 0.49, margin=margin) == "differ"
 # both see an effect, with different amounts of data
 assert agreement(0.001, 0.03, np.nan, np.nan, sign="<", is_p=True) == "agree"
-
-
-# %% [markdown]
-# And what a paper *finds*? Write it as a number that should be above zero, or, where it says that
-# two things are equal, as their difference.
-
-# %%
-#| export
-def finding(
-    margin: float,  # ours, above 0 if as the paper says; of equality, the difference
-    low: float,  # of our interval; NaN where there is none, and the margin decides
-    high: float,  # of our interval, likewise
-    *,
-    equal_within: float | None = None,  # of equality: what difference is none
-) -> str:  # found | opposite | undecided
-    "Judge a finding by where its whole interval lies."
-    low, high = (margin if np.isnan(bound) else bound for bound in (low, high))
-    least, most = low, high
-    if equal_within is not None:
-        least = equal_within - max(abs(low), abs(high))
-        most = equal_within - max(low, -high, 0.0)
-    return "found" if least > 0 else "opposite" if most < 0 else "undecided"
-
-
-# %%
-assert finding(0.05, 0.01, 0.09) == "found"
-assert finding(0.05, -0.01, 0.11) == "undecided"
-assert finding(-0.05, np.nan, np.nan) == "opposite"
-of_equality = lambda x: finding(x, x - 0.05, x + 0.05, equal_within=0.1)
-assert of_equality(0.0) == "found"
-assert of_equality(0.08) == "undecided"
-assert of_equality(-0.2) == "opposite"
 assert agreement(0.15, 0.03, np.nan, np.nan, sign=">", is_p=True) == "differ"
 assert agreement(4, 11.0, 9.0, 13.0, sign=">") == "agree"
 print(f"margin of 951 votes in 1744: {margin:.3f}")
@@ -1238,36 +1205,6 @@ def p_value_over_seeds(
 # %%
 assert p_value_over_seeds([0.04, 0.001, 0.3]) == Interval(0.04, 0.001, 0.3)
 
-
-# %% [markdown]
-# And several findings at once, each with its margins over seeds. Chapter 14 writes the paper's
-# findings as margins, 36 those of HCMD-zero.
-
-# %%
-#| export
-def judge_findings(
-    margins: Mapping[str, np.ndarray],  # name -> [S] one margin per seed
-    findings: Mapping[str, str],  # name -> what was found, in words
-    *,
-    equal_within: Mapping[str, float] = MappingProxyType({}),  # of those of equality
-) -> pd.DataFrame:  # name, finding, margin, low, high, word; one row per finding
-    "Judge findings by their margins over seeds, by the rule of `finding`."
-    columns, rows = ["name", "finding", "margin", "low", "high", "word"], []
-    for name, sentence in findings.items():
-        interval = interval_over_seeds(np.asarray(margins[name]))
-        word = finding(*interval, equal_within=equal_within.get(name))
-        rows.append((name, sentence, *interval, word))
-    return pd.DataFrame(rows, columns=columns)
-
-
-# %%
-margins = {"wins": [0.04, 0.05, 0.06], "level": [0.01, -0.01, 0]}
-margins["grows"] = [0.1, -0.1, 0]
-sentences = {"wins": "HCRM wins", "level": "equal votes", "grows": "votes grow"}
-judged = judge_findings(margins, sentences, equal_within={"level": 0.1})
-assert judged.word.tolist() == ["found", "found", "undecided"]
-judged.round(3)
-
 # %% [markdown]
 # As a first use, people against virtual players: how well did the *authors'* networks foretell the
 # votes of people?
@@ -1411,8 +1348,8 @@ fig.tight_layout()
 # `TTest`) and `interaction_test` for two mechanisms in the same groups; `experiment1_tests` to
 # `experiment4_tests` (with `group_contributions`, `votes_by_group`, `vote_test`,
 # `head_share_profiles`) for the numbers of the text; `compare_with_published`,
-# `mean_absolute_error`, `agreement`, `finding` and `judge_findings` for ours and theirs, with
-# `p_value_over_seeds` where a p-value is one of them; `StatisticsError` for what cannot be
+# `mean_absolute_error` and `agreement` for ours and theirs, with `p_value_over_seeds` where a
+# p-value is one of them; `StatisticsError` for what cannot be
 # computed.
 #
 # Questions to take along: is a *session* perhaps the unit, rather than a group? What would the

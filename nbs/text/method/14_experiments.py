@@ -627,6 +627,20 @@ def debrief(
 
 
 # %% [markdown]
+# How much hangs on how stand-ins vote? Their weights are stated and not fitted (05_voting). So the
+# same persons vote again, with the same luck, as other voters would: with a coin that counts two
+# and a half times as much, without a whim, and with both. Nothing but a comparison uses these
+# votes.
+
+# %%
+#| export
+OTHER_VOTERS = {
+    "vote_coin": {"absolute": 0.025},
+    "vote_no_whim": {"whim": 0.0},
+    "vote_coin_no_whim": {"absolute": 0.025, "whim": 0.0},
+}
+
+# %% [markdown]
 # The second table, `votes`, has a row for every player who was there to vote, and an empty vote for
 # who was not.
 
@@ -638,15 +652,20 @@ def _vote_and_debrief(
     first: game.Block,
     second: game.Block,
     agent_first: Array,  # [G] bool
-) -> Array:  # [8, G, P] bool: votes and the seven answers, True for HCRM
+) -> Array:  # [11, G, P] bool: votes, the seven answers, and votes of other voters
     "Let participants vote between the two referees, and answer the questions."
     key_vote, key_answer = jax.random.split(key)
-    by_order = voting.stand_in_vote(key_vote, first, second)
-    for_agent = by_order == agent_first[:, None]
+
+    def vote(**voter):
+        by_order = voting.stand_in_vote(key_vote, first, second, **voter)
+        return by_order == agent_first[:, None]
+
+    for_agent = vote()
+    others = [vote(**voter) for voter in OTHER_VOTERS.values()]
     agent = game.choose_block(agent_first, first, second)
     rival = game.choose_block(agent_first, second, first)
     answers = debrief(key_answer, agent, rival, for_agent)
-    return jnp.concatenate([for_agent[None], answers])
+    return jnp.concatenate([for_agent[None], answers, jnp.stack(others)])
 
 
 # %%
@@ -655,7 +674,8 @@ def collect_votes(
     key: Array,  # consumed: votes, answers
     plays: data.Plays,  # as `play_experiment` returns it for one of Exp. 2 to 4
     groups: pd.DataFrame,  # the same groups
-) -> pd.DataFrame:  # a row per player; vote, q1 to q7: 1 (HCRM), 0 (rival), NaN (left)
+) -> pd.DataFrame:  # a row per player; vote, q1 to q7, other voters' votes: 1 (HCRM), 0
+    # (rival), NaN (left)
     """Hold the vote after the second block under a referee, and debrief (Koster et al.,
     "Voting", "Debriefing")."""
     n, n_players = len(groups), game.Game.n_players
@@ -665,7 +685,8 @@ def collect_votes(
     cast = np.asarray(plays.answered[2 * n : 3 * n]).ravel()
     rows = groups.loc[groups.index.repeat(n_players)].reset_index(drop=True)
     rows.insert(4, "player", np.tile(np.arange(n_players), n))
-    marks = zip(("vote", *QUESTIONS), np.asarray(marked, float), strict=True)
+    names = "vote", *QUESTIONS, *OTHER_VOTERS
+    marks = zip(names, np.asarray(marked, float), strict=True)
     for name, value in marks:
         rows[name] = np.where(cast, value.ravel(), np.nan)
     return rows.assign(source="participants")
@@ -911,6 +932,9 @@ def _to_block(rows):
     return block, fold("answered")
 
 
+_LATE = -3  # rounds at the end of a block, to see who has left
+
+
 def _by_role(block):
     "Average what head and tails gave and got: name -> [G]."
     return {
@@ -935,6 +959,9 @@ def summarise_blocks(
     return known.reset_index(drop=True).assign(
         complete=answered.all((1, 2)),
         **_by_role(block),
+        head_late_relative_contribution=np.asarray(
+            block.relative_contribution[:, _LATE:, 0].mean(1)
+        ),
         head_share=np.divide(to_head, paid, out=nan, where=paid > 0),
         surplus=np.asarray(game.surplus(block)),
         gini=np.asarray(game.gini(block.returns.sum(1))),
