@@ -12,7 +12,7 @@ import papermill
 import pytest
 
 from democratic_ai import experiments, graphnet, mechanisms, participants, released
-from democratic_ai.engine import store
+from democratic_ai.engine import published, store
 
 HCRM, RM = mechanisms.manifold(0.8, 0.9), mechanisms.manifold(0.9, 0.3)
 ROOT = Path(__file__).parent.parent
@@ -42,6 +42,11 @@ def run(request, tmp_path_factory, stand_ins):
         trials, votes = released.read_experiments(folder / "released")
     store.write_table(folder / "seed0" / "trials.parquet", trials)
     store.write_table(folder / "seed0" / "votes.parquet", votes)
+    blocks = experiments.summarise_blocks(trials)
+    store.write_table(folder / "seed0" / "many_blocks.parquet", blocks)
+    store.write_table(folder / "seed0" / "many_votes.parquet", votes)
+    robin = published.read("table_s2_metagame")
+    store.write_table(folder / "seed0" / "iter0" / "metagame.csv", robin)
     surfaces = [
         graphnet.beach(HCRM, tail).assign(mechanism="hcrm", tail_endowment=tail)
         for tail in mechanisms.TAILS
