@@ -607,7 +607,8 @@ def tables():
 def of_people(trials, votes):
     "What the authors' form can tell of tables: who was real in a session, no answers."
     stayed = trials.groupby(["experiment", "group", "player"]).answered.transform("all")
-    return trials.assign(answered=stayed, source="people"), votes.assign(
+    cast_once = votes.drop(columns=list(experiments.OTHER_VOTERS))
+    return trials.assign(answered=stayed, source="people"), cast_once.assign(
         **dict.fromkeys(QUESTIONS, np.nan), source="people"
     )
 

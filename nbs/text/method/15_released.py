@@ -812,6 +812,7 @@ stayed = trials.groupby(["experiment", "group", "player"]).answered.transform("a
 unanswered = dict.fromkeys(experiments.QUESTIONS, np.nan)
 trials = trials.assign(answered=stayed, source="people")
 votes = votes.assign(**unanswered, source="people")
+votes = votes.drop(columns=list(experiments.OTHER_VOTERS))  # no person votes again
 pd.testing.assert_frame_equal(again_trials, trials)
 pd.testing.assert_frame_equal(again_votes, votes)
 for path in experiment_files("people"):
