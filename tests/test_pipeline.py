@@ -103,7 +103,8 @@ def test_a_parameter_that_no_notebook_declares_is_refused_before_anything_runs(h
     snakefile = house / "Snakefile"
     snakefile.write_text(
         snakefile.read_text().replace(
-            '"clone_games clone_updates"', '"clone_games train_updates"'
+            '"clone_games clone_updates entropy_weight"',
+            '"clone_games train_updates entropy_weight"',
         )
     )
     code, said = plan(house, "profile=smoke")

@@ -267,12 +267,18 @@ def recipes(house):
 
 
 READERS = {  # which steps print a published number, or play what it says
-    "fig1c_relative_contribution": {"25_experiments"},
+    "fig1c_relative_contribution": {"25_experiments", "38_statistics"},
     "fig3c_strict_egalitarian": set(),  # the calibration alone, outside the pipeline
-    "fig2_votes": {"25_experiments", "32_figure2", "37_numbers", "39_tables"},
+    "fig2_votes": {
+        "25_experiments",
+        "32_figure2",
+        "37_numbers",
+        "38_statistics",
+        "39_tables",
+    },
     "table_s1a_votes": {"25_experiments", "26_hcmd_zero", "39_tables"},
     "table_s1b_virtual_votes": {"39_tables", "42_sensitivity"},
-    "table_s2_metagame": {"39_tables", "42_sensitivity"},
+    "table_s2_metagame": {"38_statistics", "39_tables", "42_sensitivity"},
     "figure_s2_t": {"35_supplementary"},
     "text_statistics": {"34_figure4", "38_statistics"},
     "hcmd_zero": {"36_hcmd_zero"},
