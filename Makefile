@@ -14,6 +14,8 @@ export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/.jax_cache
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0
 # a step has one core; BLAS at work on small matrices with more threads than that spends most of its time waiting for them
 export OMP_NUM_THREADS := 1
+# what Python has compiled once is kept, too, even where the environment says otherwise: libraries load twice as fast
+unexport PYTHONDONTWRITEBYTECODE
 # on a cluster every step is a job of one core that asks for EACH; one that dies is sent a second time and goes on from its checkpoint
 WHERE = $(if $(CLUSTER),--executor $(CLUSTER) --jobs $(JOBS) --retries 1 --latency-wait 60 --default-resources $(EACH) $(CLUSTER_OPTIONS),--cores $(CORES))
 # what changed in code, settings or inputs makes a step stale; the moment a file was touched does not
