@@ -63,6 +63,10 @@ questions: setup  ## what HCMD-zero leaves open: how many groups are enough, whe
 	@$(PIPELINE) questions
 	@echo "The answers are in runs/$(PROFILE)/hcmd_questions/."
 
+climb: setup  ## what lets HCMD-zero climb: one choice changed at a time, or the truth put in the place of a model; PROFILE as above
+	@$(PIPELINE) climb
+	@echo "The tables and the picture are in runs/$(PROFILE)/hcmd_climb/."
+
 sweep: setup  ## try other hyper-parameters of the virtual players, the lines `try_...` of settings.ini; PROFILE as above
 	@$(PIPELINE) sweep
 	@echo "The table and the picture are in runs/$(PROFILE)/sweep/."
@@ -122,4 +126,4 @@ clean:  ## remove what can be made again, but not runs/ and what is known of how
 	rm -rf .venv .snakemake/log .snakemake/slurm_logs .jax_cache .pytest_cache .hypothesis .ruff_cache docs/_build docs/nbs docs/api democratic_ai.egg-info
 	find . -name __pycache__ -not -path './runs/*' -prune -exec rm -rf {} +
 
-.PHONY: help setup reproduce paper figures sensitivity hcmd-zero questions sweep steps calibrate data publish stale test lint bench scaling book lab sync execute unlock clean
+.PHONY: help setup reproduce paper figures sensitivity hcmd-zero questions climb sweep steps calibrate data publish stale test lint bench scaling book lab sync execute unlock clean

@@ -22,6 +22,7 @@ setting = stale.read_settings("settings.ini", PROFILE)
 SEEDS = range(int(config.get("seeds", setting["n_seeds"])))
 HCMD_SEEDS = range(int(config.get("seeds", setting["hcmd_seeds"])))
 QUESTION_SEEDS = range(int(setting["question_seeds"]))
+CLIMBING = setting["climb_arms"].split()
 SWEEP_SEEDS = range(int(setting["sweep_seeds"]))
 if len(SWEEP_SEEDS) < 2:
     raise WorkflowError("sweep_seeds in settings.ini is less than 2: how much seeds of one setting differ takes at least two to tell.")
@@ -40,6 +41,16 @@ ARMS = {
     "cold": {"n_features": 3},
     "warm": {"n_features": 3, "first_mechanism": "data/fixtures/rm.safetensors"},
 }
+# what lets it climb: one choice changed, or the truth put in the place of a model
+CLIMB_ARMS = {
+    "before": {"vote_units": "coins", "tied": False, "hcmd_step": 1.0},
+    "coins": {"vote_units": "coins"},
+    "untied": {"tied": False},
+    "long": {"hcmd_step": 1.0},
+    "true_vote": {"truth": "vote"},
+    "true_play": {"truth": "play"},
+    "true_both": {"truth": "both"},
+}
 
 # --- places, as patterns -----------------------------------------------------------------------------------------
 
@@ -50,7 +61,8 @@ SEED = RUN / runs.seed("{seed}")
 CONTROL = SEED / runs.CONTROL
 FIRST = RUN / runs.seed(0)
 RM = runs.rational()
-RESULTS, SENSITIVITY, QUESTIONS, SWEEP = (RUN / part for part in (runs.RESULTS, runs.SENSITIVITY, runs.QUESTIONS, runs.SWEEP))
+RESULTS, SENSITIVITY, SWEEP = (RUN / part for part in (runs.RESULTS, runs.SENSITIVITY, runs.SWEEP))
+QUESTIONS, CLIMB = RUN / runs.QUESTIONS, RUN / runs.CLIMB
 PLAYERS, MECHANISM = "players.safetensors", "mechanism.safetensors"
 
 
@@ -60,7 +72,7 @@ wildcard_constraints:
     seed=r"\d+",
     theta=r"\d",
     sigma=r"\d",
-    arm="|".join(ARMS),
+    arm="|".join([*ARMS, *CLIMB_ARMS]),
 
 
 def each(*names, seeds=SEEDS):
@@ -150,7 +162,7 @@ DEMOCRATIC_AI = {
 
 # a record is made by the cells up to this one; what comes after looks at it, and may look again
 RECORD = "code-" + stale.code_hash(CODE, "26_hcmd_zero", until="hcmd_zero.run(")
-HCMD = "population group_fraction hcmd_games hcmd_shortening hcmd_clone_updates"
+HCMD = "population group_fraction hcmd_games hcmd_shortening hcmd_clone_updates hcmd_step"
 PLAYED = [runs.HCMD_ZERO / name for name in runs.WRITES["26_hcmd_zero"] if name != MECHANISM]
 ASKED = [runs.HCMD_ZERO / f"{name}.csv" for name in ("course", "models", "metagame", "knowable")]
 HCMD_STEPS = {
@@ -173,6 +185,17 @@ HCMD_STEPS = {
             *(QUESTIONS / arm / runs.seed(k) / "course.csv" for arm in ARMS for k in QUESTION_SEEDS),
         ],
         parameters={"folder": RUN, "profile": PROFILE, "n_seeds": len(QUESTION_SEEDS)},
+    ),
+    "climb_arm": step(
+        "26_hcmd_zero", CLIMB / "{arm}" / runs.seed("{seed}"), [], HCMD, lambda w: {"code": RECORD, "hcmd_splits": 0} | CLIMB_ARMS[w.arm]
+    ),
+    "climb": step(
+        "44_hcmd_climb", CLIMB,
+        [
+            *each(*ASKED, runs.HCMD_ZERO / "idle_head.csv", seeds=QUESTION_SEEDS),
+            *(CLIMB / arm / runs.seed(k) / "course.csv" for arm in CLIMBING for k in QUESTION_SEEDS),
+        ],
+        parameters={"folder": RUN, "profile": PROFILE, "arms": " ".join(CLIMBING), "n_seeds": len(QUESTION_SEEDS)},
     ),
 }
 
@@ -285,9 +308,10 @@ SWEEP_STEPS = {
 
 # One core a step, so that steps run side by side. What compiling has taken and freed goes back to the machine (MALLOC): up
 # to a quarter of a GiB a step that would be held for nothing. On a graphics card a step takes the memory that it needs,
-# not three quarters of all as JAX would, so that two steps can share it.
+# not three quarters of all as JAX would, so that two steps can share it. How hard the compiler tries, the profile says.
 shell.prefix(
-    "set -euo pipefail; export NPROC=1 XLA_FLAGS=--xla_cpu_multi_thread_eigen=false PYTHONWARNINGS=ignore"
+    "set -euo pipefail; export NPROC=1 PYTHONWARNINGS=ignore"
+    f" XLA_FLAGS='--xla_cpu_multi_thread_eigen=false --xla_backend_optimization_level={setting['compiler_effort']}'"
     " MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=131072 XLA_PYTHON_CLIENT_PREALLOCATE=false; "
 )
 # Progress goes to the terminal; a traceback goes to the log, of which `onerror` says the last line. An executed notebook

@@ -263,7 +263,7 @@ def utility(vote_weights, endowment, contribution, payout):
     [G, P], [G, T, P] twice -> [G, P].
     """
     now = endowment[:, None].expand_as(payout)
-    seen = torch.stack([now, contribution, payout], -2) / 10
+    seen = torch.stack([now / 10, contribution / now, payout / now], -2)
     return torch.einsum("gtqsp,tqp->gs", from_every_seat(seen), vote_weights)
 
 

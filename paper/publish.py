@@ -25,14 +25,15 @@ from democratic_ai.engine import runs, stale, store
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "paper" / "results"
 RUN = ROOT / runs.of_profile("paper")
-ASIDE_RUN = ROOT / runs.of_profile("laptop")
+LAPTOP_RUN = ROOT / runs.of_profile("laptop")
 SYSTEMS = {  # each is run and published by itself
     "democratic_ai": "provenance.json",
     "hcmd_zero": "hcmd_provenance.json",
 }
-ASIDE = {  # of the profile laptop, each by itself, with the notebooks that made it
+ASIDE = {  # each by itself, with the notebooks that made it
     runs.SENSITIVITY: ("41_readings", "42_sensitivity"),
     runs.QUESTIONS: ("43_hcmd_questions",),
+    runs.CLIMB: ("44_hcmd_climb",),
     runs.SWEEP: ("40_sweep",),
 }
 FROM = {  # the folders of a run in which each result has its steps
@@ -44,6 +45,7 @@ FROM = {  # the folders of a run in which each result has its steps
         runs.of_population("*") / "**",
     ),
     "hcmd_questions": (runs.QUESTIONS / "**", runs.seed("*") / "**"),
+    "hcmd_climb": (runs.CLIMB / "**", runs.seed("*") / "**"),
     "sweep": (runs.SWEEP / "**", runs.seed(0) / runs.iteration(0)),
 }
 
@@ -51,6 +53,11 @@ FROM = {  # the folders of a run in which each result has its steps
 def system_of(name):
     """Say which system a step or a result belongs to."""
     return "hcmd_zero" if "hcmd" in name else "democratic_ai"
+
+
+def run_of(part):
+    """Say in which run a part beside the method is made: one needs the paper's size."""
+    return RUN if part == runs.CLIMB else LAPTOP_RUN
 
 
 def provenance(folder, file="provenance.json"):
@@ -193,13 +200,14 @@ def take_aside(part, made):
 
     It made tables, pictures, provenance.
     """
-    take_files(ASIDE[part], ASIDE_RUN / part, RESULTS / part)
+    run = run_of(part)
+    take_files(ASIDE[part], run / part, RESULTS / part)
     if part == runs.SENSITIVITY:
         put_into_readme("sensitivity", (RESULTS / part / "summary.md").read_text())
     for step in ASIDE[part]:
-        executed = runs.executed(step, ASIDE_RUN / part)
+        executed = runs.executed(step, run / part)
         take_outputs(ROOT / runs.notebook(step), executed, made["commit"])
-    keep_recipes(str(part), ASIDE_RUN, made)
+    keep_recipes(str(part), run, made)
 
 
 def main():
@@ -207,7 +215,7 @@ def main():
     results = {
         system: provenance(RUN / runs.RESULTS, file) for system, file in SYSTEMS.items()
     }
-    aside = {part: provenance(ASIDE_RUN / part) for part in ASIDE}
+    aside = {part: provenance(run_of(part) / part) for part in ASIDE}
     if not any([*results.values(), *aside.values()]):
         sys.exit(
             "publish: no run is finished; "

@@ -116,21 +116,19 @@ def test_both_blocks_of_a_session_have_the_same_people_and_the_same_mechanism():
 def test_a_block_is_seen_from_every_seat_with_the_own_numbers_first(seed):
     rng = np.random.default_rng(seed)
     block, weights = random_block(rng), rng.normal(size=(10, 3, 4)).astype(np.float32)
-    seen = np.asarray(hcmd_zero.vote_features(block))
     group, player, turn = rng.integers(6), rng.integers(4), rng.integers(10)
     others = [p for p in range(4) if p != player]
-    columns = [
-        np.broadcast_to(block.endowment[:, None], block.contribution.shape),
-        block.contribution,
-        block.payout,
+    order = [player, *others]
+    endowment = np.asarray(block.endowment)[group, order]
+    coins = [
+        np.asarray(x)[group, turn, order] for x in (block.contribution, block.payout)
     ]
-    expected = (
-        np.stack([np.asarray(x)[group, turn, [player, *others]] for x in columns]) / 10
-    )
-    assert np.allclose(seen[group, player, turn], expected)
-    assert np.allclose(
-        hcmd_zero.utility(weights, block), (seen * weights).sum((-3, -2, -1)), atol=1e-3
-    )
+    for units, unit in {"endowments": endowment, "coins": 10}.items():
+        seen = np.asarray(hcmd_zero.vote_features(block, units))
+        expected = np.stack([endowment / 10, *(x / unit for x in coins)])
+        assert np.allclose(seen[group, player, turn], expected)
+        utility = hcmd_zero.UTILITIES[units](weights, block)
+        assert np.allclose(utility, (seen * weights).sum((-3, -2, -1)), atol=1e-3)
 
 
 @settings(max_examples=10, deadline=None)
@@ -165,6 +163,19 @@ def test_vote_weights_are_statsmodels_penalised_logistic_regression():
     assert cross_entropy(0 * weights) == pytest.approx(np.log(2))
 
 
+def test_tied_weights_are_those_of_sums_over_rounds_at_the_same_penalty():
+    rng = np.random.default_rng(2)
+    difference, vote = rng.normal(size=(50, 4, 120)), rng.random((50, 4)) < 0.5
+    penalty = 0.05
+    tied = np.asarray(hcmd_zero.fit_vote_weights(difference, vote, penalty, tied=True))
+    assert tied.shape == (10, 3, 4) and (tied == tied[:1]).all()
+    summed = difference.reshape(200, 10, 12).sum(1)
+    logit = sm.Logit(vote.ravel().astype(float), summed)
+    # of -(mean cross-entropy + penalty * |w|^2), where every weight is used ten times
+    slope = logit.score(tied[0].ravel()) / 200 - 2 * penalty * 10 * tied[0].ravel()
+    assert abs(slope).max() < 1e-4
+
+
 def test_with_enough_votes_known_weights_are_found_and_their_penalty_is_small():
     rng, known = np.random.default_rng(1), np.zeros((10, 3, 4))
     known[:, 2, 0] = 0.5
@@ -183,6 +194,16 @@ def test_with_enough_votes_known_weights_are_found_and_their_penalty_is_small():
     config = replace(CONFIG, penalties=(1e-4, 1e-3, 1.0, 100.0))
     tried = hcmd_zero.cross_validate(jax.random.key(0), {"1": data_set}, config)
     assert tried.penalty[tried.cross_entropy.argmin()] < 1
+    assert sorted(set(zip(tried.tied, tried.penalty, strict=True))) == [
+        (tied, penalty) for tied in (False, True) for penalty in config.penalties
+    ]
+    # the truth is the same in all rounds, and with few votes that is worth knowing
+    few = {
+        name: x[..., :60, :] if name in ("endowment", "vote") else x[:, :60]
+        for name, x in data_set.items()
+    }
+    tried = hcmd_zero.cross_validate(jax.random.key(0), {"1": few}, config)
+    assert tried.tied[tried.cross_entropy.idxmin()]
     differences = hcmd_zero.feature_differences({"1": data_set})
     weights = np.asarray(hcmd_zero.fit_vote_weights(*differences, 1e-3))
     assert np.allclose(weights[:, 2, 0].mean(), 0.5, atol=0.1)
@@ -498,3 +519,40 @@ def test_the_worst_return_is_that_of_whoever_got_least_for_what_they_had():
     record = {"data": {"1": jax.tree.map(jnp.asarray, data_set)}}
     left_with = hcmd_evaluation.worst_returns(record)
     assert left_with.iloc[0].tolist() == [1, 0.5, 1 / 8]
+
+
+def test_true_play_descends_along_the_derivative_of_the_votes():
+    "The estimate against differences of games with a nudged mechanism."
+    config = replace(CONFIG, games=5000)
+    params = jax.tree.map(lambda x: 3 * x, FIRST)
+    people = participants.players(PEOPLE)
+    given = {"utility_function": hcmd_evaluation.true_utility}
+    descend = partial(
+        hcmd_evaluation.true_play_descent,
+        population=PEOPLE,
+        fitted={"vote_weights": None},
+        config=config,
+        **given,
+    )
+    both = [jax.jit(descend)(params, jax.random.key(k)) for k in range(2)]
+    norm, along = float(both[0][0]["gradient_norm"]), both[0][1]
+    along = jax.tree.map(lambda x: -x / norm, along)
+    # in other games than those that gave the direction, or chance would favour it
+    parts = jax.tree.map(lambda x, y: -(x * y).sum(), along, both[1][1])
+    expected = float(sum(jax.tree.leaves(parts)))
+    seated = mechanisms.head_and_tails(jnp.repeat(jnp.array(config.tails, float), 4000))
+
+    @jax.jit
+    def votes(step, key):
+        nudged = jax.tree.map(lambda x, y: x + step * y, params, along)
+        rules = [graphnet.mechanism(x) for x in (nudged, params)]
+        keys = jax.random.split(key)
+        blocks = [
+            game.play(key, people, seated, rule)
+            for key, rule in zip(keys, rules, strict=True)
+        ]
+        return hcmd_zero.preference_probability(None, *blocks, **given).sum(-1).mean()
+
+    keys, step = jax.random.split(jax.random.key(9), 8), 0.01
+    differences = [float(votes(step, key) - votes(-step, key)) for key in keys]
+    assert expected == pytest.approx(np.mean(differences) / (2 * step), rel=0.08)

@@ -211,7 +211,7 @@ def test_after_a_change_the_steps_that_it_touches_are_done_again_and_no_others(
     assert "self_play" in stale_now and stale_now <= {"self_play", "hcmd_figures"}
     edit(
         settings_file,
-        r"(?m)(?<=^\[smoke\]$)((?:\n.*)*?\ntrain_updates = )400",
+        r"(?m)(?<=^\[smoke\]$)((?:\n.*)*?\ntrain_updates = )100",
         r"\g<1>500",
     )
     assert stale_rules(finished) - stale_now == {"train", "control_train"}

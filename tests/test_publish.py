@@ -117,7 +117,7 @@ def place(tmp_path, monkeypatch):
     run = tmp_path / "runs" / "paper"
     monkeypatch.setattr(publish, "ROOT", tmp_path)
     monkeypatch.setattr(publish, "RUN", run)
-    monkeypatch.setattr(publish, "ASIDE_RUN", run)
+    monkeypatch.setattr(publish, "LAPTOP_RUN", run)
     monkeypatch.setattr(publish, "RESULTS", tmp_path / "paper")
     (tmp_path / "paper").mkdir()
     return tmp_path

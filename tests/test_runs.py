@@ -37,11 +37,18 @@ def test_paths_stay_where_they_are():
     assert str(run / runs.seed(0) / runs.HCMD_ZERO) == "runs/paper/seed0/hcmd_zero"
     assert [
         str(part)
-        for part in (runs.RESULTS, runs.SENSITIVITY, runs.QUESTIONS, runs.SWEEP)
+        for part in (
+            runs.RESULTS,
+            runs.SENSITIVITY,
+            runs.QUESTIONS,
+            runs.CLIMB,
+            runs.SWEEP,
+        )
     ] == [
         "results",
         "sensitivity",
         "hcmd_questions",
+        "hcmd_climb",
         "sweep",
     ]
 

@@ -79,6 +79,7 @@ CONTROL = Path("control")
 RESULTS = Path("results")  # in a run's folder, like all below: what all seeds say
 SENSITIVITY = Path("sensitivity")  # what hangs on assumptions
 QUESTIONS = Path("hcmd_questions")  # arms of HCMD-zero, each with its seeds
+CLIMB = Path("hcmd_climb")  # others: one choice or one step of it changed
 SWEEP = Path("sweep")  # other hyper-parameters, each with its seeds
 AS_PUBLISHED = (
     "as_published"  # the arm of the sweep that has the paper's hyper-parameters
@@ -309,13 +310,17 @@ _QUESTIONS = {
         ),
         *("hcmd_questions.svg", "provenance.json"),
     ),
+    "44_hcmd_climb": (
+        *_all("{}.csv", "climbs by_seed compared"),
+        *("hcmd_climb.svg", "provenance.json"),
+    ),
 }
 WRITES = (
     _RUN | _RESULTS | _QUESTIONS
 )  # step -> files, by name in the folder of the step
 
 # %%
-assert len(WRITES) == 23 and all(
+assert len(WRITES) == 24 and all(
     len(set(files)) == len(files) for files in WRITES.values()
 )
 drawn = (name for step in WRITES if step[0] == "3" for name in WRITES[step])

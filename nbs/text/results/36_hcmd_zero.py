@@ -312,7 +312,13 @@ step = own.add_prefix("own_").join(newest.add_prefix("last_"))
 step = step.rename_axis("iteration").reset_index()
 store.write_table(tables / "hcmd_steps.csv", step.round(5))
 n_steps = n_seeds * len(step)
-found["each_beats_the_last"] = of_last.groupby("seed").lead.min()
+lost = of_last.groupby("seed").lost.sum()
+found["each_beats_the_last"] = 1 - lost
+not_lost, *bounds = statistics.interval_over_seeds(len(step) - lost)
+print(
+    f"before the last models {not_lost:.1f} of {len(step)} steps are not lost "
+    "(95 % interval over runs: {:.1f} to {:.1f})".format(*bounds)
+)
 for before, whose in {"own": "its own", "last": "the last"}.items():
     won, lost = step[f"{before}_won"].sum(), step[f"{before}_lost"].sum()
     print(
@@ -450,11 +456,8 @@ store.write_table(tables / "hcmd_safety.csv", safety.round(5))
 safety.round(3)
 
 # %% [markdown]
-# And what the vote model likes: the weight of one coin more in every round, for oneself and for
-# others, in the order of the table. For three voters in four the first other is the head. What the
-# model cannot say is that a coin of *one's own* is worth more to a tail with 2 than to a head with
-# 10. So it is to people who vote by payout *relative to endowment* (and to our stand-ins, 03: about
-# three times as much).
+# And what the vote model likes: the weight of one endowment more in every round, for oneself and
+# for others, in the order of the table. For three voters in four the first other is the head.
 
 # %%
 axes = ["quantity", "whose", "iteration"]
@@ -470,11 +473,11 @@ weights.pivot(index="iteration", columns=axes[:2], values="weight").round(3)
 # are differences from the size that was used, within the same split. Below zero is better, and a
 # size is called better only where the whole interval over seeds is below. Last comes the penalty of
 # the vote model that cross-validation chose: the larger, the less the votes could teach (10 is the
-# largest on offer).
+# largest on offer); and in which fraction of the runs it chose the same weights for all rounds.
 
 # %%
 models, sizes = read("models.csv"), read("sizes.csv")
-table1 = models.query("seed == 0").drop(columns=["seed", "penalty"])
+table1 = models.query("seed == 0").drop(columns=["seed", "penalty", "tied"])
 sizes = sizes.assign(size=sizes.embed.astype(str) + "-" + sizes.hidden.astype(str))
 axes = ["seed", "iteration", "split"]
 tried = sizes.pivot_table(index=axes, columns="size", values="cross_entropy")
@@ -496,7 +499,8 @@ better = highest.apply(lambda row: ", ".join(row.index[row < 0]), axis=1)
 penalty = models.groupby("iteration").penalty.agg(["median", "min", "max"])
 penalty = penalty.add_prefix("penalty_").reset_index()
 table1 = table1.merge(difference.add_prefix("extra_nats_").reset_index())
-table1 = table1.assign(better=better.to_numpy()).merge(penalty)
+tied = models.groupby("iteration").tied.mean().reset_index()
+table1 = table1.assign(better=better.to_numpy()).merge(penalty).merge(tied)
 store.write_table(tables / "hcmd_table1.csv", table1.round(5))
 table1.round(4)
 
@@ -543,9 +547,9 @@ beside[shown].round(3)
 EQUAL = 0.1  # of contributions, returns and Gini coefficients: what difference is none
 FINDINGS = {
     "each_beats_the_last": findings.Finding(
-        "every iteration wins against the one before "
-        "(the smallest lead of the seven, before the last models)",
-        smallest=0.01,
+        "no iteration loses against the one before "
+        "(one less the number of the seven steps lost, before the last models)",
+        smallest=1,
     ),
     "models_age": findings.Finding(
         "models of earlier iterations foretell later data worse "

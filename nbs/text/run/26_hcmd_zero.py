@@ -31,7 +31,15 @@ hcmd_games = 1000  # pairs of games in an update of the mechanism
 # so that a mechanism moves as far
 hcmd_shortening = 1
 hcmd_clone_updates = 4000  # of the contribution model
+# of the original's updates, how many are done before the last iteration
+hcmd_step = 1.0
+# what the vote model reads payouts in: endowments or coins
+vote_units = "endowments"
+# may the vote model's weights be the same in all rounds, where left-out votes say so?
+tied = True
 hcmd_splits = 2  # random splits on which sizes of the contribution model are compared
+# which model gives way to the truth: vote, play, both; nothing: none does
+truth = ""
 # of a player, seen by the mechanism: endowment and contribution, as in the original;
 # 3 adds their ratio
 n_features = 2
@@ -50,6 +58,7 @@ from functools import partial
 import jax
 import numpy as np
 import pandas as pd
+from jax.tree_util import Partial
 
 from democratic_ai import (
     experiments,
@@ -76,10 +85,12 @@ config = replace(
     full,
     groups=tuple(max(8, round(n * float(group_fraction))) for n in full.groups),
     games=int(hcmd_games),
-    updates=full.updates // shorter,
+    updates=round(full.updates * float(hcmd_step)) // shorter,
     last_updates=full.last_updates // shorter,
     learning_rate=full.learning_rate * shorter,
     imitation=replace(full.imitation, updates=int(hcmd_clone_updates)),
+    vote_units=vote_units,
+    tied=(False, True) if tied else (False,),
     n_features=int(n_features),
 )
 config
@@ -100,30 +111,41 @@ if made_by.exists():
 else:
     made = store.provenance(seed=seed, minutes=0.0)
 store.write_json(made_by, made)
+known_vote = hcmd_evaluation.true_utility if truth in ("vote", "both") else None
+known = {"utility_function": known_vote, "checkpoint": kept}
+if truth in ("play", "both"):
+    known["descent"] = Partial(hcmd_evaluation.true_play_descent, population=crowd)
 steps = (
     partial(hcmd_zero.acquire, population=crowd),
     partial(hcmd_zero.fit_models, checkpoint=kept),
-    partial(hcmd_zero.optimise, checkpoint=kept),
-    hcmd_zero.converge,
+    partial(hcmd_zero.optimise, **known),
+    partial(hcmd_zero.converge, utility_function=known_vote),
 )
-resumed = {"folder": kept / code, "settings": crowd}
+resumed = {"folder": kept / code, "settings": (crowd, truth)}
 record = hcmd_zero.run(config, *steps, key=stream("run"), first=first, **resumed)
 minutes = made["minutes"] + (time.monotonic() - begun) / 60
 store.write_json(made_by, made | {"minutes": minutes})
 
 # %% [markdown]
-# What it all came to, and where the stop rule would have ended it. (The cells from here on look at
-# the record; the pipeline may run them again without making it anew.)
+# What it all came to, and where the stop rule would have ended it. A mechanism that no gradient can
+# move is a dead end, and is called so. (The cells from here on look at the record; the pipeline may
+# run them again without making it anew.)
 
 # %%
 n_iterations = len(config.groups)
+trained = {s: record["mechanism"][str(s)] for s in range(n_iterations + 1)}
+rules = {s: graphnet.mechanism(params) for s, params in trained.items()}
 stop_reasons = {
-    s: hcmd_zero.stop_reason(**record["metagame"][str(s)])
+    s: hcmd_evaluation.dead_end(rules[s], config.tails)
+    or hcmd_zero.stop_reason(**record["metagame"][str(s)])
     for s in range(1, n_iterations + 1)
 }
 sizes_used = {"groups": config.groups, "embed": config.embed, "hidden": config.hidden}
-penalty = [float(record["model"][str(s)]["penalty"]) for s in stop_reasons]
-models = {"iteration": list(stop_reasons), **sizes_used, "penalty": penalty}
+chosen = {
+    name: [float(record["model"][str(s)][name]) for s in stop_reasons]
+    for name in ("penalty", "tied")
+}
+models = {"iteration": list(stop_reasons), **sizes_used, **chosen}
 models = pd.DataFrame(models)
 models.assign(stop=stop_reasons.values())
 
@@ -161,7 +183,7 @@ pairings[pairings.model_iteration == n_iterations].pivot(**axes).round(3)
 # made with it.
 
 # %%
-predicted = hcmd_evaluation.cross_entropies(record)
+predicted = hcmd_evaluation.cross_entropies(record, vote_units)
 axes = {"index": ["kind", "model_iteration"], "columns": "data_iteration"}
 predicted.pivot(**axes, values="ratio").round(3)
 
@@ -175,7 +197,8 @@ larger = replace(config, groups=(500,) * n_iterations)
 asked, new_groups = {"population": crowd, "config": larger}, {}
 for s in stop_reasons:
     new_groups[str(s)] = hcmd_zero.acquire(stream("new_groups", s), record, s, **asked)
-predicted_new = hcmd_evaluation.cross_entropies(record | {"data": new_groups})
+predicted_new = record | {"data": new_groups}
+predicted_new = hcmd_evaluation.cross_entropies(predicted_new, vote_units)
 predicted_new.pivot(**axes, values="ratio").round(3)
 
 # %% [markdown]
@@ -186,7 +209,7 @@ predicted_new.pivot(**axes, values="ratio").round(3)
 
 # %%
 key = stream("vote_information")
-knowable = hcmd_evaluation.vote_information(key, record, new_groups)
+knowable = hcmd_evaluation.vote_information(key, record, new_groups, vote_units)
 knowable.round(2)
 
 # %% [markdown]
@@ -211,8 +234,6 @@ left_with.round(3)
 # ## What the mechanisms do
 
 # %%
-trained = {s: record["mechanism"][str(s)] for s in range(n_iterations + 1)}
-rules = {s: graphnet.mechanism(params) for s, params in trained.items()}
 beach = pd.concat(
     graphnet.beach(rule, tail).assign(iteration=s, tail_endowment=tail)
     for s, rule in rules.items()
@@ -222,16 +243,19 @@ last = beach[beach.iteration == n_iterations].assign(mechanism="hcmd_zero")
 figures.beach_plot(last, note="trained with modelled participants");
 
 # %% [markdown]
-# What is left for a head that gives nothing while tails of 8 give 2 coins each?
+# What is left for a head that gives nothing while tails of 8 give 2 coins each? And how far could a
+# head's share still be moved (`slope`; .19 for equal shares, 0 at a dead end)?
 
 # %%
 endowment, contribution = np.array([10.0, 8, 8, 8]), np.array([0.0, 2, 2, 2])
 idle = [float(rule(endowment, contribution)[0]) for rule in rules.values()]
-idle = pd.DataFrame({"iteration": list(rules), "head_share": idle})
+slope = [hcmd_evaluation.head_slope(rule, config.tails) for rule in rules.values()]
+idle = pd.DataFrame({"iteration": list(rules), "head_share": idle, "slope": slope})
 idle.round(3)
 
 # %% [markdown]
-# What does the vote model like? Weights of a coin, mean over ten rounds, by whose it is. The others
+# What does the vote model like? Weights of the whole endowment of whose it is (or of ten coins),
+# mean over ten rounds. The others
 # sit in the order of the table: for three voters in four the first of them is the head, and for the
 # head they are all tails.
 
