@@ -111,6 +111,9 @@ if made_by.exists():
 else:
     made = store.provenance(seed=seed, minutes=0.0)
 store.write_json(made_by, made)
+if truth not in ("", "vote", "play", "both"):
+    choices = "choose vote, play, both, or nothing"
+    raise hcmd_zero.HcmdError(f"truth is {truth!r}: {choices}.")
 known_vote = hcmd_evaluation.true_utility if truth in ("vote", "both") else None
 known = {"utility_function": known_vote, "checkpoint": kept}
 if truth in ("play", "both"):
@@ -121,7 +124,8 @@ steps = (
     partial(hcmd_zero.optimise, **known),
     partial(hcmd_zero.converge, utility_function=known_vote),
 )
-resumed = {"folder": kept / code, "settings": (crowd, truth)}
+made_with = crowd, truth in ("vote", "both"), truth in ("play", "both")
+resumed = {"folder": kept / code, "settings": made_with}
 record = hcmd_zero.run(config, *steps, key=stream("run"), first=first, **resumed)
 minutes = made["minutes"] + (time.monotonic() - begun) / 60
 store.write_json(made_by, made | {"minutes": minutes})
