@@ -311,7 +311,7 @@ SWEEP_STEPS = {
 # not three quarters of all as JAX would, so that two steps can share it. How hard the compiler tries, the profile says.
 shell.prefix(
     "set -euo pipefail; export NPROC=1 PYTHONWARNINGS=ignore"
-    f" XLA_FLAGS='--xla_cpu_multi_thread_eigen=false --xla_backend_optimization_level={setting['compiler_effort']}'"
+    f" XLA_FLAGS='--xla_cpu_multi_thread_eigen=false {setting['xla_flags']}'"
     " MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=131072 XLA_PYTHON_CLIENT_PREALLOCATE=false; "
 )
 # Progress goes to the terminal; a traceback goes to the log, of which `onerror` says the last line. An executed notebook
