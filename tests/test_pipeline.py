@@ -224,7 +224,7 @@ def test_a_finished_run_says_beside_each_step_what_made_it(finished):
     assert set(made) == {"code", "data", "settings"}
     assert made["settings"] == {
         "clone_games": "128",
-        "clone_updates": "3000",
+        "clone_updates": "400",
         "entropy_weight": "0",
     }
 
