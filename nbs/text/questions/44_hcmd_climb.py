@@ -18,6 +18,8 @@
 # # What lets HCMD-zero climb?
 #
 # > Runs of HCMD-zero that differ in one choice, or in one step for which the truth was put, go in; what each choice is worth, and which step is the weakest, come out.
+#
+# *Outputs: none yet.*
 
 # %% [markdown]
 # The original says little about its vote model and nothing about its units. Our first runs read
