@@ -20,6 +20,7 @@ import optax
 from jax import Array
 
 from democratic_ai import (
+    calibration,
     cloning,
     data,
     game,
@@ -368,24 +369,6 @@ def true_utility(
     relative = block.relative_payout.sum(-2) / voting.UNIT
     return voting.SLOPE * relative + absolute * block.payout.sum(-2)
 
-# %% ../nbs/method/17_hcmd_evaluation.ipynb #8c7a0fa1
-def _log_probability_of_persons(key, block, population):
-    """Compute the log-probability of persons' choices after the first round: [G]."""
-    endowment = block.endowment
-
-    def one_round(state, seen):
-        given, paid = seen
-        chance = participants.choice_probabilities(state, endowment, population)
-        taken = jnp.take_along_axis(chance, given.astype(int)[None], 0)[0]
-        after = participants.update(state, endowment, given, paid, population)
-        return after, jnp.log(taken)
-
-    seen = block.contribution, block.payout
-    by_round = jax.tree.map(lambda x: jnp.moveaxis(x, -2, 0), seen)
-    begun = participants.init(key, endowment, population, referee=True)
-    _, log_p = jax.lax.scan(one_round, begun, by_round)
-    return log_p[1:].sum((0, -1))
-
 # %% ../nbs/method/17_hcmd_evaluation.ipynb #a830a154
 def _seat_people(config, population):
     """Seat stand-ins at all endowments: players, [games, P] coins."""
@@ -430,10 +413,10 @@ def true_play_descent(
 
     def objective(params):
         own = game.play(key_own, persons, endowment, graphnet.mechanism(params))
-        log_p = _log_probability_of_persons(key_persons, own, population)
-        given = own, jax.lax.stop_gradient(rival)
-        won = votes(*given, utility_function=utility_function).sum(-1)
-        return scg.surrogate(won, log_p)
+        begun = participants.init(key_persons, endowment, population, referee=True)
+        log_p = calibration.choices_of_persons(begun, endowment, own, population)
+        won = votes(own, rival, utility_function=utility_function).sum(-1)
+        return scg.surrogate(won, log_p[1:].sum((0, -1)))  # the first saw no payout
 
     gradient = jax.tree.map(jnp.negative, jax.grad(objective)(params))
     return {"gradient_norm": optax.tree.norm(gradient)}, gradient

@@ -234,8 +234,11 @@ def report():
     places = SYSTEMS | {str(part): part / "provenance.json" for part in ASIDE}
     for name, place in places.items():
         if name not in kept:
-            commit = json.loads((RESULTS / place).read_text())["commit"][:10]
-            print(f"{name}: made before hashes of code were kept, at commit {commit}.")
+            made = "not published yet"
+            if (RESULTS / place).exists():
+                commit = json.loads((RESULTS / place).read_text())["commit"][:10]
+                made = f"made before hashes of code were kept, at commit {commit}"
+            print(f"{name}: {made}.")
             continue
         settings = stale.read_settings(ROOT / "settings.ini", kept[name]["profile"])
         changed = []

@@ -5,12 +5,13 @@
 # %% auto #0
 __all__ = ['HCMD_ZERO', 'CONTROL', 'RESULTS', 'SENSITIVITY', 'QUESTIONS', 'CLIMB', 'SWEEP', 'AS_PUBLISHED', 'WRITES',
            'of_profile', 'seed', 'iteration', 'rational', 'of_population', 'population_and_seed', 'notebook',
-           'executed', 'read_seeds', 'open_run', 'label_outputs', 'read_benchmarks']
+           'executed', 'read_seeds', 'open_run', 'label_outputs', 'provenance', 'read_benchmarks']
 
 # %% ../../nbs/engine/runs.ipynb #ea3e0451
+import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -449,6 +450,31 @@ def label_outputs(
     said += [f"iteration {i}"] if i is not None else []
     took = "" if minutes is None else f" in {minutes:.1f} minutes"
     return f"*Outputs: {', '.join(said)}; made at commit `{commit[:7]}`{took}.*"
+
+# %% ../../nbs/engine/runs.ipynb #25c0a559
+def provenance(
+    places: Sequence[Path],
+    **extra: Any,
+) -> dict[str, Any]:
+    """Say what made a table of several runs: as `store.provenance`, `commits_of_runs`.
+
+    Parameters
+    ----------
+    places : Sequence[Path]
+        folders of runs, each with a `made_by.json`
+    **extra : Any
+        profile, seeds, ...
+
+    Returns
+    -------
+    dict[str, Any]
+    """
+    made = [json.loads((place / "made_by.json").read_text()) for place in places]
+    made += [one["record"] for one in made if "record" in one]
+    commits = sorted({one["commit"] for one in made})
+    stamp = store.provenance(commits_of_runs=commits, **extra)
+    unclean = any(one["uncommitted_changes"] for one in [stamp, *made])
+    return stamp | {"uncommitted_changes": unclean}
 
 # %% ../../nbs/engine/runs.ipynb #d77b7d9d
 def read_benchmarks(

@@ -29,9 +29,10 @@
 
 # %%
 #| export
+import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -465,6 +466,37 @@ assert line.startswith("*Outputs: profile `paper`, seed 0, iteration 1; made at 
 drawn = label_outputs({"folder": "runs/paper", "n_seeds": 3}, commit="cbea95f403d9")
 assert drawn == "*Outputs: profile `paper`, seeds 0 to 2; made at commit `cbea95f`.*"
 line
+
+
+# %% [markdown]
+# A table of several runs has several makers. Its provenance names the commits of all of them, and
+# one run made with uncommitted changes is enough to say so of the table.
+
+# %%
+#| export
+def provenance(
+    places: Sequence[Path],  # folders of runs, each with a `made_by.json`
+    **extra: Any,  # profile, seeds, ...
+) -> dict[str, Any]:
+    "Say what made a table of several runs: as `store.provenance`, `commits_of_runs`."
+    made = [json.loads((place / "made_by.json").read_text()) for place in places]
+    made += [one["record"] for one in made if "record" in one]
+    commits = sorted({one["commit"] for one in made})
+    stamp = store.provenance(commits_of_runs=commits, **extra)
+    unclean = any(one["uncommitted_changes"] for one in [stamp, *made])
+    return stamp | {"uncommitted_changes": unclean}
+
+
+# %%
+clean = {"commit": "cbea95f", "uncommitted_changes": False}
+store.write_json("seed0/made_by.json", clean)
+store.write_json(
+    "seed1/made_by.json", clean | {"record": clean | {"commit": "a4bdf25"}}
+)
+places = [seed(0), seed(1)]
+assert provenance(places)["commits_of_runs"] == ["a4bdf25", "cbea95f"]
+store.write_json("seed0/made_by.json", clean | {"uncommitted_changes": True})
+assert provenance(places, profile="smoke")["uncommitted_changes"] is True
 
 
 # %% [markdown]

@@ -478,16 +478,14 @@ pd.DataFrame(rows.values(), UNITS, columns).round(3)
 
 
 # %% [markdown]
-# Read the upper table by columns. Weights that may differ between rounds need a strong penalty and
-# gain at most .036 of a nat on a coin. Tied ones gain .040, and with hardly any penalty. That is
-# not much, but 17 shows that nobody could gain more than about .041: these pairs of blocks differ
-# by accident only.
+# Read the upper table by columns. Weights that may differ between rounds need a strong penalty.
+# Tied ones gain more, and with hardly any penalty. Neither gains much on a coin, but 17 shows that
+# nobody could gain much more: these pairs of blocks differ by accident only.
 #
-# And the lower table is what was promised. In coins, everybody's payout weighs about the same,
-# one's own .55 and the others' .43 to .50: the model cannot tell *my share* from *our fund*. In
-# endowments one's own counts .79 and the others' .10 to .28. A mechanism that is to please the
-# first model must make the fund large, at whoever's cost. One that is to please the second must pay
-# those whose endowment is small.
+# And the lower table is what was promised. In coins, everybody's payout weighs about the same: the
+# model cannot tell *my share* from *our fund*. In endowments one's own counts several times as much
+# as anybody else's. A mechanism that is to please the first model must make the fund large, at
+# whoever's cost. One that is to please the second must pay those whose endowment is small.
 #
 # Both models together are the step. Table 1 gives the first three iterations 8 and 4 units, the
 # others 32 and 8; `devices.pad_like` fills the small networks up with silent units, so that what
@@ -893,13 +891,13 @@ assert moved[2] > 2 * moved[0], (
 
 # %% [markdown]
 # The random referee shares almost equally. The first one trained has drawn a shore already: a head
-# that gives most of its ten coins while the tails give little gets all, one that gives half of them
-# gets next to nothing, and the tails share what it put in. The second has moved the shore up and
-# made it steeper. Nobody has told them of shores; three voters in four are tails, and a head that
-# wants its money back has to give. The lead of the second over the first is within two standard
-# errors, so the rule would stop here. Two iterations of 150 groups are a sketch. Whether later
-# mechanisms beat earlier ones all the way, and what they make of the head, is for the full run in
-# 26 to say. How far the models can be trusted is for 17.
+# that gives most of its ten coins while the tails give little gets all, one that gives little gets
+# next to nothing, and the tails share what it put in. The shore of the second is steeper. Nobody
+# has told them of shores; three voters in four are tails, and a head that wants its money back has
+# to give. The lead of the second over the first is within two standard errors, so the rule would
+# stop here. Two iterations of 150 groups are a sketch. Whether later mechanisms beat earlier ones
+# all the way, and what they make of the head, is for the full run in 26 to say. How far the models
+# can be trusted is for 17.
 
 # %% [markdown]
 # ## Recap

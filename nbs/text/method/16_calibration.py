@@ -97,6 +97,28 @@ def standard_persons(
 
 # %%
 #| export
+def choices_of_persons(
+    persons: participants.AgentState,  # begun
+    endowment: Array,  # [..., P] coins
+    block: game.Block,  # leading axes that can be broadcast to those of the persons
+    population: participants.Population,
+) -> Array:  # [T, ..., P] nats
+    "Compute the log-probability of each choice of known persons."
+
+    def one_round(state, seen):
+        given, paid = (jnp.broadcast_to(x, endowment.shape) for x in seen)
+        chance = participants.choice_probabilities(state, endowment, population)
+        taken = jnp.take_along_axis(chance, given.astype(int)[None], 0)[0]
+        after = participants.update(state, endowment, given, paid, population)
+        return after, jnp.log(taken)
+
+    seen = block.contribution, block.payout
+    by_round = jax.tree.map(lambda x: jnp.moveaxis(x, -2, 0), seen)
+    return jax.lax.scan(one_round, persons, by_round)[1]
+
+
+# %%
+#| export
 def log_likelihood(
     population: participants.Population,
     block: game.Block,  # played without a referee
@@ -107,17 +129,7 @@ def log_likelihood(
     deviates = jnp.broadcast_to(persons[:, None, None], (*shape, 3))
     endowment = jnp.broadcast_to(block.endowment, shape)
     start = participants.begin(deviates, endowment, population, referee=False)
-
-    def one_round(state, seen):
-        given, paid = (jnp.broadcast_to(x, shape) for x in seen)
-        chance = participants.choice_probabilities(state, endowment, population)
-        taken = jnp.take_along_axis(chance, given.astype(int)[None], 0)[0]
-        after = participants.update(state, endowment, given, paid, population)
-        return after, jnp.log(taken)
-
-    seen = block.contribution, block.payout
-    by_round = jax.tree.map(lambda x: jnp.moveaxis(x, -2, 0), seen)
-    _, log_p = jax.lax.scan(one_round, start, by_round)
+    log_p = choices_of_persons(start, endowment, block, population)
     return jax.nn.logsumexp(log_p.sum(0), axis=0) - jnp.log(len(persons))
 
 

@@ -55,7 +55,6 @@ profile = "laptop"
 n_seeds = 5
 
 # %%
-import json
 from itertools import pairwise
 from pathlib import Path
 
@@ -286,12 +285,5 @@ figures.save(figures.finalise(figure, whose), here / "hcmd_questions.svg")
 arms = [arm for arm in ("cold", "warm", *FACTORS) if arm != "once"]
 places = [Path(folder) / runs.seed(k) / runs.HCMD_ZERO for k in range(n_seeds)]
 places += [here / arm / runs.seed(k) for arm in arms for k in range(n_seeds)]
-made = [json.loads((place / "made_by.json").read_text()) for place in places]
-made_by = [*made, *(run["record"] for run in made)]
-commits = sorted({one["commit"] for one in made_by})
-seeds = list(range(n_seeds))
-stamp = store.provenance(profile=profile, seeds=seeds, commits_of_runs=commits)
-stamp["uncommitted_changes"] = any(
-    made["uncommitted_changes"] for made in [stamp, *made_by]
-)
+stamp = runs.provenance(places, profile=profile, seeds=list(range(n_seeds)))
 store.write_json(here / "provenance.json", stamp)

@@ -35,9 +35,10 @@
 #   stand-ins vote, `true_play` lets stand-ins play in the games of OPTIMISE, `true_both` does both.
 #   What a swap gains is the most that a better model could.
 # - **Measured**, by seed: the share of new stand-ins' votes against liberal egalitarian after each
-#   iteration, mean over endowments; the rise from the first to the last; how many of the seven
+#   iteration, mean over endowments; the rise from the random one to the last; how many of the seven
 #   steps are not lost, by two standard errors before the last models; the idle head's share by
-#   iteration; and runs that end in a dead end (17).
+#   iteration; and runs that end in a dead end (17). Steps are judged by the run's own models of
+#   play, also where stand-ins played in OPTIMISE.
 # - **The rule.** A choice matters if Student's 95 % interval of the paired difference in the last
 #   share, over seeds, leaves out zero. The weakest step is the one whose swap gains most.
 #
@@ -65,11 +66,24 @@ AS_IS = "as it is"
 names = [AS_IS, *arms.split()]
 
 
+def seeds_of(arm):
+    "Name the folders of an arm's seeds."
+    if arm == AS_IS:
+        return [Path(folder) / runs.seed(k) / runs.HCMD_ZERO for k in range(n_seeds)]
+    return [here / arm / runs.seed(k) for k in range(n_seeds)]
+
+
 def read(arm, name):
     "Read a table of all seeds of an arm."
     if arm == AS_IS:
         return runs.read_seeds(folder, runs.HCMD_ZERO / name, n_seeds)
     return runs.read_seeds(here / arm, name, n_seeds)
+
+
+def last_reasons(arm):
+    "Read why each of an arm's seeds would have stopped after the last iteration."
+    read = (json.loads((place / "stop.json").read_text()) for place in seeds_of(arm))
+    return [list(reasons.values())[-1] for reasons in read]
 
 
 def read_all(name):
@@ -102,15 +116,8 @@ not_lost = (
     (steps.vote_share - 0.5 >= -2 * steps.error).groupby([steps.arm, steps.seed]).sum()
 )
 at = shares.set_index(by_run).vote_share.unstack("iteration")
-slope = idle.set_index(by_run).slope.unstack("iteration")[last]
-measured = pd.DataFrame(
-    {
-        "last": at[last],
-        "rise": at[last] - at[0],
-        "not_lost": not_lost,
-        "slope": slope,
-    }
-)
+rise = at[last] - at[0]
+measured = pd.DataFrame({"last": at[last], "rise": rise, "not_lost": not_lost})
 store.write_table(here / "by_seed.csv", measured.round(5).reset_index())
 
 # %%
@@ -133,9 +140,11 @@ swaps = final.filter(like="true_", axis=0)
 if len(swaps):
     weakest = swaps.drop("true_both", errors="ignore").gain.idxmax()
     print(f"the weakest step, by the rule above: the one swapped in {weakest}")
-ends = measured.reset_index()
-dead = ends[ends.slope < 0.001].groupby("arm").size().to_dict()
-print("runs that end in a dead end, by arm:", dead or "none")
+ends = {
+    arm: sum(reason.startswith("a dead end") for reason in last_reasons(arm))
+    for arm in names
+}
+print("runs that end in a dead end, by arm:", {a: n for a, n in ends.items() if n} or 0)
 
 # %%
 votes = "share of the votes\nagainst liberal egalitarian"
@@ -176,14 +185,6 @@ whose = (
 figures.save(figures.finalise(figure, whose), here / "hcmd_climb.svg")
 
 # %%
-places = [Path(folder) / runs.seed(k) / runs.HCMD_ZERO for k in range(n_seeds)]
-places += [here / arm / runs.seed(k) for arm in names[1:] for k in range(n_seeds)]
-made = [json.loads((place / "made_by.json").read_text()) for place in places]
-made_by = [*made, *(run["record"] for run in made)]
-commits = sorted({one["commit"] for one in made_by})
-seeds = list(range(n_seeds))
-stamp = store.provenance(profile=profile, seeds=seeds, commits_of_runs=commits)
-stamp["uncommitted_changes"] = any(
-    made["uncommitted_changes"] for made in [stamp, *made_by]
-)
+places = [place for arm in names for place in seeds_of(arm)]
+stamp = runs.provenance(places, profile=profile, seeds=list(range(n_seeds)))
 store.write_json(here / "provenance.json", stamp)

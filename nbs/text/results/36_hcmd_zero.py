@@ -312,9 +312,9 @@ step = own.add_prefix("own_").join(newest.add_prefix("last_"))
 step = step.rename_axis("iteration").reset_index()
 store.write_table(tables / "hcmd_steps.csv", step.round(5))
 n_steps = n_seeds * len(step)
-lost = of_last.groupby("seed").lost.sum()
-found["each_beats_the_last"] = 1 - lost
-not_lost, *bounds = statistics.interval_over_seeds(len(step) - lost)
+lost_by_seed = of_last.groupby("seed").lost.sum()
+found["each_beats_the_last"] = 1 - lost_by_seed
+not_lost, *bounds = statistics.interval_over_seeds(len(step) - lost_by_seed)
 print(
     f"before the last models {not_lost:.1f} of {len(step)} steps are not lost "
     "(95 % interval over runs: {:.1f} to {:.1f})".format(*bounds)
@@ -598,17 +598,10 @@ kept = kept[columns].astype(object).where(kept.notna(), None)
 store.write_json(results / "numbers" / "hcmd_zero.json", kept.T.to_dict())
 places = [here / runs.seed(k) / runs.HCMD_ZERO for k in range(n_seeds)]
 made_by = [json.loads((place / "made_by.json").read_text()) for place in places]
-records = [made["record"] for made in made_by]
-minutes = [round(record["minutes"], 2) for record in records]
+minutes = [round(made["record"]["minutes"], 2) for made in made_by]
 logs = [pd.read_csv(place / "26_hcmd_zero.tsv", sep="\t") for place in places]
 memory = [round(log.max_rss.item() / 1024, 2) for log in logs]
 took = {"minutes_of_seven_iterations": minutes, "gib_per_seed": memory}
-commits = {
-    f"commits_of_{what}": sorted({made["commit"] for made in by})
-    for what, by in (("records", records), ("seeds", made_by))
-}
-stamp = store.provenance(profile=profile, seeds=list(range(n_seeds)), **commits, **took)
-stamp["uncommitted_changes"] = any(
-    made["uncommitted_changes"] for made in [stamp, *records, *made_by]
-)
+seeds = list(range(n_seeds))
+stamp = runs.provenance(places, profile=profile, seeds=seeds, **took)
 store.write_json(results / "hcmd_provenance.json", stamp)
