@@ -235,7 +235,7 @@ DEMOCRATIC_AI |= {
         "39_tables", RESULTS,
         [
             *VOTES, *each(RM / "training.csv", last("metagame.csv"), last("cloning.csv"), *OF_ITERATIONS),
-            *each(*COMPARISONS, seeds=COMPARED), *CONTROLS,
+            *each(*COMPARISONS, seeds=COMPARED), *CONTROLS, RESULTS / "tables/intercept_effects.csv",
         ],
         parameters=AT_THE_LAST,
     ),

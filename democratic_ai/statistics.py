@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['StatisticsError', 'naive_binomial', 'permutation_test', 'Interval', 'interval_over_groups', 'interval_over_seeds',
-           'over_seeds', 'interval_over_groups_and_seeds', 'Trend', 'effect_of_time', 'FTest', 'f_test', 'TTest',
-           'paired_t_test', 'interaction_test', 'compare_with_published', 'mean_absolute_error', 'agreement',
+           'over_seeds', 'interval_over_groups_and_seeds', 'vote_shares', 'Trend', 'effect_of_time', 'FTest', 'f_test',
+           'TTest', 'paired_t_test', 'interaction_test', 'compare_with_published', 'mean_absolute_error', 'agreement',
            'group_contributions', 'experiment1_tests', 'votes_by_group', 'vote_test', 'experiment2_tests',
            'experiment3_tests', 'head_share_profiles', 'experiment4_tests', 'p_value_over_seeds']
 
@@ -331,6 +331,32 @@ def _resample_runs(runs: list, rng: np.random.Generator, n: int) -> np.ndarray:
             here, alike = slot == i, np.full(len(run), 1 / len(run))
             drawn[here] += rng.multinomial(len(run), alike, here.sum()) @ run
     return drawn
+
+# %% ../nbs/method/11_statistics.ipynb #0933a666
+def vote_shares(
+    votes: pd.DataFrame,
+    axes: list[str],
+) -> pd.DataFrame:
+    """Compute shares of the votes cast, with runs and groups within them resampled.
+
+    Parameters
+    ----------
+    votes : pd.DataFrame
+        seed, group, vote (NaN where none was cast) and the axes
+    axes : list[str]
+        columns that name a cell
+
+    Returns
+    -------
+    pd.DataFrame
+        axes, vote_share, low, high
+    """
+    cast = votes[votes.vote.notna()]
+    by_group = cast.groupby([*axes, "seed", "group"], sort=False).vote
+    cells = by_group.agg(["sum", "size"]).reset_index().groupby(axes, sort=False)
+    of_groups = lambda x: interval_over_groups_and_seeds(x["sum"], x["size"], x["seed"])
+    rows = [(*cell, *of_groups(groups)) for cell, groups in cells]
+    return pd.DataFrame(rows, columns=[*axes, "vote_share", "low", "high"])
 
 # %% ../nbs/method/11_statistics.ipynb #a1084af1
 class Trend(NamedTuple):
@@ -686,8 +712,10 @@ def agreement(
     if is_p:
         agree = (value < 0.05) == (published < 0.05 and sign != ">")
     elif sign == "=":
-        low, high = (value if np.isnan(bound) else bound for bound in (low, high))
-        agree = low - margin <= published <= high + margin
+        bound = high if published > value else low
+        half = 0.0 if np.isnan(bound) else abs(bound - value)
+        # .38 is printed for .375: that a float is a little off must not decide
+        agree = abs(published - value) <= np.hypot(half, margin) + 1e-12
     else:
         agree = value < published if sign == "<" else value > published
     return "agree" if agree else "differ"

@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['SLOPE', 'UNIT', 'PREDICTORS', 'relative_payout_sum', 'vote_from_sums', 'vote_probability', 'stand_in_vote',
-           'vote_features', 'VoteError', 'determinants']
+           'vote_features', 'VoteError', 'determinants', 'intercept_effect']
 
 # %% ../nbs/method/05_voting.ipynb #6d765b51
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import numpy as np
@@ -277,3 +277,62 @@ def determinants(
             ) from warning
     found = {"coefficient": fit.params, "standard_error": fit.bse}
     return pd.DataFrame(found | {"t": fit.tvalues, "p": fit.pvalues})
+
+# %% ../nbs/method/05_voting.ipynb #70513c5b
+def _coefficients(design, t, each):
+    """Solve for coefficients with these t, a row being `each` votes: [K], [K, K]."""
+    beta = np.zeros(len(t))
+    for _ in range(100):
+        p = 1 / (1 + np.exp(-design @ beta))
+        information = each * design.T @ (design * (p * (1 - p))[:, None])
+        variance = np.linalg.inv(information)
+        beta = t * np.sqrt(np.diag(variance))
+    return beta, variance
+
+# %% ../nbs/method/05_voting.ipynb #d83d22c9
+def intercept_effect(
+    frame: pd.DataFrame,
+    t: Mapping[str, float],
+    cells: Sequence,
+    n_votes: int,
+) -> pd.DataFrame:
+    """Compute what an intercept adds to shares of votes.
+
+    Parameters
+    ----------
+    frame : pd.DataFrame
+        a row per vote, as for `determinants`; votes are not read
+    t : Mapping[str, float]
+        as printed: intercept and predictors
+    cells : Sequence
+        [n] which share a vote belongs to
+    n_votes : int
+        cast where t comes from
+
+    Returns
+    -------
+    pd.DataFrame
+        by cell: effect; standard_error of a share less the effect
+
+    Notes
+    -----
+    Source: Koster et al., Figure S2.
+    """
+    names = [name for name in t if name != "intercept"]
+    design = _standardised(frame, names).to_numpy()
+    design = np.c_[np.ones(len(design)), design]
+    known = np.array([t["intercept"], *(t[name] for name in names)])
+    each = n_votes / len(frame)
+    beta, variance = _coefficients(design, known, each)
+    logit, rest = design @ beta, design * (np.arange(len(beta)) > 0)
+    p, q = (1 / (1 + np.exp(-x)) for x in (logit, logit - beta[0]))
+    slope = (p * (1 - p))[:, None] * design - (q * (1 - q))[:, None] * rest
+    rows = {}
+    for cell in pd.unique(np.asarray(cells)):
+        of_cell = np.asarray(cells) == cell
+        weight = of_cell / of_cell.sum() / each
+        weight = weight - design @ variance @ slope[of_cell].mean(0)
+        error = np.sqrt(each * (weight**2 * p * (1 - p)).sum())
+        rows[cell] = ((p - q)[of_cell].mean(), error)
+    columns = ["effect", "standard_error"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)

@@ -270,6 +270,7 @@ READERS = {  # which steps print a published number, or play what it says
     "fig1c_relative_contribution": {"25_experiments", "38_statistics"},
     "fig3c_strict_egalitarian": set(),  # the calibration alone, outside the pipeline
     "fig2_votes": {
+        "35_supplementary",
         "25_experiments",
         "32_figure2",
         "37_numbers",

@@ -273,6 +273,7 @@ _RESULTS |= {
         *_all("data/figS{}.csv", "1 2 3 4 5 6 7 8 9"),
         *("figures/foresight.svg", "data/foresight.csv"),
         *_all("tables/figS{}.csv", "2 6"),
+        "tables/intercept_effects.csv",
     ),
     "36_hcmd_zero": (
         *_all(

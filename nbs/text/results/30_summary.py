@@ -40,10 +40,11 @@ from democratic_ai.engine import runs, store
 here = runs.open_run(folder, runs.RESULTS / "numbers" / "democratic_ai.json")
 results = here / runs.RESULTS
 numbers = json.loads((results / "numbers" / "democratic_ai.json").read_text())
-n_published = len(pd.read_csv(results / "tables" / "published_beside_ours.csv"))
 
 # %% [markdown]
-# README shows these, and takes them from here. How each was made stands in 37_numbers.
+# README shows these, and takes them from here. How each was made stands in 37_numbers. *Net of
+# liking* is the published share less what people's intercept added, with its standard error: the
+# yardstick for stand-ins, who like nobody (05_voting).
 
 # %%
 SUMMARY = {
@@ -66,8 +67,14 @@ for who, kind, rivals in (
         words = f"votes for HCRM against {figures.label(rival)}, {who}"
         SUMMARY[f"{kind}_share_{rival}"] = words
 SUMMARY |= {
-    "published_numbers_that_agree": "published numbers that agree with ours,"
-    f" of {n_published}",
+    "s1a_mean_absolute_error": "Table S1a: HCRM among participants"
+    " (mean absolute error)",
+    "s1a_mean_absolute_error_net": "the same, published shares net of liking",
+    "s1a_error_of_one_half": "the same, predicting one half everywhere",
+    "published_numbers_that_agree": "published numbers that agree,"
+    f" {numbers['published_numbers_that_agree']['unit']}",
+    "predictions_about_votes_that_coin_tossers_agree": "the same for voters who toss"
+    f" coins, {numbers['predictions_about_votes_that_coin_tossers_agree']['unit']}",
     "fig3a_head_share_below_half": "Figure 3A: head's share when it gives less than"
     " half and the tails everything",
     "fig3a_head_share_from_half": "the same when the head gives half or more",
@@ -80,17 +87,23 @@ SUMMARY |= {
 
 # %%
 def shown(value):
-    "Write a number with three digits, and nothing where there is none."
-    return "" if value is None or not np.isfinite(value) else f"{value:.3f}"
+    "Write a count or many minutes whole, a share with three digits; nothing for none."
+    if value is None or not np.isfinite(value):
+        return ""
+    return f"{value:.0f}" if isinstance(value, int) or value >= 10 else f"{value:.3f}"
 
 
 rows = []
 for name, words in SUMMARY.items():
     number = numbers[name]
     interval = " to ".join(filter(None, (shown(number["low"]), shown(number["high"]))))
-    rows.append((words, shown(number["value"]), interval, shown(number["published"])))
-table = pd.DataFrame(rows, columns=["what", "ours", "interval", "published"])
-sides = ("left", "right", "right", "right")
+    net = shown(number.get("published_net"))
+    net += f" ± {shown(number['net_standard_error'])}" if net else ""
+    value, published = shown(number["value"]), shown(number["published"])
+    rows.append((words, value, interval, published, net))
+columns = ["what", "ours", "interval", "published", "net of liking"]
+table = pd.DataFrame(rows, columns=columns)
+sides = ("left", "right", "right", "right", "right")
 summary = table.to_markdown(index=False, disable_numparse=True, colalign=sides)
 with store.atomic_write(results / "summary.md") as temporary:
     temporary.write_text(summary + "\n")

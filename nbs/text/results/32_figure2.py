@@ -50,13 +50,7 @@ by_rival.agg(["size", "mean"]).round(3)
 role = cast.player.eq(0).map({True: "head", False: "tail"})
 everybody = pd.concat([cast.assign(role="all"), cast.assign(role=role)])
 axes = ["rival", "tail_endowment", "role"]
-by_group = everybody.groupby([*axes, "seed", "group"]).vote.agg(["sum", "size"])
-interval = statistics.interval_over_groups_and_seeds
-cells = [
-    (*cell, *interval(groups["sum"], groups["size"], groups["seed"]))
-    for cell, groups in by_group.reset_index().groupby(axes)
-]
-shares = pd.DataFrame(cells, columns=[*axes, "vote_share", "low", "high"])
+shares = statistics.vote_shares(everybody, axes)
 people = published.read("fig2_votes").assign(role="all")
 people = people.assign(published=people.votes_for_hcrm / people.votes_cast)
 shares = shares.merge(people[[*axes, "published"]], how="left")

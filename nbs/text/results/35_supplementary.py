@@ -179,6 +179,24 @@ s2 = s2.merge(printed, how="left")
 store.write_table(tables / "figS2.csv", s2.round(5))
 s2.round(3)
 
+# %% [markdown]
+# How many votes were people's intercepts worth? Their $t$ is printed and the blocks are ours
+# (05_voting); `standard_error` is that of a published share less the effect.
+
+# %%
+n_votes = published.read("fig2_votes").groupby("rival").votes_cast.sum()
+effects = []
+for (rival, _), rows in asked.groupby(["rival", "seed"]):
+    t = printed[printed.rival == rival].set_index("predictor").published.to_dict()
+    for cells in (["all"] * len(rows), rows.tail_endowment.astype(str)):
+        found_here = voting.intercept_effect(rows, t, cells, n_votes[rival])
+        found_here = found_here.rename_axis("tail_endowment").reset_index()
+        effects.append(found_here.assign(rival=rival))
+cell = ["rival", "tail_endowment"]
+effects = pd.concat(effects).groupby(cell, sort=False).mean().reset_index()
+store.write_table(tables / "intercept_effects.csv", effects.round(5))
+effects[effects.tail_endowment == "all"].round(3)
+
 # %%
 names = {
     "intercept": "intercept",

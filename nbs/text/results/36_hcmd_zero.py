@@ -107,18 +107,8 @@ table.round(3)
 # them, whole groups.
 
 # %%
-by_group = (
-    pd.concat([votes, votes.assign(tail_endowment="all")])
-    .groupby(["tail_endowment", "seed", "group"])
-    .vote.agg(["sum", "size"])
-    .reset_index()
-)
-interval = statistics.interval_over_groups_and_seeds
-cells = [
-    (tail, *interval(groups["sum"], groups["size"], groups["seed"]))
-    for tail, groups in by_group.groupby("tail_endowment", sort=False)
-]
-shares = pd.DataFrame(cells, columns=["tail_endowment", "vote_share", "low", "high"])
+by_tails = pd.concat([votes.assign(tail_endowment="all"), votes])
+shares = statistics.vote_shares(by_tails, ["tail_endowment"])
 printed_shares = {"all": printed.published["hcmd_share_liberal_egalitarian"]}
 shares["published"] = shares.tail_endowment.map(printed_shares)
 store.write_table(tables / "hcmd_vs_liberal_egalitarian.csv", shares.round(5))
@@ -130,7 +120,7 @@ shares.round(3)
 
 # %%
 ours["hcmd_share_liberal_egalitarian"] = share = votes.groupby("seed").vote.mean()
-of_all = by_group[by_group.tail_endowment == "all"]
+of_all = votes.groupby(["seed", "group"]).vote.agg(["sum", "size"]).reset_index()
 test = lambda groups: statistics.permutation_test(groups["sum"], groups["size"])
 p = of_all.groupby("seed")[["sum", "size"]].apply(test)
 ours["hcmd_p_liberal_egalitarian"] = p

@@ -48,13 +48,10 @@ read = lambda name: pd.read_csv(results / name, float_precision="round_trip")
 numbers = {}
 
 
-def number(
-    name, value, *, made_by, low=None, high=None, published=None, unit="share of votes"
-):
-    "Keep one headline number under its name."
-    interval = {"value": value, "low": low, "high": high}
-    words = {"published": published, "unit": unit, "made_by": made_by}
-    numbers[name] = interval | words
+def number(name, value, *, made_by, unit="share of votes", **beside):
+    "Keep one headline number under its name, with what stands beside it."
+    kept = {"value": value, "low": None, "high": None, "published": None} | beside
+    numbers[name] = kept | {"unit": unit, "made_by": made_by}
 
 
 # %% [markdown]
@@ -79,13 +76,21 @@ voted, s1a = "25_experiments, 39_tables", read("tables/s1a_votes.csv")
 votes = runs.read_seeds(here, "votes.parquet", n_seeds).query("experiment in (2, 3)")
 people = published.read("fig2_votes").groupby("rival")
 people = people[["votes_for_hcrm", "votes_cast"]].sum()
+liked = read("tables/intercept_effects.csv").query("tail_endowment == 'all'")
+liked = liked.set_index("rival")
 for rival in people.index:
     by_seed = votes[votes.rival == rival].groupby("seed").vote.mean()
     value, low, high = statistics.interval_over_seeds(by_seed)
     share = people.votes_for_hcrm[rival] / people.votes_cast[rival]
-    interval = {"low": low, "high": high, "published": share}
-    number(f"s1a_share_{rival}", value, **interval, made_by=voted)
+    beside_it = {"low": low, "high": high, "published": share}
+    beside_it["published_net"] = share - liked.effect[rival]
+    beside_it["net_standard_error"] = liked.standard_error[rival]
+    number(f"s1a_share_{rival}", value, **beside_it, made_by=voted)
+net_error = (s1a.vote_share - s1a.net).abs().mean()
+one_half = (0.5 - s1a.published).abs().mean()
 number("s1a_mean_absolute_error", s1a.difference.abs().mean(), made_by=voted)
+number("s1a_mean_absolute_error_net", net_error, made_by=voted)
+number("s1a_error_of_one_half", one_half, made_by="39_tables")
 
 # %% [markdown]
 # ## The metagame
@@ -185,21 +190,59 @@ for row in all_give[learned & all_give.tail_endowment.isin([2, 10])].itertuples(
 # half of the last printed digit; for t statistics it is two standard errors of a standard normal. A
 # mean of Figure 1C rests on some 65 heads and three times as many tails; its margin is `CURVES`,
 # two standard errors of that.
+#
+# Not every row is evidence, so each has a `kind`:
+#
+# - *prediction*: nothing of ours was made to bring it out;
+# - *repeated*: it follows from other rows, like mirrored cells of Table S2, or a total of cells;
+# - *construction*: an input of ours, like a number of groups;
+# - *calibrated*: the stand-ins were fitted to it, or to what it is computed from;
+# - *assumed*: it follows from how stand-ins are stated to answer.
+#
+# Only predictions are counted. And a rule that everybody passes is no rule: for rows about votes
+# `coin_toss` says if voters who toss coins would have agreed, with the same errors as ours. Their
+# shares are one half, their t is zero, their p just as often above as below one half.
 
 # %%
 CURVES = 0.05  # fraction of the endowment
 beside = []
 
 
-def put_beside(name, section, what, ours, published, *, not_comparable=None, **rule):
+def put_beside(place, ours, published, *, kind, chance=None, why=None, **rule):
     "Add a row to the long table; `ours` is a value with its interval."
     rule = {"sign": "=", "is_p": False, "margin": 0.0} | rule
-    verdict = statistics.agreement(published, *ours, **rule)
-    row = {"name": name, "section": section, "what": what, "sign": rule["sign"]}
+    verdict, toss = statistics.agreement(published, *ours, **rule), None
     value, low, high = ours
-    row |= {"published": published, "ours": value, "low": low, "high": high}
-    row |= {"margin": rule["margin"], "verdict": verdict, "why": not_comparable}
-    beside.append(row | ({"verdict": "cannot be compared"} if not_comparable else {}))
+    if chance is not None:
+        errors = low - value + chance, high - value + chance
+        toss = statistics.agreement(published, chance, *errors, **rule)
+    row = dict(zip(("name", "section", "what"), place, strict=True))
+    row |= {"kind": kind, "sign": rule["sign"], "published": published}
+    row |= {"ours": value, "low": low, "high": high, "margin": rule["margin"]}
+    row |= {"verdict": "cannot be compared" if why else verdict}
+    beside.append(row | {"coin_toss": None if why else toss, "why": why})
+
+
+PREDICTED_VOTES = {"kind": "prediction", "chance": 0.5}
+
+
+def kind_of(row):
+    "Say of a number of the text whether it is a prediction."
+    if row.kind in ("count", "rounded"):
+        return "construction"
+    if row.name.startswith("exp1_"):
+        return "calibrated"
+    if row.name.startswith("debriefing_"):
+        return "assumed"
+    # shares of Experiments 2 and 3 are cells of Table S1a, or several of them together
+    of_cells = row.kind == "share" and row.name.startswith(("exp2_", "exp3_"))
+    return "repeated" if of_cells else "prediction"
+
+
+def chance_of(row):
+    "Give what a number about votes is where voters toss coins."
+    about_votes = row.kind in ("share", "p") and "votes" in row.what.split()
+    return 0.5 if about_votes else None
 
 
 def binomial_margin(share, n):
@@ -217,14 +260,16 @@ for row in s2[(s2.row_v != s2.col_v) | (s2.row_w != s2.col_w)].itertuples():
     what = "v={:g}, w={:g} against v={:g}, w={:g}".format(*pair)
     ours = (row.win_probability, row.low, row.high)
     margin = 1.96 * block_error[pair] + 0.0005
-    put_beside(name, "Table S2", what, ours, row.published, margin=margin)
+    mirrored = (row.row_v, row.row_w) > (row.col_v, row.col_w)
+    of_row = {"kind": "repeated" if mirrored else "prediction", "chance": 0.5}
+    put_beside((name, "Table S2", what), ours, row.published, margin=margin, **of_row)
 for row in s1b.itertuples():
     name = f"s1b_{row.rival}_{row.tail_endowment}"
     against = f"{figures.label(row.rival)}, tails of {row.tail_endowment}"
     ours = (row.vote_share, row.low, row.high)
     margin = 1.96 * block_error.max() + 0.0005
-    what = f"virtual votes against {against}"
-    put_beside(name, "Table S1b", what, ours, row.published, margin=margin)
+    place = (name, "Table S1b", f"virtual votes against {against}")
+    put_beside(place, ours, row.published, margin=margin, **PREDICTED_VOTES)
 
 # %%
 cast = published.read("fig2_votes").set_index(axes).votes_cast
@@ -233,15 +278,19 @@ for row in s1a.itertuples():
     what = f"votes against {figures.label(row.rival)}, tails of {row.tail_endowment}"
     margin = binomial_margin(row.published, cast[row.rival, row.tail_endowment])
     ours = (row.vote_share, row.low, row.high)
-    put_beside(name, "Table S1a", what, ours, row.published, margin=margin)
+    as_printed = abs(row.published - row.published_table_s1a) < 1e-9
+    section = "Table S1a" if as_printed else "released counts"
+    place = (name, section, what)
+    put_beside(place, ours, row.published, margin=margin, **PREDICTED_VOTES)
 line = ["mechanism", "tail_endowment", "role"]
 lines = {"index": line, "columns": "source", "values": "relative_contribution"}
 lines = curves.pivot_table(**lines, sort=False)
 for (mechanism, tail, role), row in lines.iterrows():
     name = f"fig1c_{mechanism}_{tail}_{role}"
     what = f"{role}s' mean contribution, {figures.label(mechanism)}, tails of {tail}"
-    ours = (row[behaved], np.nan, np.nan)
-    put_beside(name, "Figure 1C", what, ours, row.published, margin=CURVES)
+    ours, rule = (row[behaved], np.nan, np.nan), {"margin": CURVES}
+    place = (name, "Figure 1C", what)
+    put_beside(place, ours, row.published, kind="calibrated", **rule)
 
 # %%
 PREDICTORS = {"intercept": "the intercept", "rpay": "relative payout"}
@@ -249,8 +298,9 @@ PREDICTORS |= {"apay": "payout in coins", "cont": "the group's contributions"}
 for row in pd.read_csv(results / "tables" / "figS2.csv").itertuples():
     name = f"figS2_{row.rival}_{row.predictor}"
     what = f"t of {PREDICTORS[row.predictor]}, against {figures.label(row.rival)}"
-    ours = (row.t, row.t_low, row.t_high)
-    put_beside(name, "Figure S2", what, ours, row.published, margin=1.96)
+    ours, rule = (row.t, row.t_low, row.t_high), {"margin": 1.96}
+    place = (name, "Figure S2", what)
+    put_beside(place, ours, row.published, kind="prediction", chance=0.0, **rule)
 for row in pd.read_csv(results / "tables" / "text_statistics.csv").itertuples():
     margins = {"share": binomial_margin(row.published, row.votes), "rounded": 0.005}
     margin = margins.get(row.kind, 0.0)
@@ -260,17 +310,26 @@ for row in pd.read_csv(results / "tables" / "text_statistics.csv").itertuples():
     rule["margin"] = 0.0 if np.isnan(margin) else margin
     ours = (row.ours, row.low, row.high)
     place = (row.name, row.section, row.what)
-    put_beside(*place, ours, row.published, **rule, not_comparable=reason)
+    about = {"kind": kind_of(row), "chance": chance_of(row), "why": reason}
+    put_beside(place, ours, row.published, **rule, **about)
 
 # %%
 beside = pd.DataFrame(beside)
 assert beside.name.is_unique and len(beside) >= 120
 store.write_table(results / "tables" / "published_beside_ours.csv", beside.round(5))
-of_all = f"of {len(beside)} published numbers"
-for verdict, count in beside.verdict.value_counts().items():
+predicted = beside[beside.kind == "prediction"]
+comparable = int((predicted.verdict != "cannot be compared").sum())
+of_all = f"of {comparable} predictions among {len(beside)} published numbers"
+for verdict, count in predicted.verdict.value_counts().items():
     name = f"published_numbers_that_{verdict.replace(' ', '_')}"
     number(name, int(count), unit=of_all, made_by="37_numbers")
-beside.groupby(["section", "verdict"], sort=False).size().unstack(fill_value=0)
+of_votes = predicted[predicted.coin_toss.notna()]
+of_all = f"of {len(of_votes)} predictions about votes"
+for name, column in (("agree", "verdict"), ("coin_tossers_agree", "coin_toss")):
+    count = int((of_votes[column] == "agree").sum())
+    kept = f"predictions_about_votes_that_{name}"
+    number(kept, count, unit=of_all, made_by="37_numbers")
+beside.groupby(["kind", "section", "verdict"], sort=False).size().unstack(fill_value=0)
 
 # %% [markdown]
 # ## What a seed takes

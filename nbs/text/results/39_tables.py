@@ -98,20 +98,26 @@ iterations.pivot_table(**table, sort=False).round(3)
 # %% [markdown]
 # ## Table S1a: elections among participants
 #
-# The original's two sources disagree on some denominators; both stand here. Tests of whole groups
-# are in 38_statistics.
+# The original's two sources disagree on some denominators; both stand here. The interval draws runs
+# and, within them, whole groups, as in Figure 2. Tests of whole groups are in 38_statistics.
+#
+# Part of people's votes is not about payouts: the intercepts of Figure S2. Stand-ins like nobody,
+# so the yardstick for their votes is `net`, the published share less what its rival's intercept
+# added (05_voting), with its standard error.
 
 # %%
 votes = runs.read_seeds(here, "votes.parquet", n_seeds).query("experiment in (2, 3)")
 print("who voted:", ", ".join(votes.source.unique()))
-by_seed = votes.groupby(["seed", *axes], sort=False).vote.mean().reset_index()
-s1a = statistics.over_seeds(by_seed, axes, "vote")
-s1a = s1a.rename(columns={"vote": "vote_share"})
+s1a = statistics.vote_shares(votes, axes)
 released, printed = published.read("fig2_votes"), published.read("table_s1a_votes")
 for column, people in (("published", released), ("published_table_s1a", printed)):
     people[column] = people.votes_for_hcrm / people.votes_cast
     s1a = s1a.merge(people[[*axes, column]], on=axes)
 s1a["difference"] = s1a.vote_share - s1a.published
+liked = pd.read_csv(tables / "intercept_effects.csv")
+s1a = s1a.astype({"tail_endowment": str}).merge(liked, on=axes)
+s1a["net"] = s1a.published - s1a.effect
+s1a = s1a.drop(columns="effect").astype({"tail_endowment": int})
 store.write_table(tables / "s1a_votes.csv", s1a)
 s1a.round(3)
 
