@@ -263,7 +263,7 @@ DEMOCRATIC_AI |= {
 # --- what hangs on assumptions: populations with another `loss`, which data hardly tell, one seed each; other readings ----
 
 ASSUMED = [FIRST if k == int(setting["population"]) else RUN / runs.of_population(k) / runs.seed(0) for k in POPULATIONS]
-JUDGED = ["fig1c.csv", *map(last, ("votes.csv", "metagame.csv", "beach.csv"))]
+JUDGED = ["fig1c.csv", "many_votes.parquet", *map(last, ("votes.csv", "metagame.csv", "beach.csv"))]
 ASSUMPTIONS = {
     "sensitivity": step(
         "42_sensitivity", SENSITIVITY,

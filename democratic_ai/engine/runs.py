@@ -299,7 +299,7 @@ _RESULTS |= {
 # %% ../../nbs/engine/runs.ipynb #334ce2a8
 _QUESTIONS = {
     "40_sweep": ("sweep.csv", "neighbours.csv", "sweep.svg", "provenance.json"),
-    "41_readings": ("readings.csv", "slopes.csv"),
+    "41_readings": ("readings.csv", "slopes.csv", "rm_gradients.csv"),
     "42_sensitivity": (
         *("loss_sensitivity.csv", "loss_sensitivity.svg"),
         *("summary.md", "provenance.json"),

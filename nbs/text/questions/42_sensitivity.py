@@ -95,6 +95,15 @@ def votes_for_hcrm(k):
     return found
 
 
+def votes_of_participants(k):
+    "Give shares of the stand-ins' votes for HCRM, on many times the original's groups."
+    cast = pd.read_parquet(place[k] / "many_votes.parquet").query(
+        "experiment in (2, 3)"
+    )
+    shares = cast.groupby("rival").vote.mean()
+    return {f"s1a_share_{rival}": share for rival, share in shares.items()}
+
+
 def share_below_half(k):
     "Give the mean share of a head that gives less than half, of tails that give all."
     beach = pd.read_csv(last[k] / "beach.csv").query(
@@ -105,7 +114,13 @@ def share_below_half(k):
 
 
 # %%
-measures = (curve_errors, metagame_error, votes_for_hcrm, share_below_half)
+measures = (
+    curve_errors,
+    metagame_error,
+    votes_for_hcrm,
+    votes_of_participants,
+    share_below_half,
+)
 rows = []
 for k in numbers:
     row = {"population": k, "loss": participants.calibrated(k).loss}
@@ -122,6 +137,10 @@ WORDS = {
     "s2_mean_absolute_error": "Table S2",
     "s1b_mean_absolute_error": "Table S1b",
     "s1b_smallest_share": "smallest share in Table S1b",
+    **{
+        f"s1a_share_{rival}": f"participants' votes against {figures.label(rival)}"
+        for rival in (*mechanisms.BASELINES, "rational")
+    },
     "fig3a_head_share_below_half": "head's share below half",
 }
 summary = table[list(WORDS)].rename(columns=WORDS)
@@ -131,8 +150,8 @@ with store.atomic_write(here / runs.SENSITIVITY / "summary.md") as temporary:
 table.set_index("loss").T.round(3)
 
 # %% [markdown]
-# Left: the error against the published curves hardly moves. Right: the votes for HCRM, and what it
-# pays a head that holds back.
+# Left: the error against the published curves. Right: the votes for HCRM, of virtual players
+# (lines) and of stand-ins (dotted, same marks), and what it pays a head that holds back.
 
 # %%
 errors = (
@@ -149,7 +168,9 @@ with figures.style():
     left.set(title="against what was published")
     for rival, marker in zip(mechanisms.BASELINES, "os^", strict=True):
         look = dict(marker=marker, label=f"votes against {rival.replace('_', ' ')}")
-        right.plot(table.loss, table[f"s1b_share_{rival}"], **look)
+        (drawn,) = right.plot(table.loss, table[f"s1b_share_{rival}"], **look)
+        look = dict(marker=marker, ls=":", color=drawn.get_color())
+        right.plot(table.loss, table[f"s1a_share_{rival}"], **look)
     look = dict(marker="x", label="head's share below half")
     right.plot(table.loss, table.fig3a_head_share_below_half, "k--", **look)
     right.set(xlabel="loss", ylabel="fraction", ylim=(0, 1))
