@@ -1008,6 +1008,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
             'democratic_ai.voting': { 'democratic_ai.voting.VoteError': ('method/voting.html#voteerror', 'democratic_ai/voting.py'),
                                       'democratic_ai.voting._coefficients': ('method/voting.html#_coefficients', 'democratic_ai/voting.py'),
                                       'democratic_ai.voting._standardised': ('method/voting.html#_standardised', 'democratic_ai/voting.py'),
+                                      'democratic_ai.voting._variance': ('method/voting.html#_variance', 'democratic_ai/voting.py'),
                                       'democratic_ai.voting.determinants': ('method/voting.html#determinants', 'democratic_ai/voting.py'),
                                       'democratic_ai.voting.intercept_effect': ( 'method/voting.html#intercept_effect',
                                                                                  'democratic_ai/voting.py'),

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import statsmodels.api as sm
 from jax import Array
+from scipy import optimize
 from statsmodels.tools.sm_exceptions import ConvergenceWarning, PerfectSeparationWarning
 
 from . import game
@@ -279,15 +280,22 @@ def determinants(
     return pd.DataFrame(found | {"t": fit.tvalues, "p": fit.pvalues})
 
 # %% ../nbs/method/05_voting.ipynb #70513c5b
+def _variance(design, beta, each):
+    """Invert the information of a logistic regression, a row being `each` votes."""
+    p = 1 / (1 + np.exp(-design @ beta))
+    information = each * design.T @ (design * (p * (1 - p))[:, None])
+    if np.isfinite(information).all() and np.linalg.cond(information) < 1e12:
+        return np.linalg.inv(information)
+    return np.full(information.shape, np.nan)
+
+
 def _coefficients(design, t, each):
-    """Solve for coefficients with these t, a row being `each` votes: [K], [K, K]."""
-    beta = np.zeros(len(t))
-    for _ in range(100):
-        p = 1 / (1 + np.exp(-design @ beta))
-        information = each * design.T @ (design * (p * (1 - p))[:, None])
-        variance = np.linalg.inv(information)
-        beta = t * np.sqrt(np.diag(variance))
-    return beta, variance
+    """Solve for coefficients that have these t, and their variance; NaN if none do."""
+    error = lambda beta: np.sqrt(np.diag(_variance(design, beta, each)))
+    start = t * error(np.zeros(len(t)))
+    solved = optimize.root(lambda beta: beta - t * error(beta), start)
+    beta = solved.x if solved.success else np.full(len(t), np.nan)
+    return beta, _variance(design, beta, each)
 
 # %% ../nbs/method/05_voting.ipynb #d83d22c9
 def intercept_effect(
@@ -312,7 +320,7 @@ def intercept_effect(
     Returns
     -------
     pd.DataFrame
-        by cell: effect; standard_error of a share less the effect
+        by cell: effect; standard_error of a share less it; NaN: see above
 
     Notes
     -----

@@ -40,6 +40,7 @@ import numpy as np
 import pandas as pd
 import statsmodels.api as sm
 from jax import Array
+from scipy import optimize
 from statsmodels.tools.sm_exceptions import ConvergenceWarning, PerfectSeparationWarning
 
 from democratic_ai import game
@@ -574,7 +575,7 @@ assert (significant == verdicts).all(), "the verdicts as printed"
 #
 # $$\beta_k = t_k \sqrt{(I^{-1})_{kk}}, \qquad I = X^\top \operatorname{diag}(p (1 - p)) X, \qquad p = \sigma(X \beta) ,$$
 #
-# which a few rounds of insertion solve. Without an intercept the same voters would have voted for
+# which a root finder solves. Without an intercept the same voters would have voted for
 # the agent with $q = \sigma(X \beta - \beta_0)$. The intercept was worth $p - q$ votes each. It is
 # itself an estimate from the very votes that make the share $s$, and its error has to count. All of
 # it is linear in votes $v_i$ as far as errors are small, with $g$ the derivative of the mean of
@@ -583,19 +584,27 @@ assert (significant == verdicts).all(), "the verdicts as printed"
 # $$s - \overline{p - q} \approx \text{const.} + \sum_i \left(\tfrac{1}{n} - x_i^\top I^{-1} g\right) v_i ,$$
 #
 # and the variance of a vote is $p_i (1 - p_i)$. Like the paper's $t$, this takes each vote by
-# itself.
+# itself. Where blocks of too few groups hardly differ, no coefficients have such $t$; then nothing
+# can be said, and NaN says it.
 
 # %%
 #| export
+def _variance(design, beta, each):
+    "Invert the information of a logistic regression, a row being `each` votes."
+    p = 1 / (1 + np.exp(-design @ beta))
+    information = each * design.T @ (design * (p * (1 - p))[:, None])
+    if np.isfinite(information).all() and np.linalg.cond(information) < 1e12:
+        return np.linalg.inv(information)
+    return np.full(information.shape, np.nan)
+
+
 def _coefficients(design, t, each):
-    "Solve for coefficients with these t, a row being `each` votes: [K], [K, K]."
-    beta = np.zeros(len(t))
-    for _ in range(100):
-        p = 1 / (1 + np.exp(-design @ beta))
-        information = each * design.T @ (design * (p * (1 - p))[:, None])
-        variance = np.linalg.inv(information)
-        beta = t * np.sqrt(np.diag(variance))
-    return beta, variance
+    "Solve for coefficients that have these t, and their variance; NaN if none do."
+    error = lambda beta: np.sqrt(np.diag(_variance(design, beta, each)))
+    start = t * error(np.zeros(len(t)))
+    solved = optimize.root(lambda beta: beta - t * error(beta), start)
+    beta = solved.x if solved.success else np.full(len(t), np.nan)
+    return beta, _variance(design, beta, each)
 
 
 # %%
@@ -605,7 +614,7 @@ def intercept_effect(
     t: Mapping[str, float],  # as printed: intercept and predictors
     cells: Sequence,  # [n] which share a vote belongs to
     n_votes: int,  # cast where t comes from
-) -> pd.DataFrame:  # by cell: effect; standard_error of a share less the effect
+) -> pd.DataFrame:  # by cell: effect; standard_error of a share less it; NaN: see above
     "Compute what an intercept adds to shares of votes (Koster et al., Figure S2)."
     names = [name for name in t if name != "intercept"]
     design = _standardised(frame, names).to_numpy()

@@ -94,6 +94,8 @@ def shown(value):
 
 
 rows = []
+# at the smallest sizes nothing can be said about liking
+SUMMARY = {name: words for name, words in SUMMARY.items() if name in numbers}
 for name, words in SUMMARY.items():
     number = numbers[name]
     interval = " to ".join(filter(None, (shown(number["low"]), shown(number["high"]))))

@@ -83,13 +83,15 @@ for rival in people.index:
     value, low, high = statistics.interval_over_seeds(by_seed)
     share = people.votes_for_hcrm[rival] / people.votes_cast[rival]
     beside_it = {"low": low, "high": high, "published": share}
-    beside_it["published_net"] = share - liked.effect[rival]
-    beside_it["net_standard_error"] = liked.standard_error[rival]
+    if np.isfinite(liked.effect[rival]):
+        beside_it["published_net"] = share - liked.effect[rival]
+        beside_it["net_standard_error"] = liked.standard_error[rival]
     number(f"s1a_share_{rival}", value, **beside_it, made_by=voted)
 net_error = (s1a.vote_share - s1a.net).abs().mean()
 one_half = (0.5 - s1a.published).abs().mean()
 number("s1a_mean_absolute_error", s1a.difference.abs().mean(), made_by=voted)
-number("s1a_mean_absolute_error_net", net_error, made_by=voted)
+if np.isfinite(net_error):
+    number("s1a_mean_absolute_error_net", net_error, made_by=voted)
 number("s1a_error_of_one_half", one_half, made_by="39_tables")
 
 # %% [markdown]
