@@ -69,8 +69,8 @@ for who, kind, rivals in (
 SUMMARY |= {
     "s1a_mean_absolute_error": "Table S1a: HCRM among participants"
     " (mean absolute error)",
-    "s1a_mean_absolute_error_net": "the same, published shares net of liking",
-    "s1a_error_of_one_half": "the same, predicting one half everywhere",
+    "s1a_mean_absolute_error_net": "Table S1a: the same, from shares net of liking",
+    "s1a_error_of_one_half": "Table S1a: the error of who predicts one half everywhere",
     "published_numbers_that_agree": "published numbers that agree,"
     f" {numbers['published_numbers_that_agree']['unit']}",
     "predictions_about_votes_that_coin_tossers_agree": "the same for voters who toss"
@@ -87,10 +87,10 @@ SUMMARY |= {
 
 # %%
 def shown(value):
-    "Write a count or many minutes whole, a share with three digits; nothing for none."
+    "Write counts and minutes whole, shares with three digits; nothing for none."
     if value is None or not np.isfinite(value):
         return ""
-    return f"{value:.0f}" if isinstance(value, int) or value >= 10 else f"{value:.3f}"
+    return f"{value:.0f}" if isinstance(value, int) or value > 1 else f"{value:.3f}"
 
 
 rows = []
