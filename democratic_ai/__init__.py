@@ -2,8 +2,8 @@
 
 Play
     `game` (sessions, blocks, votes), `mechanisms` (referees), `participants` (stand-ins
-    for people), `calibration` (of the stand-ins), `rational` (players who follow the
-    gradient of their returns)
+    for people), `calibration` (of the stand-ins), `populations` (others that fit as
+    well), `rational` (players who follow the gradient of their returns)
 Clone
     `data` (blocks of play and where they come from), `cloning` (virtual players)
 Vote
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         mechanisms,
         metagame,
         participants,
+        populations,
         rational,
         released,
         repeat,
@@ -57,6 +58,7 @@ __all__ = [
     "game",
     "mechanisms",
     "participants",
+    "populations",
     "calibration",
     "rational",
     "data",

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['MOMENTS', 'PARTS', 'standard_persons', 'choices_of_persons', 'log_likelihood', 'nats_a_choice', 'by_city',
            'surprise_of_tables', 'people_moments', 'moments_interval', 'expected_f', 'others_per_coin',
-           'published_others_per_coin', 'Summary', 'summarise', 'Target', 'known', 'misses', 'misfit', 'to_population',
-           'fit_choices', 'Search', 'Calibration', 'calibrate', 'hold_out_cities']
+           'published_others_per_coin', 'Summary', 'play_figure_3c', 'summarise', 'Target', 'known', 'misses', 'misfit',
+           'to_population', 'fit_choices', 'Search', 'Calibration', 'calibrate', 'hold_out_cities']
 
 # %% ../nbs/method/16_calibration.ipynb #ff640de6
 from collections.abc import Iterator
@@ -341,9 +341,32 @@ class Summary(NamedTuple):
     others: Array
     moments: Array
 
+# %% ../nbs/method/16_calibration.ipynb #2fe22faf
+def play_figure_3c(
+    key: Array,
+    who: game.Players,
+    n_games: int,
+) -> Array:
+    """Play tutorials, and read off them how others follow.
 
-def _play_figure_3c(key, who, n_games):
-    """Play tutorials, and read off them the others' coins per own coin."""
+    Parameters
+    ----------
+    key : Array
+        consumed whole
+    who : game.Players
+        without a referee
+    n_games : int
+        per tail endowment
+
+    Returns
+    -------
+    Array
+        [tail endowment, head or tail] coins of each other player per own coin
+
+    Notes
+    -----
+    Source: Koster et al., Figure 3c.
+    """
     tails = jnp.array(mechanisms.TAILS, float)
     endowment = mechanisms.head_and_tails(jnp.repeat(tails, n_games))
     block = game.play(key, who, endowment, game.equal_split)
@@ -392,7 +415,7 @@ def summarise(
     return Summary(
         participants.fig1c_means(ratio),
         jnp.stack(f),
-        _play_figure_3c(key_fig3c, who[0], n_games),
+        play_figure_3c(key_fig3c, who[0], n_games),
         people_moments(ratio[0, -1]),
     )
 

@@ -16,7 +16,7 @@ from democratic_ai.engine import docstrings
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "nbs").glob("*/*.ipynb"))
 # first digits, by folder; the engine has no numbers
-NUMBERS = {"method": "01", "run": "2", "results": "3", "questions": "4"}
+NUMBERS = {"method": "015", "run": "2", "results": "3", "questions": "4"}
 COMPONENTS = [path for path in NOTEBOOKS if path.parent.name in ("method", "engine")]
 METHOD = [path for path in COMPONENTS if path.parent.name == "method"]
 RUNS = [

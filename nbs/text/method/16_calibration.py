@@ -372,8 +372,14 @@ class Summary(NamedTuple):
     moments: Array  # [18] of equal endowments without a referee
 
 
-def _play_figure_3c(key, who, n_games):
-    "Play tutorials, and read off them the others' coins per own coin."
+# %%
+#| export
+def play_figure_3c(
+    key: Array,  # consumed whole
+    who: game.Players,  # without a referee
+    n_games: int,  # per tail endowment
+) -> Array:  # [tail endowment, head or tail] coins of each other player per own coin
+    "Play tutorials, and read off them how others follow (Koster et al., Figure 3c)."
     tails = jnp.array(mechanisms.TAILS, float)
     endowment = mechanisms.head_and_tails(jnp.repeat(tails, n_games))
     block = game.play(key, who, endowment, game.equal_split)
@@ -411,7 +417,7 @@ def summarise(
     return Summary(
         participants.fig1c_means(ratio),
         jnp.stack(f),
-        _play_figure_3c(key_fig3c, who[0], n_games),
+        play_figure_3c(key_fig3c, who[0], n_games),
         people_moments(ratio[0, -1]),
     )
 
