@@ -93,14 +93,14 @@ class Known(NamedTuple):
     ----------
     observed : np.ndarray
         [211]
-    covariance : np.ndarray
-        [211, 211] of a study's numbers
+    error : np.ndarray
+        [211] standard deviation of a study's numbers
     tolerated : dict[str, float]
         source -> distance that a study keeps 19 times of 20
     """
 
     observed: np.ndarray
-    covariance: np.ndarray
+    error: np.ndarray
     tolerated: dict[str, float]
 
 
@@ -122,7 +122,7 @@ def distances(
         source -> [...]
     """
     apart = np.asarray(numbers) - known.observed
-    in_errors = apart / np.sqrt(np.diag(known.covariance))
+    in_errors = apart / known.error
     found = {
         source: np.sqrt((in_errors[..., where] ** 2).mean(-1))
         for source, where in SOURCES.items()
@@ -175,14 +175,13 @@ def scatter(
     """
     keys = jax.random.split(key, n_studies)
     numbers = np.asarray(jax.lax.map(lambda k: study(k, population), keys))
-    # a touch of the diagonal keeps what 500 studies leave singular apart
-    covariance = np.cov(numbers.T) + 1e-6 * np.eye(len(observed))
-    own = Known(numbers.mean(0), covariance, {})
+    error = numbers.std(0, ddof=1)
+    own = Known(numbers.mean(0), error, {})
     tolerated = {
         source: float(np.quantile(of_studies, 0.95))
         for source, of_studies in distances(numbers, own).items()
     }
-    return Known(observed, covariance, tolerated)
+    return Known(observed, error, tolerated)
 
 # %% ../nbs/method/50_populations.ipynb #6f46e900
 @partial(jax.jit, static_argnames="n_games")

@@ -14,7 +14,7 @@ NAMES = ["a", "b", "c", "d"]
 
 
 def known(errors):
-    return populations.Known(np.zeros(211), np.diag(errors**2), {})
+    return populations.Known(np.zeros(211), errors, {})
 
 
 def test_sources_hold_every_number_once():

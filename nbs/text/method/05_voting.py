@@ -570,7 +570,8 @@ assert (significant == verdicts).all(), "the verdicts as printed"
 #
 # The paper prints no coefficients, only $t$. But $t$ is a coefficient by its standard error, and in
 # a logistic regression the standard error hangs on the design alone: on how far the two blocks were
-# apart for each voter, and how many voted. The blocks that we play have the same design. So, with
+# apart for each voter, and how many voted. People's blocks are not at hand, so we take ours for
+# theirs. It is an assumption: stand-ins may make differences that people did not. So, with
 # $X$ the standardised differences, each row as many times as makes the paper's number of votes,
 #
 # $$\beta_k = t_k \sqrt{(I^{-1})_{kk}}, \qquad I = X^\top \operatorname{diag}(p (1 - p)) X, \qquad p = \sigma(X \beta) ,$$

@@ -915,7 +915,8 @@ def mean_absolute_error(
 # ## Agree or differ?
 #
 # At the end of the paper stands a list of every published number beside ours, and a word for each.
-# Words must follow a rule that was fixed before the numbers were seen:
+# Words must follow a rule. It was fixed before the numbers were seen, but for one change that came
+# later and is stricter: errors were added, and now their squares are.
 #
 # * a share, a mean or a statistic *agrees* if it is no further from the published value than chance
 #   would take the two of them: the half of our 95 % interval that points there and the published

@@ -835,12 +835,12 @@ pd.concat([judged, mean.rename("all").to_frame().T]).round(3)
 #
 # ## Recap
 #
-# `nats_a_choice` judges a population on real choices (`log_likelihood`, `standard_persons`), beside
-# tables (`surprise_of_tables`, `by_city`). `summarise` plays what the published `Summary` is about:
-# `people_moments` with their `moments_interval`, `expected_f`, `others_per_coin`. `misses` compares
-# it with what is `known` (a `Target`) and `misfit` weighs all sources. `calibrate` makes that small
-# with the settings of a `Search`; `fit_choices` fits the real choices alone, and `hold_out_cities`
-# judges it. `PARTS` are what can be left out.
+# `nats_a_choice` judges a population on real choices (`log_likelihood` (over `choices_of_persons`),
+# `standard_persons`), beside tables (`surprise_of_tables`, `by_city`). `summarise` plays what the
+# published `Summary` is about: `people_moments` with their `moments_interval`, `expected_f`,
+# `others_per_coin`. `misses` compares it with what is `known` (a `Target`) and `misfit` weighs all
+# sources. `calibrate` makes that small with the settings of a `Search`; `fit_choices` fits the real
+# choices alone, and `hold_out_cities` judges it. `PARTS` are what can be left out.
 #
 # **Exercise.** A mean hides who gives it. Make a population of which every *mean* in the game of
 # the real people is about right, and which is all-or-nothing: everybody gives nothing or

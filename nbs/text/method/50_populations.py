@@ -124,7 +124,7 @@ class Known(NamedTuple):
     "What was observed, and how exactly."
 
     observed: np.ndarray  # [211]
-    covariance: np.ndarray  # [211, 211] of a study's numbers
+    error: np.ndarray  # [211] standard deviation of a study's numbers
     tolerated: dict[str, float]  # source -> distance that a study keeps 19 times of 20
 
 
@@ -134,7 +134,7 @@ def distances(
 ) -> dict[str, np.ndarray]:  # source -> [...]
     "Measure how far numbers are from what was observed, source by source."
     apart = np.asarray(numbers) - known.observed
-    in_errors = apart / np.sqrt(np.diag(known.covariance))
+    in_errors = apart / known.error
     found = {
         source: np.sqrt((in_errors[..., where] ** 2).mean(-1))
         for source, where in SOURCES.items()
@@ -165,14 +165,13 @@ def scatter(
     "Let one population repeat the study, to know how exact its numbers are."
     keys = jax.random.split(key, n_studies)
     numbers = np.asarray(jax.lax.map(lambda k: study(k, population), keys))
-    # a touch of the diagonal keeps what 500 studies leave singular apart
-    covariance = np.cov(numbers.T) + 1e-6 * np.eye(len(observed))
-    own = Known(numbers.mean(0), covariance, {})
+    error = numbers.std(0, ddof=1)
+    own = Known(numbers.mean(0), error, {})
     tolerated = {
         source: float(np.quantile(of_studies, 0.95))
         for source, of_studies in distances(numbers, own).items()
     }
-    return Known(observed, covariance, tolerated)
+    return Known(observed, error, tolerated)
 
 
 # %%
